@@ -1,0 +1,103 @@
+"""One proxied call: what came in, what goes out, what comes back."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from apikeychain.model.headers import Headers
+from apikeychain.model.network import PUBLIC, Network
+from apikeychain.model.route import Timeouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a caller sent, raw: nothing decoded, nothing normalised.
+
+    Attributes:
+        project: the path's first segment after the prefix, unparsed.
+        area: the segment after it: ``"proxy"`` for a proxied call.
+        path: the raw bytes after ``/{project}/{area}/``: route name and tail.
+        query: the raw query, without ``?``.
+        peer: the peer's address, or "" where the server gives none.
+        scheme: ``"http"`` or ``"https"``, as the server saw it.
+        body: the chunks of the body; raises CallerGoneError when the caller leaves in the middle.
+        gone: waits until the caller has left. For use after the body was read to its end.
+    """
+
+    method: str
+    scheme: str
+    project: str
+    area: str
+    path: bytes
+    query: bytes
+    headers: Headers
+    peer: str
+    body: AsyncIterable[bytes]
+    gone: Callable[[], Awaitable[None]]
+
+    @property
+    def is_preflight(self) -> bool:
+        """Source: Fetch, section 3.3.4, CORS-preflight request."""
+        return (
+            self.method == "OPTIONS" and b"origin" in self.headers and b"access-control-request-method" in self.headers
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the caller gets.
+
+    Attributes:
+        body: the whole body, or a stream of it that is closed exactly once by whoever sends it (`aclose`).
+    """
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes | AsyncGenerator[bytes, None] = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRequest:
+    """What is sent to the provider, complete: a plug adds nothing but Host, Content-Length and framing.
+
+    Attributes:
+        scheme: ``"https"`` (``"http"`` never leaves the house).
+        host: the lower-case DNS name of the provider.
+        target: the request target as sent, path and query, e.g. ``b"/v1/chat?x=1"``: to be sent byte for byte.
+        headers: end-to-end lines, without host, content-length, transfer-encoding and connection.
+        body: all of it, a stream, or None for no body.
+        content_length: the length of a streamed body where it is known; a plug that sees another count cuts the request.
+        timeouts: in seconds.
+        network: the exceptions that host code made for this provider.
+    """
+
+    method: str
+    scheme: str
+    host: str
+    port: int
+    target: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes | AsyncIterable[bytes] | None = None
+    content_length: int | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    network: Network = PUBLIC
+
+    @property
+    def url(self) -> str:
+        """The text of the URL that must be sent, byte for byte. May hold a secret: never log it."""
+        port = "" if self.port == (443 if self.scheme == "https" else 80) else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}{self.target.decode('ascii')}"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamReply:
+    """What the provider answered, raw.
+
+    Attributes:
+        headers: the lines as they came, nothing decoded.
+        body: the chunks as they come, no content coding undone; raises UpstreamTimeoutError or UpstreamRefusedError
+            when the provider stalls or breaks. `aclose` closes the exchange (early: the connection too).
+    """
+
+    status: int
+    headers: Headers
+    body: AsyncGenerator[bytes, None]

@@ -1,0 +1,179 @@
+"""A provider: a third-party API as data.
+
+Source: contracts 4, "Provider base URL"; spec 6.2 (no dynamic hostnames).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from apikeychain.errors import InvalidValueError
+from apikeychain.model.ids import parse_name
+from apikeychain.model.origin import is_host
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
+_QUERY_NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*")
+_HTTPS = 443
+_MAX_PORT = 65535
+_OURS = frozenset(
+    {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "cookie",
+        "origin",
+        "te",
+        "trailer",
+        "upgrade",
+        "keep-alive",
+        "proxy-connection",
+        "expect",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderCredential:
+    """The secret as a header's value, behind a prefix: ``Authorization: Bearer <secret>``."""
+
+    header: str
+    prefix: str = ""
+    kind: Literal["header"] = "header"
+
+    def __post_init__(self) -> None:
+        require_header_name(self.header)
+        require_header_value(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCredential:
+    """The secret as a query parameter, last in the query: ``?appid=<secret>``."""
+
+    parameter: str
+    kind: Literal["query"] = "query"
+
+    def __post_init__(self) -> None:
+        if not _QUERY_NAME.fullmatch(self.parameter):
+            msg = f"not a query name: {self.parameter!r}"
+            raise InvalidValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class BasicCredential:
+    """HTTP Basic (RFC 7617). Without a username the secret itself is ``user:password``."""
+
+    username: str | None = None
+    kind: Literal["basic"] = "basic"
+
+    def __post_init__(self) -> None:
+        if self.username is not None and (":" in self.username or not _VALUE.fullmatch(self.username)):
+            msg = "a Basic username is printable ASCII without ':'"
+            raise InvalidValueError(msg)
+
+
+Credential = HeaderCredential | QueryCredential | BasicCredential
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Where calls go and how the secret goes with them.
+
+    Attributes:
+        name: unique in the project.
+        base_url: ``https://host[:port][/path]``: a DNS name, no query, no trailing slash.
+        credential: where the secret goes.
+        user_agent: sent instead of ours where the provider asks for one.
+        headers: lines that every call carries, e.g. a version of the API.
+        source: address of the documentation behind this entry.
+        reviewed: the date on which it was read, ``YYYY-MM-DD``.
+
+    Raises:
+        InvalidValueError: one of them cannot be.
+    """
+
+    name: str
+    base_url: str
+    credential: Credential
+    user_agent: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    source: str = ""
+    reviewed: str = ""
+
+    def __post_init__(self) -> None:
+        parse_name(self.name, "provider")
+        BaseURL.parse(self.base_url)
+        require_header_value(self.user_agent or "")
+        for name, value in self.headers:
+            require_header_name(name)
+            require_header_value(value)
+
+    @property
+    def address(self) -> "BaseURL":
+        """The parsed base URL."""
+        return BaseURL.parse(self.base_url)
+
+
+@dataclass(frozen=True, slots=True)
+class BaseURL:
+    """A base URL in its parts.
+
+    Attributes:
+        path: "" or ``/a/b``, without a trailing slash.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> "BaseURL":
+        """The parts of `text`, rebuilt and compared, so that there is one reading of it.
+
+        Raises:
+            InvalidValueError: not a base URL that a provider can have.
+        """
+        try:
+            parts = urlsplit(text)
+            port = parts.port or _HTTPS
+            base = cls("https", parts.hostname or "", port, parts.path)
+        except ValueError:
+            base = cls("https", "", 0, "")
+        if base.text != text or not base._is_sound():
+            msg = f"not a provider's base URL: {text!r} (https, a DNS name in lower case, no query, no final slash)"
+            raise InvalidValueError(msg)
+        return base
+
+    @property
+    def text(self) -> str:
+        """The one spelling of it."""
+        port = "" if self.port == _HTTPS else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}{self.path}"
+
+    def _is_sound(self) -> bool:
+        labels = self.host.split(".")
+        return (
+            is_host(self.host)
+            and not labels[-1].isdigit()
+            and 0 < self.port <= _MAX_PORT
+            and bool(_PATH.fullmatch(self.path))
+            and not {".", ".."} & set(self.path.split("/"))
+        )
+
+
+def require_header_name(name: str) -> None:
+    """Raise InvalidValueError unless `name` is a header that a provider or route may set or pass."""
+    if not _TOKEN.fullmatch(name) or name.lower() in _OURS:
+        msg = f"not a header that can be set here: {name!r}"
+        raise InvalidValueError(msg)
+
+
+def require_header_value(value: str) -> None:
+    """Raise InvalidValueError unless `value` is printable ASCII of at most 1,024 characters."""
+    if not _VALUE.fullmatch(value):
+        msg = "a header value is printable ASCII, without line breaks"
+        raise InvalidValueError(msg)

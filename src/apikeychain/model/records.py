@@ -1,0 +1,244 @@
+"""What a store keeps of a tenant: frozen records, each with a kind, a key and a generation.
+
+A key is a tuple of strings, unique among the tenant's records of that kind; everything of a project begins with the
+project's id. A generation counts the changes of one record, from 1.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.origin import Origin
+from apikeychain.model.provider import Provider
+from apikeychain.model.route import ProxyRoute
+
+Key = tuple[str, ...]
+KDF = Literal["argon2id", "pbkdf2-sha512"]
+Scope = Literal["caller", "origin", "route", "project"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A tenant and its own keys, wrapped by the key service.
+
+    Attributes:
+        wrapped_secret: the 32-byte tenant secret that every derived key needs.
+        wrapped_pseudonym_key: the 32-byte key of the pseudonyms in its ledger; destroyed with the tenant.
+    """
+
+    kind: ClassVar[str] = "tenant"
+    id: TenantId
+    created: datetime
+    wrapped_secret: bytes = field(repr=False)
+    wrapped_pseudonym_key: bytes = field(repr=False)
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Empty: a tenant has one."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectName:
+    """The label of a project, unique in its tenant."""
+
+    kind: ClassVar[str] = "project-name"
+    name: str
+    project: ProjectId
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """The name."""
+        return (self.name,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project. Its generation is raised by every change of anything in it.
+
+    Attributes:
+        enabled: whether the proxy serves it.
+        quota: of all its callers together.
+        address_quota: of one caller address; None for a tenth of the project's, at least 30 a minute.
+        referer_fallback: whether a GET with neither Origin nor Sec-Fetch headers is admitted by its Referer.
+    """
+
+    kind: ClassVar[str] = "project"
+    id: ProjectId
+    name: str
+    created: datetime
+    enabled: bool = False
+    quota: str = "600/minute"
+    address_quota: str | None = None
+    referer_fallback: bool = False
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """The project's id."""
+        return (self.id,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedOrigin:
+    """An origin on a project's list."""
+
+    kind: ClassVar[str] = "origin"
+    project: ProjectId
+    origin: Origin
+    created: datetime
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Project and origin."""
+        return (self.project, self.origin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredProvider:
+    """A provider of a project."""
+
+    kind: ClassVar[str] = "provider"
+    project: ProjectId
+    provider: Provider
+    created: datetime
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Project and name."""
+        return (self.project, self.provider.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedRoute:
+    """A route of a project."""
+
+    kind: ClassVar[str] = "route"
+    project: ProjectId
+    route: ProxyRoute
+    created: datetime
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Project and name."""
+        return (self.project, self.route.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectKey:
+    """One version of a project's encryption key; the newest one seals.
+
+    Attributes:
+        version: 32 hex digits: the 16 bytes in every value that it sealed.
+        number: counts a project's versions, from 1.
+        kdf: the profile behind it.
+        salt: its own 32 random bytes.
+        wrapped_master: the 32-byte master key, wrapped by the key service.
+        wrapped_derived: the 32-byte derived key, wrapped by the key service.
+        wrapped_metadata: canonical JSON of number, kdf and creation, wrapped by the key service, so that a
+            database writer cannot lower them.
+    """
+
+    kind: ClassVar[str] = "project-key"
+    project: ProjectId
+    version: str
+    number: int
+    created: datetime
+    kdf: KDF
+    salt: bytes
+    wrapped_master: bytes = field(repr=False)
+    wrapped_derived: bytes = field(repr=False)
+    wrapped_metadata: bytes = field(repr=False)
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Project and version."""
+        return (self.project, self.version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSecret:
+    """A provider's secret, sealed. It is never readable back.
+
+    Attributes:
+        provider: the name of the only provider that it is injected for.
+        version: counts how often it was put.
+        fingerprint: 16 hex digits, keyed: equal for equal secrets of this project.
+        sealed: the sealed value of contracts 5.
+        created: when the name was first put; `changed`: when this version was.
+    """
+
+    kind: ClassVar[str] = "secret"
+    project: ProjectId
+    name: str
+    provider: str
+    version: int
+    fingerprint: str
+    sealed: bytes = field(repr=False)
+    created: datetime
+    changed: datetime
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Project and name."""
+        return (self.project, self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """Something of a project that is refused for a while.
+
+    Attributes:
+        scope: what `value` names; for a whole project `value` is "".
+        value: a route's name, an origin, or a caller's address.
+        until: when it ends by itself, or None.
+    """
+
+    kind: ClassVar[str] = "suspension"
+    project: ProjectId
+    scope: Scope
+    value: str
+    reason: str
+    created: datetime
+    until: datetime | None = None
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Project, scope and value."""
+        return (self.project, self.scope, self.value)
+
+
+Record = (
+    Tenant
+    | ProjectName
+    | Project
+    | AllowedOrigin
+    | RegisteredProvider
+    | AddedRoute
+    | ProjectKey
+    | SealedSecret
+    | Suspension
+)
+KINDS: dict[str, type[Record]] = {
+    record.kind: record
+    for record in (
+        Tenant,
+        ProjectName,
+        Project,
+        AllowedOrigin,
+        RegisteredProvider,
+        AddedRoute,
+        ProjectKey,
+        SealedSecret,
+        Suspension,
+    )
+}

@@ -1,0 +1,1 @@
+"""The catalogue: well-known APIs as data."""

@@ -1,0 +1,77 @@
+"""Settings: the spec's Appendix A as defaults, what is unsafe refused, every problem told at once.
+
+Source: spec Appendix A; contracts 2, 4, 5, 7, 10.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from apikeychain.errors import SettingsError
+from apikeychain.model.records import KDF
+from apikeychain.model.route import MIB
+
+_PREFIX = re.compile(r"(?:/[a-z0-9][a-z0-9._-]*)+")
+_MAX_BODY = 100 * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class APIKeyChainSettings:
+    """What an operator can choose; the defaults are the safe ones.
+
+    Attributes:
+        prefix: the path under which everything is served.
+        development: allows http on localhost and adds hints to refusals. Never on a public host.
+        trusted_proxies: addresses or networks whose X-Forwarded headers are believed.
+        outer_cors: whether a CORS middleware of the host may stand outside ours (it answers preflights then).
+        body_limit: the largest ``max_body_bytes`` that a route may ask for.
+        nat64_prefixes: NAT64 prefixes of this network, beyond which the embedded IPv4 address is judged.
+        kdf: how project keys are derived.
+        ledger_mode: ``"buffered"``: calls are written in groups, at most 100 ms late.
+
+    Raises:
+        SettingsError: with every problem.
+    """
+
+    prefix: str = "/api/apikeychain"
+    development: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    outer_cors: bool = False
+    body_limit: int = _MAX_BODY
+    nat64_prefixes: tuple[str, ...] = ()
+    kdf: KDF = "argon2id"
+    ledger_mode: Literal["buffered"] = "buffered"
+
+    def __post_init__(self) -> None:
+        problems = [
+            *self._prefix_problems(),
+            *_network_problems("trusted_proxies", self.trusted_proxies),
+            *_network_problems("nat64_prefixes", self.nat64_prefixes),
+        ]
+        if not 0 < self.body_limit <= _MAX_BODY:
+            problems.append(f"body_limit is 1 to {_MAX_BODY} bytes, not {self.body_limit}")
+        if self.kdf not in {"argon2id", "pbkdf2-sha512"}:
+            problems.append(f"kdf is 'argon2id' or 'pbkdf2-sha512', not {self.kdf!r}")
+        if self.ledger_mode != "buffered":
+            problems.append(f"ledger_mode is 'buffered', not {self.ledger_mode!r}")
+        if problems:
+            raise SettingsError(problems)
+
+    def _prefix_problems(self) -> list[str]:
+        if _PREFIX.fullmatch(self.prefix):
+            return []
+        return [f"prefix is a lower-case path without a final slash, like /api/apikeychain, not {self.prefix!r}"]
+
+
+def _network_problems(name: str, networks: tuple[str, ...]) -> list[str]:
+    problems: list[str] = []
+    for text in networks:
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError:
+            problems.append(f"{name}: {text!r} is not an address or network (write 10.0.0.0/8)")
+            continue
+        if network.prefixlen == 0:
+            problems.append(f"{name}: {text!r} would trust everybody")
+    return problems

@@ -1,0 +1,1 @@
+"""For authors of plugs: one contract class a port, and honest fakes."""

@@ -1,0 +1,1 @@
+"""Envelope encryption: derive, seal, open, turn."""

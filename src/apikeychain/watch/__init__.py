@@ -1,0 +1,1 @@
+"""Acts on what was noticed: suspend and lift."""
