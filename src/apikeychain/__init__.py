@@ -1,3 +1,92 @@
 """Let a browser use a third-party API without ever holding its key."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apikeychain import providers
+    from apikeychain.errors import APIKeyChainError
+    from apikeychain.keychain import APIKeyChain
+    from apikeychain.middleware import APIKeyChainMiddleware
+    from apikeychain.model.network import Network
+    from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider, QueryCredential
+    from apikeychain.model.route import (
+        FormBody,
+        FormParameter,
+        HeaderParameter,
+        JSONBody,
+        JSONField,
+        PathParameter,
+        ProxyRoute,
+        QueryParameter,
+        RawBody,
+        Timeouts,
+    )
+    from apikeychain.secret import Secret
+    from apikeychain.settings import APIKeyChainSettings
+    from apikeychain.tenants.configure import ProviderSecret
+
 __version__ = "0.1.0.dev0"
+
+__all__ = [
+    "APIKeyChain",
+    "APIKeyChainError",
+    "APIKeyChainMiddleware",
+    "APIKeyChainSettings",
+    "BasicCredential",
+    "FormBody",
+    "FormParameter",
+    "HeaderCredential",
+    "HeaderParameter",
+    "JSONBody",
+    "JSONField",
+    "Network",
+    "PathParameter",
+    "Provider",
+    "ProviderSecret",
+    "ProxyRoute",
+    "QueryCredential",
+    "QueryParameter",
+    "RawBody",
+    "Secret",
+    "Timeouts",
+    "providers",
+]
+
+_ROOMS = {
+    "APIKeyChain": "keychain",
+    "APIKeyChainError": "errors",
+    "APIKeyChainMiddleware": "middleware",
+    "APIKeyChainSettings": "settings",
+    "BasicCredential": "model.provider",
+    "FormBody": "model.route",
+    "FormParameter": "model.route",
+    "HeaderCredential": "model.provider",
+    "HeaderParameter": "model.route",
+    "JSONBody": "model.route",
+    "JSONField": "model.route",
+    "Network": "model.network",
+    "PathParameter": "model.route",
+    "Provider": "model.provider",
+    "ProviderSecret": "tenants.configure",
+    "ProxyRoute": "model.route",
+    "QueryCredential": "model.provider",
+    "QueryParameter": "model.route",
+    "RawBody": "model.route",
+    "Secret": "secret",
+    "Timeouts": "model.route",
+}
+
+
+def __getattr__(name: str) -> object:
+    """A public name, loaded on first use (PEP 562), so that who wants one thing loads not all."""
+    if name == "providers":
+        return import_module(f"{__name__}.providers")
+    if name in _ROOMS:
+        return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -203,7 +203,7 @@ class ParameterRefusedError(RefusalError):
 
     status, code, title = 400, "parameter-refused", "A parameter does not fit its declaration."
 
-    def __init__(self, parameter: str, hint: str = "") -> None:
+    def __init__(self, parameter: str = "", hint: str = "") -> None:
         self.parameter = parameter
         super().__init__(hint)
 

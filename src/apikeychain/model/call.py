@@ -1,11 +1,32 @@
 """One proxied call: what came in, what goes out, what comes back."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
+from typing import Protocol, Self
 
 from apikeychain.model.headers import Headers
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.route import Timeouts
+
+
+class ByteStream(Protocol):
+    """Chunks as they come; an async generator is one.
+
+    Whoever takes a stream closes it exactly once, also when it never asked for a chunk. A generator that was never
+    started runs no ``finally``: a stream that holds something must therefore be a class.
+    """
+
+    def __aiter__(self) -> Self:
+        """Itself."""
+        ...
+
+    async def __anext__(self) -> bytes:
+        """The next chunk, or StopAsyncIteration at the true end."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what is behind it, at once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +41,6 @@ class Call:
         peer: the peer's address, or "" where the server gives none.
         scheme: ``"http"`` or ``"https"``, as the server saw it.
         body: the chunks of the body; raises CallerGoneError when the caller leaves in the middle.
-        gone: waits until the caller has left. For use after the body was read to its end.
     """
 
     method: str
@@ -32,7 +52,6 @@ class Call:
     headers: Headers
     peer: str
     body: AsyncIterable[bytes]
-    gone: Callable[[], Awaitable[None]]
 
     @property
     def is_preflight(self) -> bool:
@@ -52,7 +71,7 @@ class Reply:
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    body: bytes | AsyncGenerator[bytes, None] = b""
+    body: bytes | ByteStream = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +93,8 @@ class UpstreamRequest:
     scheme: str
     host: str
     port: int
-    target: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
+    target: bytes = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     body: bytes | AsyncIterable[bytes] | None = None
     content_length: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -100,4 +119,4 @@ class UpstreamReply:
 
     status: int
     headers: Headers
-    body: AsyncGenerator[bytes, None]
+    body: ByteStream

@@ -33,16 +33,16 @@ class SealContext:
 
     Attributes:
         purpose: ``"secret"`` for a provider's secret.
-        name: of the value.
-        version: of the value, counted from 1.
+        name: of the value; absent for a key of the whole project.
+        version: of the value, counted from 1; 0 where it has none.
         scheme: of the provider it is for; `host` and `port` likewise.
     """
 
     tenant: str
     project: str
     purpose: str
-    name: str
-    version: int
+    name: str = ""
+    version: int = 0
     scheme: str = ""
     host: str = ""
     port: int = 0
@@ -50,9 +50,9 @@ class SealContext:
     @property
     def encoded(self) -> bytes:
         """The bytes that bind."""
-        port = str(self.port) if self.port else ""
+        version, port = (str(number) if number else "" for number in (self.version, self.port))
         return length_prefixed(
-            (self.tenant, self.project, self.purpose, self.name, str(self.version), self.scheme, self.host, port),
+            (self.tenant, self.project, self.purpose, self.name, version, self.scheme, self.host, port),
         )
 
 

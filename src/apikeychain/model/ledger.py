@@ -47,6 +47,7 @@ class LedgerEntry:
     """An entry as it is stored; all but `payload` and `hash` derive from the payload.
 
     Attributes:
+        at: in UTC, cut to milliseconds as in the payload.
         payload: the canonical JSON, UTF-8.
         hash: 32 bytes.
     """
@@ -99,7 +100,7 @@ class LedgerDraft:
         return LedgerEntry(
             tenant=head.tenant,
             seq=seq,
-            at=self.at,
+            at=self.at.astimezone(UTC).replace(microsecond=self.at.microsecond // 1000 * 1000),
             kind=self.kind,
             actor=self.actor,
             project=self.project,

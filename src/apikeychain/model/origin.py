@@ -13,6 +13,7 @@ Origin = NewType("Origin", str)
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::([1-9][0-9]{0,4}))?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _DEFAULT_PORT = {"https": 443, "http": 80}
 _MAX_PORT = 65535
@@ -51,7 +52,7 @@ def is_host(host: str) -> bool:
     if host.startswith("["):
         return _is_compressed_ipv6(host[1:-1])
     labels = host.split(".")
-    if labels[-1].isdigit():
+    if _NUMBER.fullmatch(labels[-1]):  # WHATWG URL, "ends in a number": resolvers read it as an address
         return _is_ipv4(host)
     return len(host) <= _MAX_HOST and all(_LABEL.fullmatch(label) and _is_idna(label) for label in labels)
 

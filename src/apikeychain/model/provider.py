@@ -16,6 +16,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
 _QUERY_NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*")
+# Where the last label is a number, resolvers read the name as an IPv4 address: 0x7f.1
+_NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _HTTPS = 443
 _MAX_PORT = 65535
 _OURS = frozenset(
@@ -84,7 +86,7 @@ class Provider:
 
     Attributes:
         name: unique in the project.
-        base_url: ``https://host[:port][/path]``: a DNS name, no query, no trailing slash.
+        base_url: ``https://host[:port][/path]``: a DNS name, no query. A final slash is dropped.
         credential: where the secret goes.
         user_agent: sent instead of ours where the provider asks for one.
         headers: lines that every call carries, e.g. a version of the API.
@@ -105,6 +107,7 @@ class Provider:
 
     def __post_init__(self) -> None:
         parse_name(self.name, "provider")
+        object.__setattr__(self, "base_url", self.base_url.removesuffix("/"))
         BaseURL.parse(self.base_url)
         require_header_value(self.user_agent or "")
         for name, value in self.headers:
@@ -144,7 +147,7 @@ class BaseURL:
         except ValueError:
             base = cls("https", "", 0, "")
         if base.text != text or not base._is_sound():
-            msg = f"not a provider's base URL: {text!r} (https, a DNS name in lower case, no query, no final slash)"
+            msg = f"not a provider's base URL: {text!r} (https, a DNS name with a dot, lower case, no query)"
             raise InvalidValueError(msg)
         return base
 
@@ -158,7 +161,8 @@ class BaseURL:
         labels = self.host.split(".")
         return (
             is_host(self.host)
-            and not labels[-1].isdigit()
+            and len(labels) > 1
+            and not _NUMERIC_LABEL.fullmatch(labels[-1])
             and 0 < self.port <= _MAX_PORT
             and bool(_PATH.fullmatch(self.path))
             and not {".", ".."} & set(self.path.split("/"))

@@ -7,7 +7,7 @@ from apikeychain.model.keys import KeyContext
 
 
 class KeyService(Protocol):
-    """Wraps and unwraps 32-byte keys under a platform key that never leaves it.
+    """Wraps and unwraps 32-byte keys, and metadata of at most 1 KiB, under a platform key that never leaves it.
 
     Contract (tested by `apikeychain.testing.KeyServiceContract`):
         K1: `unwrap` returns what was wrapped under an equal context.

@@ -1,0 +1,196 @@
+"""What every upstream client shares: what may be sent, how long it may take, and that nothing of the client comes out.
+
+Source: RFC 9110, 5.1, 5.5 (field names and values), 8.6 (Content-Length); RFC 9112, 3.2 (request target);
+contracts 4, "Connection" and "Timeouts".
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Self, TypeVar
+
+from apikeychain.backends.upload import Upload
+from apikeychain.errors import UpstreamRefusedError, UpstreamTimeoutError
+from apikeychain.model.call import UpstreamReply, UpstreamRequest
+from apikeychain.model.headers import Headers, Line
+from apikeychain.model.origin import is_host
+
+T = TypeVar("T")
+
+# The longest that a stream may last where a route sets no total.
+LONGEST_SECONDS = 15 * 60.0
+KEPT_SECONDS = 30.0
+CONNECTIONS = 1_000
+MAX_HEAD_BYTES = 64 * 1024
+
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+_TARGET = re.compile(rb"/[!\"$-~]*")
+_METHOD = re.compile(r"[A-Z]+")
+_NOT_METHODS = frozenset({"CONNECT", "TRACE"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+# What a plug sets itself, or never sends.
+_OURS = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+_SWITCHING = 101
+
+
+def outgoing(request: UpstreamRequest, upload: Upload | None) -> list[Line]:
+    """The header lines of `request` with Host first and Content-Length last, if its length is known.
+
+    Raises:
+        UpstreamRefusedError: something in it could be read as another request.
+    """
+    if not _is_sound(request):
+        raise _refused(request.host, "the request is not one that can be sent")
+    authority = request.url.removeprefix(f"{request.scheme}://").split("/", 1)[0]
+    lines = [(b"host", authority.encode("ascii")), *request.headers]
+    if upload is None:
+        return [*lines, (b"content-length", b"0")] if request.method in _WITH_BODY else lines
+    if upload.length is None:
+        return lines
+    return [*lines, (b"content-length", b"%d" % upload.length)]
+
+
+def _is_sound(request: UpstreamRequest) -> bool:
+    return (
+        request.scheme == "https"
+        and _is_name(request.host)
+        and bool(_METHOD.fullmatch(request.method))
+        and request.method not in _NOT_METHODS
+        and bool(_TARGET.fullmatch(request.target))
+        and all(
+            _NAME.fullmatch(name) and name.lower() not in _OURS and _VALUE.fullmatch(value)
+            for name, value in request.headers
+        )
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _is_name(host: str) -> bool:
+    """Whether `host` is a DNS name: clients dial what looks like an address without asking their resolver."""
+    return is_host(host) and not host.startswith("[") and not host.rsplit(".", 1)[-1].isdigit()
+
+
+class Exchange:
+    """One call as a client makes it.
+
+    Args:
+        late: the client's own classes for what took too long.
+    """
+
+    def __init__(self, request: UpstreamRequest, late: tuple[type[Exception], ...] = ()) -> None:
+        self.upload = Upload.of(request)
+        self.lines = outgoing(request, self.upload)
+        self._host = request.host
+        self._late: tuple[type[Exception], ...] = (TimeoutError, *late)
+        self._idle = request.timeouts.idle
+        total = LONGEST_SECONDS if request.timeouts.total is None else request.timeouts.total
+        self._ends = asyncio.get_running_loop().time() + total
+
+    async def head(self, sending: Awaitable[T]) -> T:
+        """What `sending` returns, if it comes before the call's time is over.
+
+        Raises:
+            UpstreamRefusedError: it broke.
+            UpstreamTimeoutError: it took too long.
+            Exception: what the source of the upload raised.
+        """
+        return await self._ours(sending, self._ends)
+
+    async def reply(
+        self,
+        status: int,
+        lines: tuple[Line, ...],
+        read: Callable[[], Awaitable[bytes]],
+        close: Callable[[], Awaitable[None]],
+    ) -> UpstreamReply:
+        """The answer with its body.
+
+        Args:
+            status: as it came.
+            lines: of the head, as they came.
+            read: the next chunk, b"" at the end.
+            close: frees the connection, or cuts it when the body has not ended; raises nothing.
+
+        Raises:
+            UpstreamRefusedError: the head is larger than 64 KiB, or no answer to a request.
+        """
+        if status == _SWITCHING or sum(len(name) + len(value) + 4 for name, value in lines) > MAX_HEAD_BYTES:
+            await close()
+            raise _refused(self._host, "its answer has a head that cannot be passed on")
+        return UpstreamReply(status, Headers(lines), _Body(self, read, close))
+
+    async def chunk(self, reading: Awaitable[bytes]) -> bytes:
+        """What `reading` returns, if it comes before the provider has been idle for too long.
+
+        Raises:
+            UpstreamRefusedError: it broke.
+            UpstreamTimeoutError: it took too long, or the call's time is over.
+            Exception: what the source of the upload raised.
+        """
+        return await self._ours(reading, min(self._ends, asyncio.get_running_loop().time() + self._idle))
+
+    async def _ours(self, waiting: Awaitable[T], until: float) -> T:
+        failure: Exception
+        try:
+            async with asyncio.timeout_at(until):
+                return await waiting
+        except UpstreamRefusedError as refused:
+            failure = UpstreamRefusedError(refused.hint)
+        except self._late:
+            failure = UpstreamTimeoutError(f"{self._host} took too long")
+        except Exception:  # noqa: BLE001  # whatever a client raises may hold a URL with a secret in it
+            failure = _refused(self._host, "the exchange with it broke")
+        # Out here, so that the client's exception is not even the context of ours.
+        if self.upload is not None and self.upload.failure is not None:
+            raise self.upload.failure
+        raise failure
+
+
+class _Body:
+    """The chunks of an answer. See ByteStream."""
+
+    def __init__(
+        self, exchange: Exchange, read: Callable[[], Awaitable[bytes]], close: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._exchange, self._read, self._close = exchange, read, close
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = b""
+        try:
+            if not self._over:
+                chunk = await self._exchange.chunk(self._read())
+        finally:
+            if not chunk:
+                await self.aclose()
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        """Free the connection, or cut it when the answer has not ended."""
+        if not self._over:
+            self._over = True
+            await self._close()
+
+
+def _refused(host: str, reason: str) -> UpstreamRefusedError:
+    return UpstreamRefusedError(f"{host}: {reason}")

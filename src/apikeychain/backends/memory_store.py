@@ -1,0 +1,185 @@
+"""A store in the memory of one process: for tests, and to show in one file what a store is."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
+from apikeychain.model.records import Key, Project, Record, Tenant
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(slots=True)
+class _Room:
+    """What is kept of one tenant. A lease is its holder and when it ends."""
+
+    records: dict[tuple[str, Key], Record] = field(default_factory=dict[tuple[str, Key], Record])
+    entries: list[LedgerEntry] = field(default_factory=list[LedgerEntry])
+    leases: dict[str, tuple[object, float]] = field(default_factory=dict[str, tuple[object, float]])
+
+
+@dataclass(slots=True)
+class _House:
+    """All rooms, and whose turn it is."""
+
+    rooms: dict[TenantId, _Room] = field(default_factory=dict[TenantId, _Room])
+    reachable: bool = True
+    loop: asyncio.AbstractEventLoop | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def turn(self) -> asyncio.Lock:
+        """The lock of transactions, one for each loop: loops come one after the other."""
+        loop = asyncio.get_running_loop()
+        if loop is not self.loop:
+            self.loop, self.lock = loop, asyncio.Lock()
+        return self.lock
+
+    def reach(self) -> None:
+        """Raise BackendUnavailableError while the house is made unreachable."""
+        if not self.reachable:
+            msg = "the store was made unreachable"
+            raise BackendUnavailableError(msg)
+
+    def owner(self, project: ProjectId) -> TenantId | None:
+        """Whose project this is."""
+        key = (Project.kind, (project,))
+        return next((tenant for tenant, room in self.rooms.items() if key in room.records), None)
+
+
+class MemoryStore:
+    """Keeps everything in memory. See Store."""
+
+    def __init__(self) -> None:
+        self._house = _House()
+        self._holder = object()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether verbs work; set to False, all fail as with a lost database, so that tests can pull the plug."""
+        return self._house.reachable
+
+    @reachable.setter
+    def reachable(self, reachable: bool) -> None:
+        self._house.reachable = reachable
+
+    def sibling(self) -> "MemoryStore":
+        """A store on the same data, as another worker has one: it holds leases of its own."""
+        store = MemoryStore()
+        store._house = self._house
+        return store
+
+    async def tenant_of(self, project: ProjectId) -> TenantId | None:
+        """See Store.tenant_of."""
+        self._house.reach()
+        return self._house.owner(project)
+
+    async def tenants(self, after: str, limit: int) -> Sequence[TenantId]:
+        """See Store.tenants."""
+        self._house.reach()
+        rooms = self._house.rooms.items()
+        return sorted(tenant for tenant, room in rooms if (Tenant.kind, ()) in room.records and tenant > after)[:limit]
+
+    async def append_many(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
+        """See Store.append_many."""
+        async with self._house.turn():
+            self._house.reach()
+            stores = {tenant: MemoryTenantStore(self._house, tenant, self._holder) for tenant in payloads}
+            heads = {tenant: await store.append(payloads[tenant]) for tenant, store in stores.items()}
+            for store in stores.values():
+                store.commit()
+            return heads
+
+    @asynccontextmanager
+    async def tenant(self, tenant: TenantId) -> "AsyncGenerator[MemoryTenantStore, None]":
+        """See Store.tenant."""
+        async with self._house.turn():
+            self._house.reach()
+            store = MemoryTenantStore(self._house, tenant, self._holder)
+            yield store
+            store.commit()
+
+
+class MemoryTenantStore:
+    """See TenantStore. Works on copies, and puts them in place of the originals at `commit`."""
+
+    def __init__(self, house: _House, tenant: TenantId, holder: object) -> None:
+        self._house, self._tenant, self._holder = house, tenant, holder
+        self._room = house.rooms.get(tenant, _Room())
+        self._records, self._leases = self._room.records.copy(), self._room.leases.copy()
+        self._new: list[LedgerEntry] = []
+
+    async def get(self, kind: type[R], key: Key) -> R | None:
+        """See TenantStore.get."""
+        self._house.reach()
+        return cast("R | None", self._records.get((kind.kind, key)))
+
+    async def list(self, kind: type[R], after: Key, limit: int) -> Sequence[R]:
+        """See TenantStore.list."""
+        self._house.reach()
+        keys = sorted(key for of, key in self._records if of == kind.kind and (not after or key > after))
+        return [cast("R", self._records[kind.kind, key]) for key in keys[:limit]]
+
+    async def insert(self, record: Record) -> None:
+        """See TenantStore.insert."""
+        self._house.reach()
+        taken = isinstance(record, Project) and self._house.owner(record.id) not in {None, self._tenant}
+        if taken or (record.kind, record.key) in self._records:
+            msg = f"there is such a {record.kind} already"
+            raise AlreadyExistsError(msg)
+        self._records[record.kind, record.key] = record
+
+    async def replace(self, record: Record, generation: int) -> None:
+        """See TenantStore.replace."""
+        self._require(record.kind, record.key, generation)
+        self._records[record.kind, record.key] = record
+
+    async def remove(self, kind: type[Record], key: Key, generation: int) -> None:
+        """See TenantStore.remove."""
+        self._require(kind.kind, key, generation)
+        del self._records[kind.kind, key]
+
+    async def append(self, payloads: Sequence[LedgerDraft]) -> Head:
+        """See TenantStore.append."""
+        self._house.reach()
+        last = [*self._room.entries[-1:], *self._new][-1:]
+        head = last[0].head if last else Head.empty(self._tenant)
+        for draft in payloads:
+            self._new.append(draft.behind(head))
+            head = self._new[-1].head
+        return head
+
+    async def entries(self, after: int, limit: int) -> Sequence[LedgerEntry]:
+        """See TenantStore.entries."""
+        self._house.reach()
+        start = max(after, 0)
+        return [*self._room.entries, *self._new][start : start + limit]
+
+    async def lease(self, name: str, seconds: float) -> bool:
+        """See TenantStore.lease."""
+        self._house.reach()
+        now = time.monotonic()
+        holder, until = self._leases.get(name, (self._holder, now))
+        if holder is not self._holder and until > now:
+            return False
+        self._leases[name] = (self._holder, now + seconds)
+        return True
+
+    def commit(self) -> None:
+        """Make what was done last."""
+        self._house.reach()
+        self._room.records, self._room.leases = self._records, self._leases
+        self._room.entries.extend(self._new)
+        self._house.rooms[self._tenant] = self._room
+
+    def _require(self, kind: str, key: Key, generation: int) -> None:
+        self._house.reach()
+        stored = self._records.get((kind, key))
+        if stored is None or stored.generation != generation:
+            msg = f"the {kind} was changed or removed in the meantime: read it again and repeat"
+            raise ConflictError(msg)

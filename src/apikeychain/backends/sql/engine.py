@@ -1,0 +1,70 @@
+"""An engine for one SQLite file, and connections of it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+
+from apikeychain.backends.sql.faults import told_as_ours
+from apikeychain.backends.sql.schema import SCHEMA
+
+BUSY_SECONDS = 5.0
+# FULL: in WAL mode anything less may lose commits that were acknowledged when the power goes.
+_PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL")
+
+
+def sqlite_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
+    """An engine for the SQLite database at `path`. It touches nothing yet.
+
+    Args:
+        path: of the file.
+        busy_seconds: how long a statement waits for another process's transaction.
+    """
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        connect_args={"timeout": busy_seconds},
+        execution_options={"schema_translate_map": {SCHEMA: None}},
+        hide_parameters=True,
+        # Without a limit nobody ever waits for a connection, so the pool belongs to no event loop.
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=2,
+        max_overflow=-1,
+    )
+    event.listen(engine.sync_engine, "do_connect", _require_file)
+    event.listen(engine.sync_engine, "connect", _prepare)
+    return engine
+
+
+@asynccontextmanager
+async def connection_of(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection, None]:
+    """A connection, rolled back at the end unless it was committed.
+
+    Raises:
+        BackendUnavailableError: there is none to be had.
+    """
+    connection = engine.connect()
+    with told_as_ours():
+        await connection.start()
+    try:
+        yield connection
+    finally:
+        with told_as_ours():
+            await asyncio.shield(asyncio.ensure_future(connection.close()))
+
+
+def _require_file(_dialect: object, _entry: object, args: tuple[str, ...], _options: object) -> None:
+    """Raise FileNotFoundError where SQLite would begin an empty database in place of one that was lost."""
+    if not Path(args[0]).is_file():
+        raise FileNotFoundError
+
+
+def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()

@@ -1,0 +1,36 @@
+"""A fault of the database, told as ours: no exception of a driver leaves, and no text of one."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from apikeychain.errors import APIKeyChainError, BackendUnavailableError
+
+# Beyond the drivers' own: a value in the file, or one given, that its column cannot be.
+FAULTS = (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
+
+
+@contextmanager
+def told_as_ours(broken_rule: APIKeyChainError | None = None) -> Generator[None, None, None]:
+    """Turns whatever goes wrong inside into BackendUnavailableError.
+
+    Args:
+        broken_rule: raised instead where a key is taken or a reference leads nowhere.
+    """
+    try:
+        yield
+    except APIKeyChainError:
+        raise
+    except FAULTS as fault:
+        if broken_rule and isinstance(fault, IntegrityError):
+            raise broken_rule from None
+        msg = f"the store does not answer: {name_of(fault)}"
+        raise BackendUnavailableError(msg) from None
+
+
+def name_of(fault: BaseException) -> str:
+    """The fault's name without its text: SQLITE_BUSY, or the class."""
+    cause = fault.orig if isinstance(fault, DBAPIError) else fault
+    return str(getattr(cause, "sqlite_errorname", type(cause).__name__))

@@ -1,0 +1,1 @@
+"""Alembic's environment: migrations that travel inside the wheel."""

@@ -1,0 +1,115 @@
+"""Opening a SQLite file: create it, judge it, migrate it under its write lock."""
+
+import asyncio
+import io
+import logging
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from apikeychain.backends.sql.faults import FAULTS, name_of
+from apikeychain.errors import BackendUnavailableError, DatabaseVersionError, DataDirectoryError, SetupError
+
+VERSIONS = ("0001",)
+VERSION_TABLE = "apikeychain_version"
+_RETRY_SECONDS = 0.02
+
+
+async def migrate(engine: AsyncEngine, busy_seconds: float) -> None:
+    """Make the engine's file a database of this version.
+
+    Raises:
+        DataDirectoryError: the file cannot be used, or is no database.
+        DatabaseVersionError: it was written by a newer version, or is the database of something else.
+        BackendUnavailableError: another process keeps it locked.
+    """
+    path = str(engine.url.database)
+    with _told_about(path):
+        # Before SQLite does, which would leave it to the umask who reads it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        async with engine.connect() as connection:
+            if await connection.run_sync(_version, path) == VERSIONS[-1]:
+                return
+            await connection.rollback()
+            await _write_ahead(connection, time.monotonic() + busy_seconds)
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            # Another process may have been faster.
+            if await connection.run_sync(_version, path) != VERSIONS[-1]:
+                await connection.run_sync(_upgrade)
+            await connection.commit()
+
+
+def _version(connection: Connection, path: str) -> str | None:
+    """The version of the database, or None for an empty one."""
+    names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+    if not names:
+        return None
+    if VERSION_TABLE not in names:
+        msg = f"{path} is the database of something else: give apikeychain a file of its own"
+        raise DatabaseVersionError(msg)
+    version = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608  # a constant
+    if version not in VERSIONS:
+        msg = f"{path} has version {version}, this apikeychain knows up to {VERSIONS[-1]}: install a newer apikeychain"
+        raise DatabaseVersionError(msg)
+    return str(version)
+
+
+async def _write_ahead(connection: AsyncConnection, deadline: float) -> None:
+    """Switch to write-ahead logging. SQLite does not wait for others here, so this does."""
+    while True:
+        try:
+            await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        except OperationalError as fault:
+            await connection.rollback()
+            if not _is_locked(fault) or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            await connection.rollback()
+            return
+
+
+def _upgrade(connection: Connection) -> None:
+    with _hushed("alembic.runtime.migration"), _hushed("alembic.runtime.plugins"):
+        # Imported here: it takes a tenth of a second, and most openings find their version.
+        from alembic import command  # noqa: PLC0415  # see above
+        from alembic.config import Config  # noqa: PLC0415  # see above
+
+        config = Config(stdout=io.StringIO())
+        config.set_main_option("script_location", "apikeychain.backends.sql:migrations")
+        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _hushed(name: str) -> Generator[None, None, None]:
+    """Keeps what Alembic tells of its progress out of the host's log."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+@contextmanager
+def _told_about(path: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except SetupError:
+        raise
+    except FAULTS as fault:
+        if _is_locked(fault):
+            msg = f"{path} is locked by another process"
+            raise BackendUnavailableError(msg) from None
+        msg = f"{path} cannot be used: {name_of(fault)}"
+        raise DataDirectoryError(msg) from None
+
+
+def _is_locked(fault: BaseException) -> bool:
+    return name_of(fault).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

@@ -1,0 +1,144 @@
+"""The tables: one per kind of record, the tenant first in every key and in every reference.
+
+The types exist in SQLite and PostgreSQL alike; text compares by code point in both. References are judged at the
+commit, so that the order of deeds inside a transaction does not matter.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    ForeignKeyConstraint,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from apikeychain.model.records import (
+    AddedRoute,
+    AllowedOrigin,
+    Project,
+    ProjectKey,
+    ProjectName,
+    RegisteredProvider,
+    SealedSecret,
+    Suspension,
+    Tenant,
+)
+
+SCHEMA = "apikeychain"
+metadata = MetaData(schema=SCHEMA)
+_word = String().with_variant(String(collation="C"), "postgresql")
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where the records of one kind are kept.
+
+    Attributes:
+        names: the columns of the record's key, in order.
+    """
+
+    table: Table
+    names: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[ColumnElement[str], ...]:
+        """The columns of the record's key, in order."""
+        return tuple(self.table.c[name] for name in self.names)
+
+
+def _shelf(name: str, names: tuple[str, ...], *constraints: ForeignKeyConstraint | UniqueConstraint) -> Shelf:
+    table = Table(
+        name,
+        metadata,
+        *(Column(column, _word, nullable=False) for column in ("tenant", *names)),
+        Column("generation", BigInteger, nullable=False),
+        Column("body", Text, nullable=False),
+        PrimaryKeyConstraint("tenant", *names, name=f"pk_{name}"),
+        *constraints,
+    )
+    return Shelf(table, names)
+
+
+def _of(owner: str, name: str, *columns: str) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        columns,
+        [f"{SCHEMA}.{owner}.{column}" for column in columns],
+        name=f"fk_{name}_{owner}",
+        deferrable=True,
+        initially="DEFERRED",
+    )
+
+
+def _of_tenant(name: str, names: tuple[str, ...], *constraints: UniqueConstraint) -> Shelf:
+    return _shelf(name, names, _of("tenants", name, "tenant"), *constraints)
+
+
+def _of_project(name: str, *names: str) -> Shelf:
+    return _shelf(name, ("project", *names), _of("projects", name, "tenant", "project"))
+
+
+SHELVES: dict[str, Shelf] = {
+    Tenant.kind: _shelf("tenants", ()),
+    ProjectName.kind: _of_tenant("project_names", ("name",)),
+    # A project's id is public and alone says whose it is: no two tenants may have the same.
+    Project.kind: _of_tenant("projects", ("project",), UniqueConstraint("project", name="uq_projects_project")),
+    AllowedOrigin.kind: _of_project("origins", "origin"),
+    RegisteredProvider.kind: _of_project("providers", "name"),
+    AddedRoute.kind: _of_project("routes", "name"),
+    ProjectKey.kind: _of_project("project_keys", "version"),
+    SealedSecret.kind: _of_project("secrets", "name"),
+    Suspension.kind: _of_project("suspensions", "scope", "value"),
+}
+TENANTS = SHELVES[Tenant.kind].table
+PROJECTS = SHELVES[Project.kind].table
+
+# The chain outlives its tenant: no reference. `at` is the payload's own text, so that no driver can round it.
+LEDGER = Table(
+    "ledger",
+    metadata,
+    Column("tenant", _word, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", _word, nullable=False),
+    Column("kind", _word, nullable=False),
+    Column("actor", _word, nullable=False),
+    Column("project", _word),
+    Column("payload", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "seq", name="pk_ledger"),
+)
+# One row a chain: locking it serialises appends where a database lets two write at once.
+HEADS = Table(
+    "heads",
+    metadata,
+    Column("tenant", _word, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", name="pk_heads"),
+)
+LEASES = Table(
+    "leases",
+    metadata,
+    Column("tenant", _word, nullable=False),
+    Column("name", _word, nullable=False),
+    Column("holder", _word, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "name", name="pk_leases"),
+)
+# The last change of every project that ever was: a removed one keeps its row, so that stamps only rise.
+CHANGES = Table(
+    "changes",
+    metadata,
+    Column("tenant", _word, nullable=False),
+    Column("project", _word, nullable=False),
+    Column("stamp", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "project", name="pk_changes"),
+    UniqueConstraint("stamp", name="uq_changes_stamp"),
+)

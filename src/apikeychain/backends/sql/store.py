@@ -1,0 +1,141 @@
+"""The SQL store."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import Executable, RowMapping, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from apikeychain.backends.sql.engine import BUSY_SECONDS, connection_of, sqlite_engine
+from apikeychain.backends.sql.faults import told_as_ours
+from apikeychain.backends.sql.opening import migrate
+from apikeychain.backends.sql.schema import CHANGES, PROJECTS, TENANTS
+from apikeychain.backends.sql.tenant_store import SQLTenantStore
+from apikeychain.errors import BackendUnavailableError, ConflictError
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ledger import Head, LedgerDraft
+
+
+class SQLStore:
+    """Keeps everything in one SQLite database. See Store.
+
+    An async context manager: entering it creates or migrates the database. It may be left and entered again, from
+    another event loop too. A record whose tenant or project is not stored when the transaction ends is ConflictError.
+
+    Args:
+        engine: as `sqlite_engine` makes it; it stays the caller's to close.
+        busy_seconds: how long a transaction waits for those of this process before it.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.engine = engine
+        self._busy_seconds = busy_seconds
+        self._holder = secrets.token_hex(16)
+        self._owned = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    def sqlite(cls, path: str | Path, *, busy_seconds: float = BUSY_SECONDS) -> Self:
+        """A store in the SQLite file at `path`, in a folder that exists.
+
+        Args:
+            path: of the file; entering the store creates it, readable by its owner only.
+            busy_seconds: how long a transaction waits for others, of this process and of any other.
+        """
+        store = cls(sqlite_engine(Path(path), busy_seconds=busy_seconds), busy_seconds=busy_seconds)
+        store._owned = True
+        return store
+
+    async def __aenter__(self) -> Self:
+        """Create or migrate the database.
+
+        Raises:
+            DataDirectoryError: the file cannot be used, or is no database.
+            DatabaseVersionError: it was written by a newer version, or is the database of something else.
+            BackendUnavailableError: another process keeps it locked.
+        """
+        try:
+            await migrate(self.engine, self._busy_seconds)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close what `sqlite` opened."""
+        if self._owned:
+            with told_as_ours():
+                await self.engine.dispose()
+
+    async def tenant_of(self, project: ProjectId) -> TenantId | None:
+        """See Store.tenant_of."""
+        rows = await self._rows(select(PROJECTS.c.tenant).where(PROJECTS.c.project == project))
+        return TenantId(rows[0]["tenant"]) if rows else None
+
+    async def tenants(self, after: str, limit: int) -> Sequence[TenantId]:
+        """See Store.tenants."""
+        column = TENANTS.c.tenant
+        rows = await self._rows(select(column).where(column > after).order_by(column).limit(limit))
+        return [TenantId(row["tenant"]) for row in rows]
+
+    async def append_many(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
+        """See Store.append_many."""
+        async with self._transaction() as connection:
+            return {
+                tenant: await SQLTenantStore(connection, tenant, self._holder).append(drafts)
+                for tenant, drafts in payloads.items()
+            }
+
+    @asynccontextmanager
+    async def tenant(self, tenant: TenantId) -> AsyncGenerator[SQLTenantStore, None]:
+        """See Store.tenant."""
+        async with self._transaction() as connection:
+            yield SQLTenantStore(connection, tenant, self._holder)
+
+    async def last_change(self) -> int:
+        """The stamp of the last change of any project, or 0."""
+        rows = await self._rows(select(func.coalesce(func.max(CHANGES.c.stamp), 0).label("stamp")))
+        return int(rows[0]["stamp"])
+
+    async def changes(self, after: int) -> Sequence[tuple[int, ProjectId]]:
+        """The projects that changed or were removed after the change with the stamp `after`, with stamps, in order."""
+        stamp = CHANGES.c.stamp
+        rows = await self._rows(select(stamp, CHANGES.c.project).where(stamp > after).order_by(stamp))
+        return [(row["stamp"], ProjectId(row["project"])) for row in rows]
+
+    async def _rows(self, statement: Executable) -> Sequence[RowMapping]:
+        async with connection_of(self.engine) as connection:
+            with told_as_ours():
+                return (await connection.execute(statement)).mappings().all()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[AsyncConnection, None]:
+        async with self._turn(), connection_of(self.engine) as connection:
+            with told_as_ours():
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            with told_as_ours(ConflictError("something belongs to a tenant or project that is not stored")):
+                await connection.commit()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None, None]:
+        """One transaction at a time: SQLite would have the others wait in threads, without an order."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._lock = loop, asyncio.Lock()
+        lock = self._lock
+        try:
+            async with asyncio.timeout(self._busy_seconds):
+                await lock.acquire()
+        except TimeoutError:
+            msg = "the store does not answer: too many transactions wait"
+            raise BackendUnavailableError(msg) from None
+        try:
+            yield
+        finally:
+            lock.release()

@@ -1,0 +1,171 @@
+"""The default Upstream, on aiohttp: about a tenth of httpx's work for a call."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDict
+from yarl import URL
+
+from apikeychain.backends.exchange import CONNECTIONS, KEPT_SECONDS, Exchange
+from apikeychain.backends.tls import client_context
+from apikeychain.backends.upload import SLICE
+from apikeychain.errors import UpstreamRefusedError
+from apikeychain.model.call import UpstreamReply, UpstreamRequest
+from apikeychain.model.network import Network
+from apikeychain.ports.upstream import Guard
+
+_MAX_LINE = 16 * 1024
+_NO_HEADERS_OF_ITS_OWN = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class AiohttpUpstream:
+    """Sends requests with aiohttp. See Upstream.
+
+    An async context manager: leaving it closes its connections. Each event loop and each Network has connections of its
+    own. Nothing is ever sent twice: aiohttp's second try after a broken connection is off, so one call is one request
+    and each was admitted by the guard.
+
+    Args:
+        guard: the only source of addresses.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._sessions: dict[tuple[asyncio.AbstractEventLoop, Network], aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        await self._close(lambda other: other is loop or other.is_closed())
+
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        """See Upstream.send."""
+        exchange = Exchange(request)
+        response = await exchange.head(self._send(request, exchange))
+
+        async def close() -> None:
+            response.close()
+
+        if exchange.upload is not None:
+            exchange.upload.cut(response.close)
+        return await exchange.reply(response.status, response.raw_headers, response.content.readany, close)
+
+    async def _send(self, request: UpstreamRequest, exchange: Exchange) -> aiohttp.ClientResponse:
+        url, lines = _url(request), _lines(exchange)
+        session = await self._session(request.network)
+        self._guard.admit(request.host, request.port, request.network)
+        # A body of one slice needs no counting.
+        small = isinstance(request.body, bytes) and len(request.body) <= SLICE
+        response = await session.request(
+            request.method,
+            url,
+            headers=lines,
+            data=request.body if small else exchange.upload,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=request.timeouts.connect, sock_read=request.timeouts.first_byte
+            ),
+        )
+        protocol = response.connection and response.connection.protocol
+        if protocol is not None:
+            # From here on the exchange watches the time between chunks.
+            protocol.read_timeout = None
+            protocol.start_timeout()
+        return response
+
+    async def _session(self, network: Network) -> aiohttp.ClientSession:
+        key = (asyncio.get_running_loop(), network)
+        if (session := self._sessions.get(key)) is not None:
+            return session
+        await self._close(lambda loop: loop.is_closed())
+        context = await asyncio.to_thread(client_context, network)
+        if (session := self._sessions.get(key)) is not None:
+            return session
+        connector = aiohttp.TCPConnector(
+            resolver=_Door(self._guard, network),
+            use_dns_cache=False,
+            ssl=context,
+            limit=CONNECTIONS,
+            keepalive_timeout=KEPT_SECONDS,
+        )
+        session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_NO_HEADERS_OF_ITS_OWN,
+            auto_decompress=False,
+            trust_env=False,
+            response_class=_Answer,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
+        )
+        session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public switch for it
+        self._sessions[key] = session
+        return session
+
+    async def _close(self, ended: Callable[[asyncio.AbstractEventLoop], bool]) -> None:
+        for key in [key for key in self._sessions if ended(key[0])]:
+            await self._sessions.pop(key).close()
+
+
+class _Answer(aiohttp.ClientResponse):
+    """Cuts its connection where aiohttp would say goodbye first, which waits for a peer that has stopped reading."""
+
+    def close(self) -> None:
+        transport = self.connection and self.connection.transport
+        super().close()
+        if transport is not None:
+            transport.abort()
+
+
+class _Door(AbstractResolver):
+    """Hands the guard's addresses to aiohttp, which dials nothing else."""
+
+    def __init__(self, guard: Guard, network: Network) -> None:
+        self._guard, self._network = guard, network
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        del family  # aiohttp sorts them itself
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._guard.addresses(host, port, self._network)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept here."""
+
+
+def _url(request: UpstreamRequest) -> URL:
+    """The URL that aiohttp sends, compared with what was asked for.
+
+    Raises:
+        UpstreamRefusedError: they differ in a byte.
+    """
+    url = URL(request.url, encoded=True)
+    sent = (url.scheme, url.raw_host, url.port, url.raw_path_qs.encode("ascii"), str(url))
+    if sent != (request.scheme, request.host, request.port, request.target, request.url):
+        msg = f"{request.host}: the request target cannot be sent byte for byte"
+        raise UpstreamRefusedError(msg)
+    return url
+
+
+def _lines(exchange: Exchange) -> CIMultiDict[str]:
+    """The header lines as aiohttp takes them: it writes text as UTF-8, so other bytes raise here."""
+    return CIMultiDict((name.decode("ascii"), value.decode("utf-8")) for name, value in exchange.lines)

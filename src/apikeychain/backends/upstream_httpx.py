@@ -1,0 +1,210 @@
+"""An Upstream on httpx, for hosts whose tests intercept httpx (respx) or who have it already.
+
+It sends a body to its end before it reads an answer; aiohttp hands over an early one.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Self
+
+import httpcore
+import httpx
+
+from apikeychain.backends.exchange import CONNECTIONS, KEPT_SECONDS, Exchange
+from apikeychain.backends.tls import client_context
+from apikeychain.backends.upload import Upload
+from apikeychain.errors import UpstreamRefusedError
+from apikeychain.model.call import UpstreamReply, UpstreamRequest
+from apikeychain.model.network import Network
+from apikeychain.ports.upstream import Guard
+
+_SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+
+
+class HttpxUpstream:
+    """Sends requests with httpx. See Upstream.
+
+    An async context manager: leaving it closes its connections. Each event loop and each Network has connections of its
+    own. Making one mutes the loggers ``httpx`` and ``httpcore`` below WARNING: they write whole URLs and header lines.
+
+    Args:
+        guard: the only source of addresses.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._clients: dict[tuple[asyncio.AbstractEventLoop, Network], httpx.AsyncClient] = {}
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for key in [key for key in self._clients if key[0] is loop]:
+            await self._clients.pop(key).aclose()
+
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        """See Upstream.send."""
+        exchange = Exchange(request, late=(httpx.TimeoutException,))
+        response = await exchange.head(self._send(request, exchange))
+        chunks = response.aiter_raw()
+
+        async def read() -> bytes:
+            return await anext(chunks, b"")
+
+        async def close() -> None:
+            with contextlib.suppress(httpx.HTTPError):
+                await response.aclose()
+
+        return await exchange.reply(response.status_code, tuple(response.headers.raw), read, close)
+
+    async def _send(self, request: UpstreamRequest, exchange: Exchange) -> httpx.Response:
+        url = _url(request)
+        client = await self._client(request.network)
+        self._guard.admit(request.host, request.port, request.network)
+        times = {
+            "connect": request.timeouts.connect,
+            "pool": request.timeouts.connect,
+            "read": request.timeouts.first_byte,
+            "write": None,
+        }
+        lines = exchange.lines
+        if exchange.upload is not None and exchange.upload.length is None:
+            lines = [*lines, (b"transfer-encoding", b"chunked")]
+        response = await client.send(
+            httpx.Request(
+                request.method,
+                url,
+                headers=lines,
+                stream=_Stream(exchange.upload) if exchange.upload is not None else httpx.ByteStream(b""),
+                extensions={"target": request.target, "timeout": times},
+            ),
+            stream=True,
+            auth=None,
+            follow_redirects=False,
+        )
+        # httpcore looks here again for the body, whose chunks the exchange waits for.
+        times["read"] = None
+        return response
+
+    async def _client(self, network: Network) -> httpx.AsyncClient:
+        key = (asyncio.get_running_loop(), network)
+        if (client := self._clients.get(key)) is not None:
+            return client
+        self._clients = {key: client for key, client in self._clients.items() if not key[0].is_closed()}
+        context = await asyncio.to_thread(client_context, network)
+        return self._clients.setdefault(
+            key,
+            httpx.AsyncClient(
+                transport=_Transport(context, _Backend(self._guard, network)),
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+                trust_env=False,
+            ),
+        )
+
+
+class _Stream(httpx.AsyncByteStream):
+    """An upload as httpx takes it."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._upload)
+
+
+class _Transport(httpx.AsyncHTTPTransport):
+    """httpx's own transport on a pool that dials through the guard."""
+
+    def __init__(self, context: ssl.SSLContext, backend: httpcore.AsyncNetworkBackend) -> None:
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=CONNECTIONS,
+            keepalive_expiry=KEPT_SECONDS,
+            network_backend=backend,
+        )
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    """Dials what the guard hands out, one address after another, within one budget of time."""
+
+    def __init__(self, guard: Guard, network: Network) -> None:
+        self._guard, self._network = guard, network
+        self._dialler: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue]  # the stand-in without anyio
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  # the signature is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[_SocketOption] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        left = _left(timeout)
+        async with asyncio.timeout(left()):
+            addresses = list(await self._guard.addresses(host, port, self._network))
+        failure: Exception = httpcore.ConnectError()
+        for index, address in enumerate(addresses):
+            try:
+                stream = await self._dialler.connect_tcp(
+                    address,
+                    port,
+                    timeout=left() / (len(addresses) - index),
+                    local_address=local_address,
+                    socket_options=socket_options,
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _Dialled(stream, left)
+        raise failure
+
+
+class _Dialled(httpcore.AsyncNetworkStream):
+    """A connection before TLS, for which it has what dialling left of the time."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, left: Callable[[], float]) -> None:
+        self._stream, self._left = stream, left
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # the signature is httpcore's
+    ) -> httpcore.AsyncNetworkStream:
+        del timeout
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout=self._left())
+        except BaseException:
+            # httpcore forgets a connection whose handshake is cancelled.
+            await self._stream.aclose()
+            raise
+
+
+def _left(seconds: float | None) -> Callable[[], float]:
+    ends = time.monotonic() + (KEPT_SECONDS if seconds is None else seconds)
+    return lambda: max(ends - time.monotonic(), 0.001)
+
+
+def _url(request: UpstreamRequest) -> httpx.URL:
+    """The URL that httpx sees, compared with what was asked for.
+
+    Raises:
+        UpstreamRefusedError: they differ in a byte.
+    """
+    url = httpx.URL(request.url)
+    if (url.raw_host, url.port or 443, url.raw_path) != (request.host.encode(), request.port, request.target):
+        msg = f"{request.host}: the request target cannot be sent byte for byte"
+        raise UpstreamRefusedError(msg)
+    return url

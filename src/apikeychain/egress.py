@@ -1,0 +1,181 @@
+"""The one door for whoever dials out: it resolves, judges every answer, and hands out addresses.
+
+A plug asks `Egress.addresses` when it dials and `Egress.admit` before each send. A good verdict stands for 30 seconds;
+after that the next question about the host resolves it again, so that a host whose answers turned bad is refused on
+connections that are open already, at most one such question later.
+
+Source: contracts 4, "Connection".
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from apikeychain.errors import UpstreamRefusedError
+from apikeychain.model.network import Network
+from apikeychain.rules import egress
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+LookUp = Callable[..., list[tuple[Any, ...]]]
+
+_FRESH_SECONDS = 30.0
+# A refusal is soon looked at again, but not at the pace of the calls.
+_REFUSED_SECONDS = 1.0
+_LOOK_UP_SECONDS = 2.0
+# A look-up that hangs holds its thread until the system gives up; these are of its own, so that nothing else starves.
+_THREADS = 8
+_MAX_HOSTS = 10_000
+_LOOPBACK = ("127.0.0.1", "::1")
+
+_log = logging.getLogger("apikeychain.egress")
+
+
+class SystemResolver:
+    """Asks the system (``getaddrinfo``) in a thread and waits two seconds at most.
+
+    Args:
+        look_up: replaces ``socket.getaddrinfo`` in tests.
+    """
+
+    def __init__(self, look_up: LookUp = socket.getaddrinfo, *, seconds: float = _LOOK_UP_SECONDS) -> None:
+        self._look_up, self._seconds = look_up, seconds
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="apikeychain-dns")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Every address of `host`, in the system's order.
+
+        Raises:
+            OSError: the system does not know it, or not in time (TimeoutError).
+        """
+        answer = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, host, port)
+        async with asyncio.timeout(self._seconds):
+            return await answer
+
+    def _ask(self, host: str, port: int) -> Sequence[str]:
+        answers = self._look_up(host, port, type=socket.SOCK_STREAM)
+        return tuple(dict.fromkeys(str(address[0]) for *_, address in answers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What is known of a host.
+
+    Attributes:
+        addresses: none where nobody answered or it is refused.
+        refusal: why it is refused, or "".
+        until: when it is to be found again, by the clock.
+    """
+
+    addresses: tuple[str, ...]
+    refusal: str
+    until: float
+
+
+_Key = tuple[str, int, Network]
+
+
+class Egress:
+    """The Guard that the library serves with. See Guard.
+
+    Args:
+        nat64_prefixes: NAT64 prefixes of this network (``Settings.nat64_prefixes``).
+        resolve: finds the addresses of a host; raises OSError where it cannot.
+        clock: seconds that only grow.
+
+    Raises:
+        InvalidValueError: not a NAT64 prefix.
+    """
+
+    def __init__(
+        self,
+        *,
+        nat64_prefixes: Iterable[str] = (),
+        resolve: Resolve | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._nat64 = egress.nat64(nat64_prefixes)
+        self._resolve = SystemResolver() if resolve is None else resolve
+        self._clock = clock
+        self._verdicts: OrderedDict[_Key, _Verdict] = OrderedDict()
+        self._flights: dict[_Key, asyncio.Task[_Verdict]] = {}
+
+    async def addresses(self, host: str, port: int, network: Network) -> Sequence[str]:
+        """See Guard.addresses."""
+        key = (host, port, network)
+        verdict = self._standing(key)
+        if verdict is None:
+            # Shielded: others may wait for the same look-up, which ends by itself.
+            verdict = await asyncio.shield(self._flight(key))
+        if not verdict.addresses:
+            raise _refused(host)
+        return verdict.addresses
+
+    def admit(self, host: str, port: int, network: Network) -> None:
+        """See Guard.admit. Waits for nothing: a verdict that is too old is renewed beside the call."""
+        key = (host, port, network)
+        if self._standing(key) is None:
+            self._flight(key)
+        verdict = self._verdicts.get(key)
+        if verdict is not None and verdict.refusal:
+            raise _refused(host)
+
+    def _standing(self, key: _Key) -> _Verdict | None:
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            return None
+        self._verdicts.move_to_end(key)
+        return verdict if self._clock() < verdict.until else None
+
+    def _flight(self, key: _Key) -> asyncio.Task[_Verdict]:
+        """The one look-up of `key` that is under way on this loop."""
+        loop = asyncio.get_running_loop()
+        flight = self._flights.get(key)
+        if flight is None or flight.done() or flight.get_loop() is not loop:
+            flight = self._flights[key] = loop.create_task(self._find(key))
+            flight.add_done_callback(lambda done: self._land(key, done))
+        return flight
+
+    def _land(self, key: _Key, flight: "asyncio.Task[_Verdict]") -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    async def _find(self, key: _Key) -> _Verdict:
+        host, _, network = key
+        try:
+            answers = await self._answers(key)
+            egress.admit(answers, network, self._nat64)
+        except UpstreamRefusedError as refused:
+            _log.warning("%s is refused: %s", host, refused.hint)
+            return self._keep(key, (), refused.hint, _REFUSED_SECONDS)
+        except (OSError, UnicodeError) as error:
+            # No answer is no bad answer: what stands goes on standing for open connections, nothing new is dialled.
+            _log.warning("%s is not reached: no address found (%s)", host, type(error).__name__)
+            before = self._verdicts.get(key)
+            return self._keep(key, (), before.refusal if before else "", _REFUSED_SECONDS)
+        return self._keep(key, answers, "", _FRESH_SECONDS)
+
+    async def _answers(self, key: _Key) -> tuple[str, ...]:
+        host, port, network = key
+        if host != "localhost" and not host.endswith(".localhost"):
+            return tuple(await self._resolve(host, port))
+        if network.private:
+            return _LOOPBACK
+        msg = "a localhost name needs Network(private=True)"
+        raise UpstreamRefusedError(msg)
+
+    def _keep(self, key: _Key, addresses: tuple[str, ...], refusal: str, seconds: float) -> _Verdict:
+        self._verdicts[key] = verdict = _Verdict(addresses, refusal, self._clock() + seconds)
+        self._verdicts.move_to_end(key)
+        if len(self._verdicts) > _MAX_HOSTS:
+            self._verdicts.popitem(last=False)
+        return verdict
+
+
+def _refused(host: str) -> UpstreamRefusedError:
+    return UpstreamRefusedError(f"{host} has no address that may be dialled (the log says why)")

@@ -1,0 +1,137 @@
+"""The one-directory default: wires the backends that need no server.
+
+Source: contracts 10 ("The embedded default"); architecture, "What it is".
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from apikeychain.errors import DataDirectoryError
+from apikeychain.ports.key_service import KeyService
+from apikeychain.ports.rate_limiter import RateLimiter
+from apikeychain.ports.signals import Signals
+from apikeychain.ports.store import Store
+from apikeychain.ports.upstream import Guard, Upstream
+
+UpstreamFactory = Callable[[Guard], Upstream]
+DATABASE = "apikeychain.sqlite3"
+KEY_FILE = "platform.key"
+KEY_FILE_VARIABLE = "APIKEYCHAIN_KEY_FILE"
+
+
+class Serving(Protocol):
+    """What a process holds while it serves calls."""
+
+    def acquire(self) -> None:
+        """Take it, or raise a SetupError."""
+        ...
+
+    def release(self) -> None:
+        """Let it go."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugs:
+    """All plugs of a keychain.
+
+    Attributes:
+        upstream: makes the plug out of the guard through which it must dial.
+        serving: held while calls are served, where that is for one process.
+    """
+
+    store: Store
+    key_service: KeyService
+    rate_limiter: RateLimiter
+    signals: Signals
+    upstream: UpstreamFactory
+    serving: Serving | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instead:
+    """Plugs of the host's own, in place of the default's."""
+
+    store: Store | None = None
+    key_service: KeyService | None = None
+    rate_limiter: RateLimiter | None = None
+    signals: Signals | None = None
+    upstream: UpstreamFactory | None = None
+
+
+def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instead: Instead) -> Plugs:
+    """SQLite, a key file and in-process limits in one directory, which is made when it is missing (mode 0700).
+
+    Args:
+        directory: for the database and, where `key_file` says nothing else, the key file.
+        key_file: elsewhere; else what APIKEYCHAIN_KEY_FILE names.
+        instead: plugs of the host's own.
+
+    Raises:
+        DataDirectoryError: it cannot be made or is no directory.
+        MissingExtraError: the packages of the extra ``embedded`` are missing.
+    """
+    from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
+    from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - likewise
+    from apikeychain.backends.serving_lock import ServingLock  # noqa: PLC0415 - likewise
+    from apikeychain.backends.sql import SQLiteSignals, SQLStore  # noqa: PLC0415 - likewise
+
+    path = Path(directory)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the data directory {path} cannot be made: {error.strerror}"
+        raise DataDirectoryError(msg) from None
+    database = path / DATABASE
+    keys = Path(key_file or os.environ.get(KEY_FILE_VARIABLE) or path / KEY_FILE)
+    store = SQLStore.sqlite(database)
+    return _with(
+        Plugs(
+            store=store,
+            key_service=LocalKeyService(keys, create=not database.exists()),
+            rate_limiter=MemoryRateLimiter(),
+            signals=SQLiteSignals(store),
+            upstream=_default_upstream,
+            serving=ServingLock(path),
+        ),
+        instead,
+    )
+
+
+def memory_plugs(instead: Instead) -> Plugs:
+    """Nothing outlives the process: for hosts' own tests."""
+    from apikeychain.backends.memory_keys import MemoryKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
+    from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - likewise
+    from apikeychain.backends.memory_signals import MemorySignals  # noqa: PLC0415 - likewise
+    from apikeychain.backends.memory_store import MemoryStore  # noqa: PLC0415 - likewise
+
+    return _with(
+        Plugs(
+            store=MemoryStore(),
+            key_service=MemoryKeyService(),
+            rate_limiter=MemoryRateLimiter(),
+            signals=MemorySignals(),
+            upstream=_default_upstream,
+        ),
+        instead,
+    )
+
+
+def _default_upstream(guard: Guard) -> Upstream:
+    from apikeychain.backends.upstream_aiohttp import AiohttpUpstream  # noqa: PLC0415 - loads on opening
+
+    return AiohttpUpstream(guard)
+
+
+def _with(plugs: Plugs, instead: Instead) -> Plugs:
+    return replace(
+        plugs,
+        store=instead.store or plugs.store,
+        key_service=instead.key_service or plugs.key_service,
+        rate_limiter=instead.rate_limiter or plugs.rate_limiter,
+        signals=instead.signals or plugs.signals,
+        upstream=instead.upstream or plugs.upstream,
+    )

@@ -1,0 +1,142 @@
+"""What an answer must know of its call, and the one entry that the call leaves.
+
+A passage ends exactly once: with a whole body at once, with a stream at its last byte, its break or its closing, or
+when the call is abandoned before there was an answer.
+
+Source: contracts 6 (`call`, refusals are counted); spec 9.2.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal, Self, final
+
+from apikeychain.errors import AnswerError, HeaderLines
+from apikeychain.ledger.ledger import Slot
+from apikeychain.model.call import ByteStream, Call, Reply
+from apikeychain.model.ledger import LedgerDraft
+from apikeychain.model.origin import Origin
+from apikeychain.model.route import QueryParameter
+from apikeychain.rules import chain
+from apikeychain.rules.caller import Caller
+from apikeychain.rules.routing import CompiledRoute
+from apikeychain.rules.snapshot import Snapshot
+
+CALLER_GONE = "caller-gone"
+_CLIENT_CLOSED = 499
+
+
+@final
+@dataclass(slots=True)
+class Passage:
+    """One call on its way through the gate.
+
+    Attributes:
+        moment: the one reading of the wall clock.
+        clock: monotonic seconds; `started` its reading at the beginning.
+        project: known once the project was loaded; `route` once it was matched.
+        origin: set once the gate admitted it, so that a browser can read the answer.
+        limits: the RateLimit lines, once the quotas admitted the call.
+        slot: the place in the ledger, once there is one; `pseudonym` stands for the caller in it.
+        answered: who made the answer.
+        refusal: the code of a refusal, of a failure, or of what cut the answer.
+    """
+
+    call: Call
+    caller: Caller
+    moment: datetime
+    clock: Callable[[], float]
+    started: float = field(init=False)
+    project: Snapshot | None = None
+    route: CompiledRoute | None = None
+    origin: Origin | None = None
+    limits: HeaderLines = ()
+    slot: Slot | None = None
+    pseudonym: str | None = None
+    bytes_in: int = 0
+    answered: Literal["provider", "gate"] = "gate"
+    refusal: str | None = None
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def count_body(self) -> None:
+        """Count the call's body as it streams by."""
+        self.call = replace(self.call, body=self._counted(self.call.body))
+
+    def depart(self, reply: Reply) -> Reply:
+        """`reply` with the limits' lines; its end is the end of the passage."""
+        reply = replace(reply, headers=reply.headers + self.limits)
+        if isinstance(reply.body, bytes):
+            self.end(reply.status, len(reply.body))
+            return reply
+        return replace(reply, body=Departure(self, reply.status, reply.body))
+
+    def abandon(self, code: str) -> None:
+        """End without an answer: the caller left, or a bug broke the gate."""
+        self.refusal = code
+        self.end(_CLIENT_CLOSED if code == CALLER_GONE else 500, 0)
+
+    def end(self, status: int, bytes_out: int) -> None:
+        """Fill the slot, once; a call that has none leaves no entry."""
+        slot, self.slot = self.slot, None
+        if slot is not None and self.route is not None and self.project is not None:
+            slot.fill(self._draft(self.project, self.route, status, bytes_out))
+
+    async def _counted(self, body: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+        async for chunk in body:
+            self.bytes_in += len(chunk)
+            yield chunk
+
+    def _draft(self, project: Snapshot, route: CompiledRoute, status: int, bytes_out: int) -> LedgerDraft:
+        declared = {p.name for p in route.route.parameters if isinstance(p, QueryParameter)}
+        sent = {pair.partition(b"=")[0].decode("latin-1") for pair in self.call.query.split(b"&")}
+        data = chain.call_data(
+            route=route.route.name,
+            base_url=route.provider.base_url,
+            path_template=route.route.path,
+            method=self.call.method,
+            status=status,
+            duration_ms=int((self.clock() - self.started) * 1000),
+            bytes_in=self.bytes_in,
+            bytes_out=bytes_out,
+            answered=self.answered,
+            refusal=self.refusal,
+            query=declared & sent,
+            caller=self.pseudonym,
+        )
+        return LedgerDraft(at=self.moment, kind="call", actor="gate", project=project.project.id, data=data)
+
+
+@final
+class Departure:
+    """The body of an answer on its way out: counted, and closed exactly once."""
+
+    __slots__ = ("_body", "_bytes_out", "_passage", "_status")
+
+    def __init__(self, passage: Passage, status: int, body: ByteStream) -> None:
+        self._passage, self._status, self._body = passage, status, body
+        self._bytes_out = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await anext(self._body)
+        except StopAsyncIteration:
+            self._passage.end(self._status, self._bytes_out)
+            raise
+        except AnswerError as error:
+            self._passage.refusal = error.code
+            raise
+        self._bytes_out += len(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close what is behind, and end the passage where the stream did not come to its end."""
+        try:
+            await self._body.aclose()
+        finally:
+            self._passage.refusal = self._passage.refusal or CALLER_GONE
+            self._passage.end(self._status, self._bytes_out)

@@ -1,0 +1,100 @@
+"""What a worker still has to write down: its open calls and its finished entries, counted, per tenant and in order.
+
+Source: contracts 6: 4,096 open or unwritten entries a worker, 1,024 a tenant, 5 s at most.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from apikeychain.errors import LedgerUnavailableError
+from apikeychain.model.ids import TenantId
+from apikeychain.model.ledger import LedgerDraft
+
+MAX_HELD = 4096
+MAX_HELD_OF_TENANT = 1024
+MAX_WAIT_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Queue:
+    """One tenant's.
+
+    Attributes:
+        open: slots that were given out and are not filled.
+        finished: moment and draft, the longest waiting first.
+        apart: since when its entries fail alone and are written alone, or None.
+    """
+
+    open: int = 0
+    finished: deque[tuple[float, LedgerDraft]] = field(default_factory=deque[tuple[float, LedgerDraft]])
+    apart: float | None = None
+
+    @property
+    def held(self) -> int:
+        """Open and finished ones."""
+        return self.open + len(self.finished)
+
+    def drafts(self, limit: int) -> list[LedgerDraft]:
+        """The longest waiting ones, at most `limit`; they stay until `Queues.written`."""
+        return [draft for _, draft in islice(self.finished, limit)]
+
+
+class Queues:
+    """All of a worker. Moments are seconds of one clock that never goes back."""
+
+    def __init__(self) -> None:
+        self._queues: dict[TenantId, Queue] = {}
+        self._open = self._finished = 0
+
+    @property
+    def open(self) -> int:
+        """Slots that are not filled."""
+        return self._open
+
+    @property
+    def finished(self) -> int:
+        """Entries that are not written."""
+        return self._finished
+
+    def __iter__(self) -> Iterator[tuple[TenantId, Queue]]:
+        """Tenants with anything held; a copy, so that it may change meanwhile."""
+        return iter(list(self._queues.items()))
+
+    def reserve(self, tenant: TenantId, now: float) -> None:
+        """Take the place of one entry.
+
+        Raises:
+            LedgerUnavailableError: the worker or the tenant is at its bound, or the tenant's entries are not written.
+        """
+        if self._open + self._finished >= MAX_HELD:
+            raise LedgerUnavailableError
+        queue = self._queues.get(tenant)
+        if queue is None:
+            queue = self._queues[tenant] = Queue()
+        elif queue.held >= MAX_HELD_OF_TENANT or (queue.finished and now - queue.finished[0][0] >= MAX_WAIT_SECONDS):
+            raise LedgerUnavailableError
+        queue.open += 1
+        self._open += 1
+
+    def fill(self, tenant: TenantId, draft: LedgerDraft, now: float) -> None:
+        """Put the entry into a place that was reserved."""
+        self._queues[tenant].open -= 1
+        self._open -= 1
+        self.add(tenant, draft, now)
+
+    def add(self, tenant: TenantId, draft: LedgerDraft, now: float) -> None:
+        """Put an entry without a place: the caller bounds how many."""
+        self._queues.setdefault(tenant, Queue()).finished.append((now, draft))
+        self._finished += 1
+
+    def written(self, tenant: TenantId, count: int) -> None:
+        """Forget the `count` longest waiting entries."""
+        queue = self._queues[tenant]
+        for _ in range(count):
+            queue.finished.popleft()
+        self._finished -= count
+        queue.apart = None
+        if not queue.held:
+            del self._queues[tenant]

@@ -1,0 +1,48 @@
+"""Whether a stored chain holds, read page by page, so that a long one needs no more memory than a short one.
+
+Source: contracts 6; spec 9.3.
+"""
+
+from collections.abc import Callable
+
+from apikeychain.model.ids import TenantId
+from apikeychain.model.ledger import Head
+from apikeychain.ports.store import Store
+from apikeychain.rules import chain
+
+PAGE = 1000
+
+
+async def verify(
+    store: Store,
+    tenant: TenantId,
+    progress: Callable[[int, int | None], None] | None = None,
+    batch: int = PAGE,
+) -> Head:
+    """The head of the tenant's chain, every entry of which was found in its place.
+
+    The chain alone does not show that its last entries were cut off, nor that all of it was written anew: compare the
+    head with one that was kept elsewhere. Entries that are added meanwhile are verified with the others; each page is
+    read in a transaction of its own, so that a long chain keeps no writer waiting.
+
+    Args:
+        store: where the chain is.
+        tenant: whose chain it is.
+        progress: called behind every page with the number of entries verified and of all, None while that is unknown.
+        batch: entries a page.
+
+    Raises:
+        LedgerBrokenError: the first entry that does not hold.
+    """
+    head = Head.empty(tenant)
+    while True:
+        async with store.tenant(tenant) as rows:
+            entries = await rows.entries(head.size, batch)
+        if not entries:
+            break
+        head = chain.verify(head, entries)
+        if progress:
+            progress(head.size, None)
+    if progress:
+        progress(head.size, head.size)
+    return head

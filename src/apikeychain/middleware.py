@@ -1,0 +1,134 @@
+"""`APIKeyChainMiddleware`: the prefix and the lifespan. Everything else of the host passes through unchanged.
+
+Source: contracts 1, 2 (outside of any CORS middleware); the ASGI specification, lifespan protocol.
+"""
+
+import logging
+import sys
+import traceback
+from typing import Any, cast
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from apikeychain.asgi import application, path_of
+from apikeychain.errors import APIKeyChainError, InternalError, MisplacedMiddlewareError
+from apikeychain.keychain import APIKeyChain
+from apikeychain.model.call import Call, Reply
+
+_CLOSING = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"})
+_log = logging.getLogger("apikeychain")
+
+
+class APIKeyChainMiddleware:
+    """Serves the gate under the keychain's prefix, and opens and closes the keychain with the host.
+
+    ::
+
+        app.add_middleware(APIKeyChainMiddleware, keychain=keychain)   # last added = outermost
+
+    Args:
+        app: the host's application.
+        keychain: opened before the host's own startup runs and closed after its shutdown; where the server runs no
+            lifespan, the first call opens it.
+    """
+
+    def __init__(self, app: ASGIApp, keychain: APIKeyChain) -> None:
+        self.app, self.keychain = app, keychain
+        self._prefix = keychain.settings.prefix
+        self._below = (self._prefix + "/").encode()
+        self._gate = application(self._handle, keychain.failed, self._prefix)
+        self._unfit: APIKeyChainError | None = None
+        self._looked = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a scope under the prefix, and hand on every other."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif not self._is_ours(scope):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            self._look_at(scope)
+            await self._gate(scope, receive, send)
+
+    def _is_ours(self, scope: Scope) -> bool:
+        if scope["type"] not in {"http", "websocket"}:
+            return False
+        path = path_of(scope)
+        return path.startswith(self._below) or path == self._below[:-1]
+
+    async def _handle(self, call: Call) -> Reply:
+        if self._unfit is not None:
+            raise self._unfit
+        return await self.keychain.handle(call)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = await receive()
+        refusal = self._look_at(scope) or await self._start()
+        if refusal is not None:
+            await send({"type": "lifespan.startup.failed", "message": refusal})
+            return
+        await self._host_lifespan(first, scope, receive, send)
+
+    async def _start(self) -> str | None:
+        """Open the keychain; what kept it from opening, as the server shall print it."""
+        try:
+            await self.keychain.serve()
+        except APIKeyChainError as error:
+            return str(error)
+        except Exception:  # noqa: BLE001 - the server must hear of whatever kept us from starting
+            return traceback.format_exc()
+        return None
+
+    async def _host_lifespan(self, first: Message, scope: Scope, receive: Receive, send: Send) -> None:
+        waiting = [first]
+
+        async def receive_again() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        async def send_closed(message: Message) -> None:
+            if message["type"] in _CLOSING:
+                await self.keychain.close()
+            await send(message)
+
+        try:
+            await self.app(scope, receive_again, send_closed)
+        finally:
+            await self.keychain.close()
+
+    def _look_at(self, scope: Scope) -> str | None:
+        """Look at the first scope for what keeps us from serving here; the one sentence about it, logged once."""
+        if not self._looked:
+            self._looked = True
+            self._unfit = _misplacement(scope, outer_cors=self.keychain.settings.outer_cors) or _unfit_server(scope)
+            if self._unfit is not None:
+                _log.error("%s", self._unfit)
+        return str(self._unfit) if self._unfit is not None else None
+
+
+def _unfit_server(scope: Scope) -> InternalError | None:
+    """A server without raw paths: an encoded slash could not be told from a real one."""
+    if scope["type"] != "http" or scope.get("raw_path") is not None:
+        return None
+    return InternalError("this server gives no raw_path in its scopes, without which no call can be judged")
+
+
+def _misplacement(scope: Scope, *, outer_cors: bool) -> MisplacedMiddlewareError | None:
+    """What is wrong with the order of the host's middleware, or None.
+
+    The CORS class is found among the loaded modules: a host that did not load it does not use it.
+    """
+    module = sys.modules.get("starlette.middleware.cors")
+    stack = cast("list[Any]", getattr(scope.get("app"), "user_middleware", []))
+    classes = [getattr(entry, "cls", None) for entry in stack]
+    if outer_cors or module is None or APIKeyChainMiddleware not in classes:
+        return None
+    outside = classes[: classes.index(APIKeyChainMiddleware)]
+    if not any(isinstance(cls, type) and issubclass(cls, module.CORSMiddleware) for cls in outside):
+        return None
+    return MisplacedMiddlewareError(
+        "a CORSMiddleware stands outside of APIKeyChainMiddleware and would answer foreign preflights. "
+        "Add ours last: app.add_middleware(APIKeyChainMiddleware, keychain=keychain)",
+    )

@@ -1,0 +1,72 @@
+"""OpenAI: chat completions, called directly or by OpenAI's own SDK in the page.
+
+Source: https://github.com/openai/openai-openapi (openapi.yaml: server, Bearer credential, chat completions) and the
+request headers of openai-node, both read on 2026-11-24.
+
+``chat`` is for a plain ``fetch``. ``openai`` is for the SDK: ``new OpenAI({baseURL: <url of the route openai>, apiKey:
+"none", dangerouslyAllowBrowser: true})``; the SDK appends ``/chat/completions``. What it sends as a credential is
+dropped. The number of tokens and of choices is bounded, since they are what costs.
+"""
+
+from apikeychain.model.provider import HeaderCredential, Provider
+from apikeychain.model.route import MIB, JSONBody, JSONField, ProxyRoute
+
+OPENAI = Provider(
+    "openai",
+    "https://api.openai.com/v1",
+    HeaderCredential("Authorization", "Bearer "),
+    source="https://github.com/openai/openai-openapi",
+    reviewed="2026-11-24",
+)
+
+_MAX_TOKENS = 16_384
+_BODY = JSONBody(
+    (
+        JSONField("model", pattern=r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,99}", required=True),
+        JSONField("messages", type="array", required=True),
+        JSONField("stream", type="boolean"),
+        JSONField("stream_options", type="object"),
+        JSONField("max_completion_tokens", type="integer", minimum=1, maximum=_MAX_TOKENS),
+        JSONField("max_tokens", type="integer", minimum=1, maximum=_MAX_TOKENS),
+        JSONField("n", type="integer", minimum=1, maximum=4),
+        JSONField("temperature", type="number", minimum=0, maximum=2),
+        JSONField("top_p", type="number", minimum=0, maximum=1),
+        JSONField("presence_penalty", type="number", minimum=-2, maximum=2),
+        JSONField("frequency_penalty", type="number", minimum=-2, maximum=2),
+        JSONField("stop", type="array"),
+        JSONField("seed", type="integer"),
+        JSONField("reasoning_effort", pattern=r"[a-z]{1,16}"),
+        JSONField("response_format", type="object"),
+        JSONField("tools", type="array"),
+        JSONField("tool_choice", pattern=r"none|auto|required"),
+        JSONField("parallel_tool_calls", type="boolean"),
+        JSONField("user", max_length=128),
+    ),
+)
+_TOLERATED = ("authorization", "openai-organization", "openai-project", "user-agent", "x-stainless-*")
+_ANSWER = ("OpenAI-Processing-Ms", "OpenAI-Version")
+
+ROUTES = (
+    ProxyRoute(
+        "chat",
+        provider="openai",
+        path="/chat/completions",
+        methods=("POST",),
+        body=_BODY,
+        tolerated=_TOLERATED,
+        answer_headers=_ANSWER,
+        max_body_bytes=4 * MIB,
+        stream=True,
+    ),
+    ProxyRoute(
+        "openai",
+        provider="openai",
+        methods=("POST",),
+        tail=("chat", "completions"),
+        body=_BODY,
+        tolerated=_TOLERATED,
+        answer_headers=_ANSWER,
+        max_body_bytes=4 * MIB,
+        stream=True,
+    ),
+)

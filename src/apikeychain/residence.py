@@ -1,0 +1,164 @@
+"""All that an open keychain has in one event loop: opened plugs, the gate, and the background work, in one task.
+
+The task closes everything when it is told to, and also when its loop ends without a word (Starlette's TestClient
+without ``with`` runs each request in a loop of its own): cancelled, it writes what is left of the ledger and closes
+the plugs in the task that opened them.
+
+Source: architecture "State, and many workers"; contracts 10.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast, final
+
+from apikeychain.egress import Egress
+from apikeychain.embedded import Plugs
+from apikeychain.errors import BackendUnavailableError, KeyFileError, SealedValueError
+from apikeychain.ledger.ledger import Ledger
+from apikeychain.model.network import Network
+from apikeychain.model.records import Tenant
+from apikeychain.pipeline import Pipeline
+from apikeychain.rules.caller import parse_trusted
+from apikeychain.settings import APIKeyChainSettings
+from apikeychain.snapshots import Snapshots
+from apikeychain.tenants.change import Office
+from apikeychain.vault.vault import Vault
+
+P = TypeVar("P")
+_LISTEN_AGAIN_SECONDS = 1.0
+_log = logging.getLogger("apikeychain")
+
+
+@final
+class Residence:
+    """An open keychain in the running loop.
+
+    Attributes:
+        office: for the management verbs; `pipeline`: for calls. Both are of use after `opened`.
+    """
+
+    def __init__(self, plugs: Plugs, settings: APIKeyChainSettings, networks: Mapping[str, Network]) -> None:
+        self._plugs, self._loop = plugs, asyncio.get_running_loop()
+        self.office = Office(
+            store=plugs.store,
+            vault=Vault(plugs.key_service, kdf=settings.kdf),
+            signals=plugs.signals,
+            settings=settings,
+            networks=networks,
+            now=_now,
+        )
+        self._snapshots = Snapshots(
+            plugs.store,
+            networks=networks,
+            body_limit=settings.body_limit,
+            development=settings.development,
+        )
+        self._ledger = Ledger(plugs.store, now=_now)
+        self.pipeline: Pipeline | None = None
+        self._stop = asyncio.Event()
+        self._open: asyncio.Future[None] = self._loop.create_future()
+        self._task = self._loop.create_task(self._reside(), name="apikeychain")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it lives in the running loop and has not left."""
+        return self._loop is asyncio.get_running_loop() and not self._task.done()
+
+    async def opened(self) -> None:
+        """Wait until it is open. Raises what kept it from opening."""
+        await asyncio.shield(self._open)
+
+    async def leave(self) -> None:
+        """Write what is left and close the plugs."""
+        if self._loop is asyncio.get_running_loop():
+            self._stop.set()
+            await asyncio.wait([self._task])
+
+    async def _reside(self) -> None:
+        try:
+            async with AsyncExitStack() as stack:
+                await self._open_plugs(stack)
+                self._open.set_result(None)
+                await self._stop.wait()
+        except Exception as error:  # noqa: BLE001 - whoever waits for the opening hears of whatever kept it
+            if self._open.done():
+                _log.exception("the keychain could not be closed cleanly")
+            else:
+                self._open.set_exception(error)
+        finally:
+            self.pipeline = None
+            if not self._open.done():
+                self._open.cancel()
+
+    async def _open_plugs(self, stack: AsyncExitStack) -> None:
+        plugs, settings = self._plugs, self.office.settings
+        for plug in (plugs.key_service, plugs.store, plugs.rate_limiter, plugs.signals):
+            await _enter(stack, plug)
+        await self._require_key()
+        if plugs.serving is not None:
+            stack.callback(plugs.serving.release)
+        guard = Egress(nat64_prefixes=settings.nat64_prefixes)
+        upstream = await _enter(stack, plugs.upstream(guard))
+        if settings.development:
+            _log.warning("development mode: http is served on localhost, and refusals carry hints")
+        stack.push_async_callback(self._ledger.drain)
+        for work in (self._ledger.run(), self._listen()):
+            stack.push_async_callback(_end, self._loop.create_task(work))
+        await asyncio.sleep(0)
+        self.pipeline = Pipeline(
+            settings=settings,
+            snapshots=self._snapshots,
+            vault=self.office.vault,
+            ledger=self._ledger,
+            rate_limiter=plugs.rate_limiter,
+            upstream=upstream,
+            trusted=parse_trusted(settings.trusted_proxies),
+            now=_now,
+        )
+
+    async def _require_key(self) -> None:
+        """Refuse a key service that does not open what the store holds."""
+        store, vault = self._plugs.store, self.office.vault
+        for tenant in await store.tenants("", 1):
+            async with store.tenant(tenant) as records:
+                stored = await records.get(Tenant, ())
+            try:
+                if stored is not None:
+                    await vault.pseudonym_key(stored)
+            except SealedValueError:
+                msg = "this platform key does not open what is stored: restore the one that belongs to this data"
+                raise KeyFileError(msg) from None
+
+    async def _listen(self) -> None:
+        """Drop what is held of a project that changed."""
+        while True:
+            try:
+                async with contextlib.aclosing(self._plugs.signals.subscribe()) as changes:
+                    async for change in changes:
+                        self._snapshots.forget(change.project)
+                        if change.project is not None:
+                            self.office.vault.forget(change.project)
+            except BackendUnavailableError:
+                _log.warning("changes are not heard for now: they take effect within 30 s")
+            self._snapshots.forget(None)
+            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+
+
+async def _enter(stack: AsyncExitStack, plug: P) -> P:
+    """Enter a plug that is an async context manager; it stays the plug that it is."""
+    if hasattr(plug, "__aenter__"):
+        await stack.enter_async_context(cast("AbstractAsyncContextManager[Any]", plug))
+    return plug
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,189 @@
+"""What of a provider's answer is passed on: a list of the allowed; never a cookie, never a CORS or security header.
+
+Source: contracts 4 ("3xx", "Response headers passed"); RFC 9110, sections 10.2.2 and 15.4; RFC 9111, 5.2.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from apikeychain.errors import CredentialRefusedError, InvalidValueError, PathRefusedError, UpstreamRefusedError
+from apikeychain.model.call import Reply, UpstreamReply
+from apikeychain.model.headers import Headers, Line
+from apikeychain.model.network import Network
+from apikeychain.model.provider import Provider, QueryCredential
+from apikeychain.model.route import ProxyRoute
+
+if TYPE_CHECKING:
+    from apikeychain.rules.routing import CompiledRoute
+
+ALWAYS = frozenset(
+    {
+        b"content-type",
+        b"content-length",
+        b"content-language",
+        b"content-disposition",
+        b"content-range",
+        b"accept-ranges",
+        b"etag",
+        b"last-modified",
+        b"retry-after",
+        b"x-request-id",
+    },
+)
+_BEGIN = b"x-ratelimit-"
+_SINGLE = (b"content-type", b"content-length", b"location")
+_NEVER = frozenset(
+    {
+        "alt-svc",
+        "cache-control",
+        "clear-site-data",
+        "content-encoding",
+        "content-location",
+        "content-security-policy",
+        "content-security-policy-report-only",
+        "expires",
+        "location",
+        "nel",
+        "origin-agent-cluster",
+        "permissions-policy",
+        "pragma",
+        "proxy-authenticate",
+        "referrer-policy",
+        "refresh",
+        "report-to",
+        "reporting-endpoints",
+        "service-worker-allowed",
+        "set-cookie",
+        "set-cookie2",
+        "sourcemap",
+        "strict-transport-security",
+        "timing-allow-origin",
+        "vary",
+        "www-authenticate",
+        "x-content-type-options",
+        "x-frame-options",
+        "x-sourcemap",
+    },
+)
+_NEVER_BEGIN = ("access-control-", "cross-origin-", "sec-", "x-apikeychain-")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_LOCATION = re.compile(
+    rb"(?:https://([A-Za-z0-9._-]+)(?::([0-9]{1,5}))?)?(/(?!/)[^?#]*)?(?:\?([^#]*))?(?:#.*)?",
+)
+_VISIBLE = re.compile(rb"[\x21-\x5b\x5d-\x7e]{1,8192}")
+_NO_STORE = (b"cache-control", b"no-store")
+_CREDENTIAL_REFUSED = frozenset({401, 407})
+_HTTPS = 443
+_OK, _MULTIPLE, _NOT_MODIFIED, _PARTIAL, _ERRORS = 200, 300, 304, 206, 400
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPlan:
+    """What passes of the answers to a route, compiled.
+
+    Attributes:
+        passed: names of headers.
+        cache: the Cache-Control line of a good answer.
+        injected: the name in lower case under which a query carries the credential, or None.
+        redirect_hosts: hosts that a Location may name.
+    """
+
+    passed: frozenset[bytes]
+    cache: Line
+    injected: bytes | None
+    redirect_hosts: frozenset[bytes]
+
+
+def compile_answer(route: ProxyRoute, provider: Provider, network: Network) -> AnswerPlan:
+    """The plan of a route's answers.
+
+    Raises:
+        InvalidValueError: a header that never passes, or a cache time that cannot be.
+    """
+    for name in route.answer_headers:
+        if name.lower() in _NEVER or name.lower().startswith(_NEVER_BEGIN):
+            msg = f"the route {route.name!r} cannot pass the answer's header {name!r}"
+            raise InvalidValueError(msg)
+    seconds = route.cache_seconds
+    if seconds is not None and seconds < 0:
+        msg = f"the route {route.name!r} cannot be cached for {seconds} seconds"
+        raise InvalidValueError(msg)
+    place = provider.credential
+    return AnswerPlan(
+        passed=ALWAYS | {name.lower().encode() for name in route.answer_headers},
+        cache=_NO_STORE if seconds is None else (b"cache-control", b"private, max-age=%d" % seconds),
+        injected=place.parameter.lower().encode() if isinstance(place, QueryCredential) else None,
+        redirect_hosts=frozenset(host.lower().encode() for host in network.redirect_hosts),
+    )
+
+
+def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: bytes) -> Reply:
+    """What the caller gets of the provider's answer, not yet scrubbed. Its body is the provider's, not yet read.
+
+    Args:
+        upstream: the answer.
+        route: that of the call.
+        location_base: our own path of the route, e.g. ``/api/apikeychain/p_x/proxy/weather``.
+
+    Raises:
+        CredentialRefusedError: the provider refused the credential (401, 407).
+        UpstreamRefusedError: it cannot be passed on. With either the caller closes `upstream.body`.
+    """
+    _require_status(upstream.status, route)
+    _require_lines(upstream.headers)
+    passed = route.answer.passed
+    lines = [line for line in upstream.headers if line[0] in passed or line[0].startswith(_BEGIN)]
+    location = upstream.headers.get(b"location")
+    if location is not None and _MULTIPLE <= upstream.status < _ERRORS and upstream.status != _NOT_MODIFIED:
+        lines.append((b"location", _own_location(location, route, location_base)))
+    good = _OK <= upstream.status < _MULTIPLE or upstream.status == _NOT_MODIFIED
+    lines.append(route.answer.cache if good else _NO_STORE)
+    return Reply(upstream.status, tuple(lines), upstream.body)
+
+
+def _require_status(status: int, route: "CompiledRoute") -> None:
+    if status in _CREDENTIAL_REFUSED:
+        raise CredentialRefusedError
+    if not _OK <= status <= 599 or (status == _PARTIAL and not route.route.ranges):  # noqa: PLR2004 - RFC 9110, 15
+        raise UpstreamRefusedError
+
+
+def _require_lines(headers: Headers) -> None:
+    """Raise UpstreamRefusedError for an encoded answer, one with two lengths, or a value that would split a line."""
+    encoded = any(coding.strip().lower() != b"identity" for coding in headers.all(b"content-encoding"))
+    doubled = any(len(headers.all(name)) > 1 for name in _SINGLE)
+    if encoded or doubled or not all(_VALUE.fullmatch(value) for _, value in headers.lines):
+        raise UpstreamRefusedError
+
+
+def _own_location(value: bytes, route: "CompiledRoute", location_base: bytes) -> bytes:
+    """Where the caller shall go: the same place in our terms, or a place that the host allowed, unchanged."""
+    match = _LOCATION.fullmatch(value) if _VISIBLE.fullmatch(value) else None
+    if match is None:
+        raise UpstreamRefusedError
+    host, port, path, query = match.groups()
+    number = int(port) if port else _HTTPS
+    if host is None or (host.lower().decode(), number) == (route.base.host, route.base.port):
+        return location_base + _own_path(path or b"", route) + _own_query(query, route.answer.injected)
+    if host.lower() in route.answer.redirect_hosts and number == _HTTPS:
+        return value
+    raise UpstreamRefusedError
+
+
+def _own_path(path: bytes, route: "CompiledRoute") -> bytes:
+    segments = route.template.recognise(path)
+    if segments is None:
+        raise UpstreamRefusedError
+    try:
+        route.template.read(segments)
+    except PathRefusedError:
+        raise UpstreamRefusedError from None
+    return b"".join(b"/" + segment for segment in segments)
+
+
+def _own_query(query: bytes | None, injected: bytes | None) -> bytes:
+    """The query without the parameter that carries the credential: the caller does not send that one."""
+    pairs = (query or b"").split(b"&")
+    own = [pair for pair in pairs if pair and pair.partition(b"=")[0].lower() != injected]
+    return b"?" + b"&".join(own) if own else b""

@@ -1,0 +1,204 @@
+"""Request bodies: a JSON object whose bytes go out unchanged, a form that is rebuilt, or a stream that is counted.
+
+Source: contracts 4 ("A JSON body under a schema"); RFC 8259, sections 4, 6, 8; RFC 9110, sections 8.3 and 8.6.
+"""
+
+import re
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+
+from apikeychain.errors import (
+    BodyTooLargeError,
+    HeaderRefusedError,
+    TypeRefusedError,
+)
+from apikeychain.model.call import Call
+from apikeychain.model.route import FormBody, JSONBody, ProxyRoute, RawBody
+from apikeychain.rules.json_objects import JSONRule
+from apikeychain.rules.pairs import PairRule, split_form
+from apikeychain.rules.parameters import Declarations
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_JSON = (b"application/json",)
+_FORM = (b"application/x-www-form-urlencoded",)
+_TOKEN = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_TYPE = re.compile(rb"(%b/%b)(?:[ \t]*;[ \t]*%b=(?:%b|\"[\x20-\x21\x23-\x5b\x5d-\x7e]*\"))*;?" % ((_TOKEN,) * 4))
+_CHARSET = re.compile(rb";[ \t]*charset=\"?([^\";]*)", re.IGNORECASE)
+_UTF8 = frozenset({b"utf-8", b"utf8"})
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+
+Body = bytes | AsyncIterable[bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPlan:
+    """What a route takes as a body, compiled.
+
+    Attributes:
+        types: the media types it takes, lower case; ``image/*`` stands for every subtype.
+        cap: the most bytes.
+        json: the members of a JSON object, or None.
+        form: the fields of a form with the rule that rebuilds it, or None.
+        raw: whether the body is passed on as a stream.
+    """
+
+    types: frozenset[bytes]
+    cap: int
+    json: JSONRule | None = None
+    form: tuple[Declarations, PairRule] | None = None
+    raw: bool = False
+
+    @property
+    def reads(self) -> bool:
+        """Whether the body is read whole before anything is sent."""
+        return self.json is not None or self.form is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The body that goes up.
+
+    Attributes:
+        content_type: as the caller sent it.
+        content_length: in bytes where it is known.
+    """
+
+    body: Body = None
+    content_type: bytes | None = None
+    content_length: int | None = None
+
+
+NOTHING = Filled()
+
+
+def compile_body(route: ProxyRoute) -> BodyPlan:
+    """The plan of a route's body.
+
+    Raises:
+        InvalidValueError: a field that cannot be.
+    """
+    owner = f"the body of the route {route.name!r}"
+    match route.body:
+        case None:
+            return BodyPlan(frozenset(), route.max_body_bytes)
+        case JSONBody() as body:
+            return BodyPlan(frozenset(_JSON), route.max_body_bytes, json=JSONRule(body, owner))
+        case FormBody() as body:
+            declarations = Declarations(body.fields, owner)
+            rule = PairRule(declarations.declared, body.undeclared, None)
+            return BodyPlan(frozenset(_FORM), route.max_body_bytes, form=(declarations, rule))
+        case RawBody() as body:
+            return BodyPlan(frozenset(t.encode() for t in body.types), route.max_body_bytes, raw=True)
+
+
+def fill_body(call: Call, plan: BodyPlan, body: bytes | None, content_type: bytes | None) -> Filled:
+    """The body that goes up for a call.
+
+    Args:
+        call: what came.
+        plan: of its route.
+        body: all of it where the plan reads it, else None.
+        content_type: the caller's, or None where it is absent or listed by ``Connection``.
+
+    Raises:
+        BodyTooLargeError: larger than the route takes.
+        TypeRefusedError: an encoded body, one of another type, or one where there is none to be.
+        ParameterRefusedError: a field that is not as declared.
+        HeaderRefusedError: a Content-Length that is no number.
+    """
+    if b"content-encoding" in call.headers:
+        hint = "a body is taken without Content-Encoding only"
+        raise TypeRefusedError(hint)
+    length = declared_length(call)
+    if max(length or 0, len(body or b"")) > plan.cap:
+        raise BodyTooLargeError
+    framed = bool(length) or bool(body) or b"transfer-encoding" in call.headers
+    if call.method in _BODILESS or not (plan.reads or plan.raw):
+        return _without(framed)
+    if call.method == "DELETE" and not framed and content_type is None:
+        return _absent(plan)
+    _require_type(content_type, plan)
+    if plan.raw:
+        return _stream(call, plan, content_type, length)
+    return _whole(body or b"", plan, content_type)
+
+
+def declared_length(call: Call) -> int | None:
+    """The Content-Length of a call, or None where it sent none or is chunked.
+
+    Raises:
+        HeaderRefusedError: it is no number.
+    """
+    value = call.headers.get(b"content-length")
+    if value is None or b"transfer-encoding" in call.headers:
+        return None
+    if not _LENGTH.fullmatch(value):
+        raise HeaderRefusedError
+    return int(value)
+
+
+async def read(chunks: AsyncIterable[bytes], cap: int) -> bytes:
+    """All of a body.
+
+    Raises:
+        BodyTooLargeError: it has more than `cap` bytes.
+    """
+    return b"".join([chunk async for chunk in counted(chunks, cap)])
+
+
+async def counted(chunks: AsyncIterable[bytes], cap: int) -> AsyncIterator[bytes]:
+    """The chunks as they come.
+
+    Raises:
+        BodyTooLargeError: there are more than `cap` bytes; what is beyond does not leave.
+    """
+    total = 0
+    async for chunk in chunks:
+        total += len(chunk)
+        if total > cap:
+            raise BodyTooLargeError
+        yield chunk
+
+
+def _without(framed: bool) -> Filled:  # noqa: FBT001 - private, one caller
+    if framed:
+        hint = "this route takes no body with this method"
+        raise TypeRefusedError(hint)
+    return NOTHING
+
+
+def _absent(plan: BodyPlan) -> Filled:
+    if plan.json:
+        plan.json.judge_absence()
+    if plan.form:
+        plan.form[0].judge_texts({})
+    return NOTHING
+
+
+def _require_type(content_type: bytes | None, plan: BodyPlan) -> None:
+    match = _TYPE.fullmatch(content_type or b"")
+    if not match:
+        raise TypeRefusedError
+    media = match.group(1).lower()
+    if media not in plan.types and media.partition(b"/")[0] + b"/*" not in plan.types:
+        raise TypeRefusedError
+    if plan.reads and any(name.lower() not in _UTF8 for name in _CHARSET.findall(content_type or b"")):
+        raise TypeRefusedError
+
+
+def _stream(call: Call, plan: BodyPlan, content_type: bytes | None, length: int | None) -> Filled:
+    if length == 0:
+        return Filled(b"", content_type, 0)
+    return Filled(counted(call.body, plan.cap), content_type, length)
+
+
+def _whole(body: bytes, plan: BodyPlan, content_type: bytes | None) -> Filled:
+    if plan.json:
+        plan.json.judge(body)
+        return Filled(body, content_type, len(body))
+    if plan.form:
+        declarations, rule = plan.form
+        texts: dict[str, list[str]] = {}
+        body = rule.accept(split_form(body), texts)
+        declarations.judge_texts(texts)
+    return Filled(body, content_type, len(body))

@@ -1,0 +1,119 @@
+"""Who calls, and by which scheme and host, as far as it can be believed.
+
+A proxy appends to ``X-Forwarded-For`` what it saw, so the list is read from its right end and only as far as trusted
+proxies wrote it. ``X-Forwarded-Proto`` and ``-Host`` are taken as the nearest proxy set them: their last value. What is
+malformed is ignored and never raised: the peer is then the caller.
+
+Source: contracts 2 ("Own origin"), 7 ("Caller address"); RFC 7239, section 8.1; RFC 4291, section 2.5.5.2 (mapped).
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote
+
+from apikeychain.model.call import Call
+from apikeychain.model.headers import Headers
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# A path through more proxies than this does not exist; a longer list is somebody's attempt to cost time.
+_MAX_HOPS = 32
+_SCHEMES = frozenset({"http", "https"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls.
+
+    Attributes:
+        address: an IP address in its canonical text, IPv4-mapped ones as IPv4; else what the server calls the peer.
+        scheme: ``"http"`` or ``"https"``, as the caller used it.
+        host: host and port as the caller used them, or "".
+    """
+
+    address: str
+    scheme: str
+    host: str
+
+    @property
+    def own_origin(self) -> bytes:
+        """The origin of a page that this very host serves, as its browser would write it."""
+        return f"{self.scheme}://{self.host}".encode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxies:
+    """The networks whose X-Forwarded headers are believed."""
+
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+    def include(self, address: Address | None) -> bool:
+        """Whether `address` is one of them; None, a peer without an address, is not."""
+        return address is not None and any(address in network for network in self.networks)
+
+
+def parse_trusted(networks: tuple[str, ...]) -> TrustedProxies:
+    """The networks in `networks`, which `APIKeyChainSettings` has accepted."""
+    return TrustedProxies(tuple(ipaddress.ip_network(text) for text in networks))
+
+
+def identify(call: Call, trusted: TrustedProxies) -> Caller:
+    """The caller behind `call`."""
+    peer = _parse(call.peer)
+    host = _text(call.headers, b"host")
+    if not trusted.include(peer):
+        return Caller(str(peer or call.peer), call.scheme, host)
+    scheme = _nearest(call.headers, b"x-forwarded-proto").lower()
+    return Caller(
+        str(_forwarded_address(call.headers, trusted) or peer),
+        scheme if scheme in _SCHEMES else call.scheme,
+        _nearest(call.headers, b"x-forwarded-host") or host,
+    )
+
+
+@lru_cache(maxsize=4096)
+def bucket_address(address: str) -> str:
+    """The address as it is counted: IPv4 whole, IPv6 by its /64, anything else as printable ASCII. Idempotent."""
+    parsed = _parse(address)
+    if parsed is None:
+        return quote(address, safe=":/%")
+    if parsed.version == 4:  # noqa: PLR2004 - the version's own name
+        return str(parsed)
+    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+
+
+def _forwarded_address(headers: Headers, trusted: TrustedProxies) -> Address | None:
+    """The rightmost untrusted entry, or None where there is none or a malformed one comes first."""
+    for entry in _joined(headers, b"x-forwarded-for").rsplit(",", _MAX_HOPS)[-_MAX_HOPS:][::-1]:
+        address = _parse(_without_port(entry.strip(" \t")))
+        if not trusted.include(address):
+            return address
+    return None
+
+
+def _without_port(entry: str) -> str:
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _nearest(headers: Headers, name: bytes) -> str:
+    return _joined(headers, name).rpartition(",")[2].strip(" \t")
+
+
+def _joined(headers: Headers, name: bytes) -> str:
+    return b",".join(headers.all(name)).decode("latin-1")
+
+
+def _text(headers: Headers, name: bytes) -> str:
+    return (headers.get(name) or b"").decode("latin-1")

@@ -1,0 +1,231 @@
+"""What stands in the audit chain, and whether a chain holds.
+
+The table of kinds is the one place where a kind is named. `verify` proves that entries stand one behind the other and
+say in every column what was hashed. It cannot prove that the last entries were not cut off, nor that the whole chain
+was not written anew: only a head that was kept elsewhere shows that.
+
+Source: contracts 6; RFC 8785; spec 9.1 to 9.3.
+"""
+
+import hmac
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Literal, NoReturn, cast
+
+from apikeychain.errors import InvalidValueError, LedgerBrokenError
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ledger import JSON, Head, LedgerDraft, LedgerEntry, canonical_json, link, timestamp
+
+PLATFORM = TenantId("platform")
+ADMIN_KINDS = frozenset(
+    f"{noun}.{verb}"
+    for noun, verbs in {
+        "tenant": "created changed removed",
+        "project": "created enabled disabled changed removed",
+        "origin": "allowed removed",
+        "provider": "registered changed removed",
+        "route": "added changed enabled disabled removed",
+        "secret": "put removed",
+        "suspension": "created changed removed",
+        "key": "created rotated rewrapped retired",
+    }.items()
+    for verb in verbs.split()
+)
+KINDS = ADMIN_KINDS | {"call", "refusals", "gap", "retained"}
+MAX_ACTOR = 128
+MAX_NAMES = 64
+_MAX_INTEGER = (1 << 53) - 1
+_MEMBERS = frozenset({"v", "tenant", "seq", "at", "kind", "actor", "project", "data"})
+_PSEUDONYM_DIGITS = 32
+_LONE = re.compile("[\ud800-\udfff]")
+_BEYOND_PLANE = re.compile("[\U00010000-\U0010ffff]")
+
+
+def verify(head: Head, entries: Iterable[LedgerEntry]) -> Head:
+    """The head behind `entries`, which must stand right behind `head`.
+
+    Raises:
+        LedgerBrokenError: at the first place in the chain where the entry that belongs there does not stand.
+    """
+    for entry in entries:
+        if fault := _column_fault(head, entry) or _payload_fault(entry):
+            raise LedgerBrokenError(head.tenant, head.size + 1, fault)
+        head = entry.head
+    return head
+
+
+def _column_fault(head: Head, entry: LedgerEntry) -> str:
+    if entry.tenant != head.tenant:
+        return f"it belongs to {entry.tenant!r}"
+    if entry.seq != head.size + 1:
+        return f"entry {entry.seq} stands in its place"
+    # A database without column types gives back whatever somebody wrote there.
+    if type(entry.payload) is not bytes:
+        return "its payload is no bytes"
+    if entry.hash != link(head.hash, entry.payload):
+        return "its hash does not link its payload to the entry before it"
+    return ""
+
+
+def _payload_fault(entry: LedgerEntry) -> str:
+    payload = _parse(entry.payload)
+    if payload is None:
+        return "its payload is not canonical JSON"
+    if type(payload.get("v")) is not int or payload["v"] != 1:
+        return f"its version is unknown: {payload.get('v')!r}"
+    if payload.keys() != _MEMBERS or not isinstance(payload["data"], dict):
+        return "its payload has other members than version 1"
+    if columns := [name for name, value in _columns(entry).items() if not _same(payload[name], value)]:
+        return f"stored beside the payload and different from it: {', '.join(columns)}"
+    if entry.kind not in KINDS:
+        return f"its kind is unknown: {entry.kind!r}"
+    return ""
+
+
+def _columns(entry: LedgerEntry) -> dict[str, JSON]:
+    at = timestamp(entry.at) if entry.at.tzinfo and entry.at.microsecond % 1000 == 0 else None
+    return {
+        "tenant": entry.tenant,
+        "seq": entry.seq,
+        "at": at,
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "project": entry.project,
+    }
+
+
+def _same(one: JSON, other: JSON) -> bool:
+    """Equal in value and type: in Python ``True == 1``."""
+    return type(one) is type(other) and one == other
+
+
+def _parse(payload: bytes) -> dict[str, JSON] | None:
+    try:
+        value: JSON = json.loads(payload.decode("utf-8"), parse_float=_refuse, parse_constant=_refuse)
+        if isinstance(value, dict) and not _json_fault(value) and canonical_json(value) == payload:
+            return value
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+def admin(
+    kind: str,
+    *,
+    at: datetime,
+    actor: str,
+    project: ProjectId | None = None,
+    data: Mapping[str, JSON] | None = None,
+) -> LedgerDraft:
+    """The entry of a management verb.
+
+    Args:
+        kind: one of ADMIN_KINDS.
+        at: with a time zone.
+        actor: an opaque label of whoever did it: no name, no mail address.
+        project: the project that it was done to or in.
+        data: what was done. Never a secret, an address or a user id.
+
+    Raises:
+        InvalidValueError: something that the chain cannot hold.
+    """
+    fault = ""
+    if kind not in ADMIN_KINDS:
+        fault = f"not a kind of admin entry: {kind!r}"
+    elif at.tzinfo is None:
+        fault = "the moment of an entry needs a time zone"
+    elif not 0 < len(actor) <= MAX_ACTOR or "@" in actor or not actor.isprintable():
+        fault = f"an actor is an opaque label of 1 to {MAX_ACTOR} printable characters without '@'"
+    else:
+        fault = _json_fault(dict(data or {}))
+    if fault:
+        raise InvalidValueError(fault)
+    return LedgerDraft(at=at, kind=kind, actor=actor, project=project, data=dict(data or {}))
+
+
+def _json_fault(value: object) -> str:
+    """Why `value` cannot stand in a payload, or ""."""
+    if isinstance(value, dict):
+        members = cast("dict[object, object]", value)
+        return _name_fault(members) or _first_fault([*members, *members.values()])
+    if isinstance(value, list):
+        return _first_fault(cast("list[object]", value))
+    if isinstance(value, str):
+        return "an entry holds no lone surrogates" if _LONE.search(value) else ""
+    if isinstance(value, int):
+        return "an entry holds integers below 2^53 only" if abs(value) > _MAX_INTEGER else ""
+    return "" if value is None else f"an entry holds no {type(value).__name__}"
+
+
+def _first_fault(values: Iterable[object]) -> str:
+    return next((fault for value in values if (fault := _json_fault(value))), "")
+
+
+def _name_fault(names: Iterable[object]) -> str:
+    """Beyond that plane RFC 8785 sorts otherwise than Python."""
+    if all(isinstance(name, str) and not _BEYOND_PLANE.search(name) for name in names):
+        return ""
+    return "the names in an entry are text of the Basic Multilingual Plane"
+
+
+def call_data(
+    *,
+    route: str,
+    base_url: str,
+    path_template: str,
+    method: str,
+    status: int,
+    duration_ms: int,
+    bytes_in: int,
+    bytes_out: int,
+    answered: Literal["provider", "gate"],
+    refusal: str | None,
+    query: Iterable[str],
+    caller: str | None,
+) -> dict[str, JSON]:
+    """The data of a `call` entry. It always fits the chain, whatever a caller sent.
+
+    Args:
+        route: its name.
+        base_url: the provider's.
+        path_template: the provider's path with values as ``{name}``.
+        method: as sent.
+        status: what the caller got.
+        duration_ms: from the reserved slot to the end of the answer.
+        bytes_in: of the caller's body.
+        bytes_out: of the body that the caller got.
+        answered: who made the answer.
+        refusal: the code where the gate refused, else None.
+        query: the names of the query parameters; at most 64 are kept, 64 characters each.
+        caller: the pseudonym of the caller's address, or None where it is not known.
+    """
+    return {
+        "route": route,
+        "base_url": base_url,
+        "path": path_template,
+        "method": method,
+        "status": status,
+        "duration_ms": min(duration_ms, _MAX_INTEGER),
+        "bytes_in": min(bytes_in, _MAX_INTEGER),
+        "bytes_out": min(bytes_out, _MAX_INTEGER),
+        "answered": answered,
+        "refusal": refusal,
+        "query": [*sorted({_cut(name) for name in query})[:MAX_NAMES]],
+        "caller": caller,
+        "country": None,
+    }
+
+
+def _cut(name: str) -> str:
+    return name[:MAX_NAMES].encode("utf-8", "replace").decode()
+
+
+def pseudonym(key: bytes, address: str) -> str:
+    """What stands for `address` in the ledger: 32 hex digits that mean nothing once `key` is destroyed."""
+    return hmac.digest(key, address.encode("utf-8", "surrogatepass"), "sha256").hex()[:_PSEUDONYM_DIGITS]

@@ -1,0 +1,125 @@
+"""The origin gate: who may call, and what a browser is told about it.
+
+An origin is admitted by a look-up of the bytes that came: nothing is parsed, so nothing can be parsed in two ways.
+That an Origin line is single is `headers.require_single`'s affair, which comes first.
+
+Source: contracts 2; spec 5; Fetch, sections 3.3 and 4.9; Fetch Metadata, section 2.3; RFC 9110, section 5.6.1 (empty
+list elements).
+"""
+
+from apikeychain.errors import InvalidValueError, OriginRefusedError, PreflightRefusedError
+from apikeychain.model.call import Call, Reply
+from apikeychain.model.headers import Headers
+from apikeychain.model.origin import Origin, parse_origin
+from apikeychain.rules.caller import Caller
+from apikeychain.rules.headers import FETCH_METADATA, require_no_signature
+from apikeychain.rules.snapshot import Preflight, Snapshot
+
+MAX_AGE_SECONDS = 600
+MAX_ASKED_HEADERS = 64
+MAX_ASKED_BYTES = 4096
+# Recipients take "a reasonable number" of empty list elements (RFC 9110); jub0bs/cors settled on this one.
+MAX_EMPTY_ELEMENTS = 16
+MAX_TOLERATED = 32
+EXPOSED = (b"X-APIKeyChain-Error", b"Retry-After", b"RateLimit", b"RateLimit-Policy")
+_EXPOSED_LOWER = frozenset(name.lower() for name in EXPOSED)
+_CORS = b"access-control-"
+_TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+_CREDENTIALS = (b"access-control-allow-credentials", b"true")
+_MAX_AGE = (b"access-control-max-age", str(MAX_AGE_SECONDS).encode())
+
+
+def preflight(call: Call, project: Snapshot) -> Reply:
+    """The answer to a preflight, which looks at the project only and is never forwarded.
+
+    Raises:
+        OriginRefusedError: the origin is not on the list.
+        PreflightRefusedError: a method or header was asked for that no enabled route has.
+    """
+    origin = _listed(call.headers.get(b"origin") or b"", project)
+    if call.headers.get(b"access-control-request-method") not in project.preflight.methods:
+        raise PreflightRefusedError(hint="No enabled route of this project has the method.")
+    lines = (
+        (b"access-control-allow-origin", origin.encode()),
+        _CREDENTIALS,
+        (b"access-control-allow-methods", project.preflight.allow_methods),
+        (b"access-control-allow-headers", _approve(call.headers, project.preflight)),
+        _MAX_AGE,
+    )
+    return Reply(204, lines)
+
+
+def admit(call: Call, project: Snapshot, caller: Caller) -> Origin | None:
+    """The origin that is admitted, or None where the call has none and is admitted all the same.
+
+    Without Origin a browser's own word that the page is of this very host counts, if this host is on the list; and for
+    old browsers, where the project says so, the page that Referer names.
+
+    Raises:
+        OriginRefusedError: neither.
+        SignatureRefusedError: there is no Origin, and the call asks to be admitted by a signature instead.
+    """
+    headers = call.headers
+    origin = headers.get(b"origin")
+    if origin is not None:
+        return _listed(origin, project)
+    require_no_signature(headers)
+    if headers.get(b"sec-fetch-site") == b"same-origin":
+        _listed(caller.own_origin, project)
+        return None
+    if project.project.referer_fallback and call.method in {"GET", "HEAD"} and _has_listed_referer(headers, project):
+        return None
+    raise OriginRefusedError(hint="The call has no Origin header: call it from a page, with fetch().")
+
+
+def expose(reply: Reply, origin: Origin | None) -> Reply:
+    """`reply` readable to the page of `origin`; to none where it is None. A provider's Access-Control-* never pass."""
+    lines = tuple(line for line in reply.headers if not line[0].startswith(_CORS))
+    if origin is None:
+        return Reply(reply.status, lines, reply.body)
+    names = dict.fromkeys(name for name, _ in lines if name not in _EXPOSED_LOWER)
+    cors = (
+        (b"access-control-allow-origin", origin.encode()),
+        _CREDENTIALS,
+        (b"access-control-expose-headers", b", ".join((*names, *EXPOSED))),
+    )
+    return Reply(reply.status, lines + cors, reply.body)
+
+
+def _listed(origin: bytes, project: Snapshot) -> Origin:
+    if origin in project.origins:
+        return Origin(origin.decode("ascii"))
+    raise OriginRefusedError(hint=_hint(origin.decode("latin-1"), project.project.id))
+
+
+def _hint(origin: str, project: str) -> str:
+    """What to do about a refused origin. The command is shown for true origins only, since it is made to be copied."""
+    try:
+        parse_origin(origin, development=True)
+    except InvalidValueError:
+        return f"{origin[:200]!a} cannot be allowed: only https://host[:port] can, and http for localhost."
+    return f"{origin} is not on the list. To allow it: apikeychain origin allow {project} {origin}"
+
+
+def _has_listed_referer(headers: Headers, project: Snapshot) -> bool:
+    if any(name.startswith(FETCH_METADATA) for name, _ in headers):
+        return False
+    parts = (headers.get(b"referer") or b"").split(b"/", 3)
+    return b"/".join(parts[:3]) in project.origins
+
+
+def _approve(headers: Headers, rules: Preflight) -> bytes:
+    """The value of Access-Control-Allow-Headers, with the asked names that only a prefix approves behind the others."""
+    lines = headers.all(b"access-control-request-headers")
+    elements = [element.strip(b" \t").lower() for line in lines for element in line.split(b",")]
+    asked = [element for element in elements if element]
+    further = {name for name in asked if name not in rules.names}
+    if (
+        sum(map(len, lines)) > MAX_ASKED_BYTES
+        or len(asked) > MAX_ASKED_HEADERS
+        or len(elements) - len(asked) > MAX_EMPTY_ELEMENTS
+        or len(further) > MAX_TOLERATED
+        or not all(name.startswith(rules.prefixes) and _TOKEN.issuperset(name) for name in further)
+    ):
+        raise PreflightRefusedError(hint="No enabled route of this project takes one of the headers asked for.")
+    return b", ".join((rules.allow_headers, *sorted(further)))

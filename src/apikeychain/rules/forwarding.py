@@ -1,0 +1,190 @@
+"""Which request headers go up: a list of the allowed, never a list of the forbidden alone.
+
+Hop-by-hop lines fall first, and with them what ``Connection`` lists; the credential comes last, in `injection`.
+
+Source: contracts 4 ("Request headers forwarded"); RFC 9110, sections 7.6.1 and 14.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from apikeychain import __version__
+from apikeychain.errors import HeaderRefusedError, InvalidValueError, ParameterRefusedError
+from apikeychain.model.headers import Headers, Line
+from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, Provider
+from apikeychain.model.route import ProxyRoute
+from apikeychain.rules.parameters import Declared, self_sent, take
+
+ALWAYS = frozenset(
+    {
+        b"accept",
+        b"accept-language",
+        b"last-event-id",
+        b"if-match",
+        b"if-none-match",
+        b"if-modified-since",
+    },
+)
+RANGES = frozenset({b"range", b"if-range"})
+USER_AGENT = f"apikeychain/{__version__}".encode()
+_IDENTITY = (b"accept-encoding", b"identity")
+_VALUE = re.compile(rb"[\t\x20-\x7e]*")
+_TEXT = re.compile(r"[\x20-\x7e]*")
+_NEVER = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "content-encoding",
+        "content-md5",
+        "content-type",
+        "date",
+        "dnt",
+        "forwarded",
+        "http2-settings",
+        "if-range",
+        "max-forwards",
+        "range",
+        "referer",
+        "service-worker",
+        "true-client-ip",
+        "user-agent",
+        "via",
+        "x-content-sha256",
+        "x-http-method",
+        "x-http-method-override",
+        "x-key-id",
+        "x-method-override",
+        "x-nonce",
+        "x-original-host",
+        "x-original-method",
+        "x-original-url",
+        "x-real-ip",
+        "x-rewrite-url",
+        "x-signature",
+        "x-timestamp",
+    },
+)
+_NEVER_BEGIN = ("access-control-", "proxy-", "sec-", "x-apikeychain-", "x-forwarded-", "x-iso-")
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardPlan:
+    """The request headers of a route, compiled.
+
+    Attributes:
+        passed: names that go up as they came.
+        declared: the header parameters with their names as bytes.
+        constant: lines that every call carries.
+    """
+
+    passed: frozenset[bytes]
+    declared: tuple[tuple[bytes, Declared], ...]
+    constant: tuple[Line, ...]
+
+
+def injected_header(credential: Credential) -> str | None:
+    """The name, in lower case, of the header that carries the credential, or None when the query does."""
+    if isinstance(credential, HeaderCredential):
+        return credential.header.lower()
+    return "authorization" if isinstance(credential, BasicCredential) else None
+
+
+def compile_forwarding(route: ProxyRoute, provider: Provider, declared: Sequence[Declared]) -> ForwardPlan:
+    """The plan of a route's request headers.
+
+    Raises:
+        InvalidValueError: a header that never goes up, or one that belongs to somebody else already.
+    """
+    injected = injected_header(provider.credential)
+    constant = _constant_lines(provider, injected)
+    own = {name for name, _ in constant}
+    for name in (*route.headers, *(d.name for d in declared)):
+        _require_free(name, injected, route.name)
+    passed = {*ALWAYS, *(h.lower().encode() for h in route.headers)}
+    if route.ranges:
+        passed |= RANGES
+    if injected is not None:
+        own.add(injected.encode())
+    named = tuple((d.name.lower().encode(), d) for d in declared)
+    return ForwardPlan(frozenset(passed - own - {name for name, _ in named}), named, constant)
+
+
+def dropped_names(headers: Headers) -> frozenset[bytes]:
+    """The names that the ``Connection`` lines list, in lower case."""
+    listed = headers.all(b"connection")
+    return frozenset(name.strip().lower() for line in listed for name in line.split(b",")) if listed else frozenset()
+
+
+def fill_headers(
+    headers: Headers,
+    plan: ForwardPlan,
+    dropped: frozenset[bytes],
+    texts: dict[str, list[str]],
+) -> list[Line]:
+    """The lines that go up, without Content-Type and the credential.
+
+    Args:
+        headers: what the caller sent.
+        plan: of the route.
+        dropped: the names that `Connection` lists.
+        texts: gets the text of each header parameter under its key.
+
+    Raises:
+        HeaderRefusedError: a control or non-ASCII byte in a value that would go up.
+        ParameterRefusedError: a header parameter that is repeated, fixed or not printable.
+    """
+    passed = plan.passed
+    lines = [(name, value) for name, value in headers.lines if name in passed and name not in dropped]
+    for _, value in lines:
+        if not _VALUE.fullmatch(value):
+            raise HeaderRefusedError
+    for name, declared in plan.declared:
+        sent = () if name in dropped else headers.all(name)
+        lines.extend(_fill_declared(name, declared, sent, texts))
+    lines.extend(plan.constant)
+    return lines
+
+
+def _fill_declared(
+    name: bytes,
+    declared: Declared,
+    sent: Sequence[bytes],
+    texts: dict[str, list[str]],
+) -> list[Line]:
+    for value in sent:
+        text = value.decode("latin-1").strip(" \t")
+        if not _TEXT.fullmatch(text):
+            raise ParameterRefusedError(declared.name)
+        take(declared, text, texts)
+    own = self_sent(declared.parameter)
+    if not sent and own is not None:
+        return [(name, own.encode())]
+    return [(name, text.encode()) for text in texts.get(declared.key, ())]
+
+
+def _constant_lines(provider: Provider, injected: str | None) -> tuple[Line, ...]:
+    names = [name.lower() for name, _ in provider.headers]
+    taken: Mapping[str | None, str] = {
+        injected: "the credential goes there",
+        "user-agent": "write user_agent=",
+        "accept-encoding": "it is always identity",
+        "content-type": "it is the body's",
+    }
+    for name in names:
+        if name in taken:
+            msg = f"the provider {provider.name!r} cannot set the header {name!r}: {taken[name]}"
+            raise InvalidValueError(msg)
+    agent = USER_AGENT if provider.user_agent is None else provider.user_agent.encode()
+    own = tuple((name.lower().encode(), value.encode()) for name, value in provider.headers)
+    return (*own, (b"user-agent", agent), _IDENTITY)
+
+
+def _require_free(name: str, injected: str | None, route: str) -> None:
+    lower = name.lower()
+    if lower == injected:
+        msg = f"the route {route!r} cannot forward the header {name!r}: the credential goes there"
+        raise InvalidValueError(msg)
+    if lower in _NEVER or lower.startswith(_NEVER_BEGIN):
+        msg = f"the route {route!r} cannot forward the header {name!r}: it never goes to a provider"
+        raise InvalidValueError(msg)

@@ -1,0 +1,135 @@
+"""Request headers that close the gate, and the lines that every answer under the prefix carries.
+
+Source: contracts 1 (single headers), 2 (destination, https, HSTS, answer lines), amendment 11 (signing headers);
+Fetch, sections 2.2.2 and 3.4; Fetch Metadata, section 2; RFC 6797, sections 7.2 and 8.1.1 (no HSTS for IP hosts).
+"""
+
+from apikeychain.errors import (
+    DestinationRefusedError,
+    HeaderLines,
+    HeaderRefusedError,
+    HTTPSRequiredError,
+    SignatureRefusedError,
+)
+from apikeychain.model.call import Call, Reply
+from apikeychain.model.headers import Headers
+from apikeychain.rules.caller import Caller
+
+SIGNING = (b"x-signature", b"x-timestamp", b"x-nonce", b"x-key-id", b"x-content-sha256")
+SINGLE = frozenset(
+    {
+        b"origin",
+        b"host",
+        b"content-type",
+        b"content-length",
+        b"content-encoding",
+        b"authorization",
+        *SIGNING,
+        b"x-iso-user",
+        b"access-control-request-method",
+    },
+)
+FETCH_METADATA = b"sec-fetch-"
+DESTINATIONS = frozenset({b"empty", b"image", b"audio", b"video", b"track", b"font"})
+AUTHENTICATE = (b"www-authenticate", b"APIKeyChain-HMAC")
+
+# No answer of a provider is ever a document, script or style of the host's origin.
+ANSWER_LINES: HeaderLines = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+CORP_SAME_ORIGIN = (b"cross-origin-resource-policy", b"same-origin")
+CORP_CROSS_ORIGIN = (b"cross-origin-resource-policy", b"cross-origin")
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+_REPLACED = frozenset({name for name, _ in ANSWER_LINES} | {CORP_SAME_ORIGIN[0], HSTS[0], b"vary"})
+
+
+def require_single(headers: Headers) -> None:
+    """Refuse what two readers could read in two ways.
+
+    Raises:
+        HeaderRefusedError: a header that must be single came twice, or with underscores in place of hyphens.
+    """
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if _is_single(name):
+            if name in seen:
+                raise HeaderRefusedError(hint=_names(name))
+            seen.add(name)
+        elif b"_" in name and _is_single(name.replace(b"_", b"-")):
+            raise HeaderRefusedError(hint=_names(name))
+
+
+def require_destination(headers: Headers) -> None:
+    """Refuse a call whose answer the browser would run, show as a page or keep as a worker.
+
+    Raises:
+        DestinationRefusedError: by Sec-Fetch-Dest, Sec-Fetch-Mode or Service-Worker.
+    """
+    destination = headers.get(b"sec-fetch-dest")
+    if (
+        (destination is not None and destination not in DESTINATIONS)
+        or headers.get(b"sec-fetch-mode") == b"navigate"
+        or b"service-worker" in headers
+    ):
+        raise DestinationRefusedError(hint="Call it with fetch(), or as an image, audio, video, track or font.")
+
+
+def require_https(caller: Caller, *, development: bool) -> None:
+    """Refuse plain http; it is never redirected, since what came with it has been seen already.
+
+    Raises:
+        HTTPSRequiredError: outside development.
+    """
+    if caller.scheme != "https" and not development:
+        raise HTTPSRequiredError(hint="Where a proxy ends TLS, name its address in Settings.trusted_proxies.")
+
+
+def require_no_signature(headers: Headers) -> None:
+    """Refuse what claims to be signed: nothing here can verify it, and unverified it must not pass for unsigned.
+
+    Raises:
+        SignatureRefusedError: a signing header is there.
+    """
+    if any(name in headers for name in SIGNING):
+        raise SignatureRefusedError(headers=(AUTHENTICATE,))
+
+
+def secure(reply: Reply, call: Call, caller: Caller, *, development: bool) -> Reply:
+    """`reply` with the lines that every answer under the prefix carries, in place of any that it had.
+
+    Args:
+        reply: with lower-case header names.
+        call: what it answers.
+        caller: whose scheme and host decide on HSTS.
+        development: no HSTS then.
+    """
+    lines = [line for line in reply.headers if line[0] not in _REPLACED]
+    lines += ANSWER_LINES
+    lines.append(CORP_CROSS_ORIGIN if b"origin" in call.headers else CORP_SAME_ORIGIN)
+    lines.append((b"vary", _vary(reply.headers)))
+    if caller.scheme == "https" and not development and _is_public_name(caller.host):
+        lines.append(HSTS)
+    return Reply(reply.status, tuple(lines), reply.body)
+
+
+def _is_single(name: bytes) -> bool:
+    return name in SINGLE or name.startswith(FETCH_METADATA)
+
+
+def _names(name: bytes) -> str:
+    known = name.replace(b"_", b"-")
+    return f"Send {known.decode()} once." if known in SINGLE else "Send each Sec-Fetch header once."
+
+
+def _vary(lines: HeaderLines) -> bytes:
+    fields = [part.strip() for name, value in lines if name == b"vary" for part in value.split(b",")]
+    return b", ".join([field for field in fields if field and field.lower() != b"origin"] + [b"Origin"])
+
+
+def _is_public_name(host: str) -> bool:
+    """Whether `host` (with or without a port) is a DNS name beyond this machine."""
+    name = host.partition(":")[0].lower()
+    last = name.rpartition(".")[2]
+    return bool(last) and last != "localhost" and not last.isdigit() and not host.startswith("[")

@@ -1,0 +1,118 @@
+"""JSON objects: read in the one way that every parser agrees on, judged by their members, never rewritten.
+
+Source: contracts 4 ("A JSON body under a schema"); RFC 8259, sections 4, 6 and 8; RFC 7493, section 2 (I-JSON).
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import NoReturn, cast
+
+from apikeychain.errors import InvalidValueError, ParameterRefusedError
+from apikeychain.model.route import JSONBody, JSONField
+from apikeychain.rules.parameters import Declarations
+
+MAX_JSON_DEPTH = 64
+_MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_LONGEST_INTEGER = 19
+_STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+
+
+class JSONRule:
+    """The top-level members of a JSON object."""
+
+    __slots__ = ("_declarations", "_forward", "_keys")
+
+    def __init__(self, body: JSONBody, owner: str) -> None:
+        for member in body.fields:
+            _require_caller_sent(member, owner)
+        self._declarations = Declarations(body.fields, owner)
+        self._keys = {d.name: d.key for d in self._declarations.declared}
+        self._forward = body.undeclared == "forward"
+
+    def judge(self, raw: bytes) -> None:
+        """Raise ParameterRefusedError unless `raw` is an object with the declared members."""
+        value = read_json(raw)
+        if not isinstance(value, dict):
+            _refuse()
+        members = cast("dict[str, object]", value)
+        if not self._forward and not self._keys.keys() >= members.keys():
+            _refuse()
+        self._declarations.judge({self._keys[name]: one for name, one in members.items() if name in self._keys})
+
+    def judge_absence(self) -> None:
+        """Raise ParameterRefusedError if a member is required."""
+        self._declarations.judge({})
+
+
+def read_json(raw: bytes) -> object:
+    """One JSON text, in the one reading that every parser agrees on.
+
+    Raises:
+        ParameterRefusedError: not JSON; a duplicate name, NaN, an infinity, a lone surrogate, a byte order mark, bytes
+            that are not UTF-8, or more than 64 levels.
+    """
+    try:
+        text = raw.decode()
+        value: object = _DECODER.decode(text)
+        if _MAYBE_SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        _refuse()
+    if raw.count(b"[") + raw.count(b"{") > MAX_JSON_DEPTH and max(_depths(raw)) > MAX_JSON_DEPTH:
+        _refuse()
+    return value
+
+
+def _depths(raw: bytes) -> Iterator[int]:
+    """The depth after each bracket of a text that is JSON."""
+    tokens = (token.group() for token in _STRING_OR_BRACKET.finditer(raw))
+    return accumulate(_STEPS.get(token, 0) for token in tokens)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError
+    return members
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError
+    return value
+
+
+def _integer(text: str) -> int | float:
+    """A long integer becomes a float: no declared integer is as long, and `int` takes quadratic time."""
+    return int(text) if len(text) <= _LONGEST_INTEGER else _finite(text)
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise ValueError
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_float=_finite,
+    parse_int=_integer,
+    parse_constant=_no_constant,
+)
+
+
+def _refuse() -> NoReturn:
+    hint = "the body as a whole cannot be taken"
+    raise ParameterRefusedError(hint=hint) from None
+
+
+def _require_caller_sent(member: JSONField, owner: str) -> None:
+    if member.default is not None or member.fixed is not None or member.many:
+        msg = (
+            f"{owner}: {member.name!r} cannot be default, fixed or many, since a JSON body goes out unchanged: "
+            "write choices=('value',), required=True, or type='array'"
+        )
+        raise InvalidValueError(msg)

@@ -1,0 +1,103 @@
+"""Queries and forms: pairs decoded once, judged by their names, and encoded anew in the caller's order.
+
+Source: contracts 4 ("The query is rebuilt"); RFC 3986, section 3.4; URL Standard, section 5 (forms).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from apikeychain.errors import ParameterRefusedError, PathRefusedError
+from apikeychain.model.route import Undeclared
+from apikeychain.rules.parameters import Declared, self_sent, take
+from apikeychain.rules.paths import encode_query, encode_query_anew, read_text
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One ``name=value`` as it came: decoded once, and encoded anew."""
+
+    name: str
+    value: str
+    encoded: bytes
+
+
+def split_query(raw: bytes) -> list[Pair]:
+    """The pairs of a raw query; ``&`` is the only separator, a bare plus is a plus.
+
+    Raises:
+        PathRefusedError: an escape that is broken or not UTF-8.
+        ParameterRefusedError: a pair without a name.
+    """
+    return [_query_pair(piece) for piece in raw.split(b"&")] if raw else []
+
+
+def _query_pair(piece: bytes) -> Pair:
+    name, equals, value = piece.partition(b"=")
+    if not name:
+        raise ParameterRefusedError
+    return Pair(read_text(name), read_text(value), encode_query_anew(name) + equals + encode_query_anew(value))
+
+
+def split_form(raw: bytes) -> list[Pair]:
+    """The pairs of an ``application/x-www-form-urlencoded`` body, where a bare plus is a space.
+
+    Raises:
+        ParameterRefusedError: it cannot be read.
+    """
+    try:
+        pairs = split_query(raw.replace(b"+", b"%20"))
+    except PathRefusedError:
+        raise ParameterRefusedError from None
+    return pairs
+
+
+class PairRule:
+    """What a query or a form may hold, and what goes up for it.
+
+    Args:
+        declared: its parameters, with the keys under which they are judged.
+        undeclared: what happens to any other name.
+        injected: the name under which the credential goes into this place, or None.
+    """
+
+    __slots__ = ("_added", "_by_name", "_forward", "_injected")
+
+    def __init__(self, declared: Sequence[Declared], undeclared: Undeclared, injected: str | None) -> None:
+        self._by_name = {d.name: d for d in declared}
+        self._forward = undeclared == "forward"
+        self._injected = None if injected is None else injected.casefold()
+        self._added = tuple((d.key, _self_sent(d)) for d in declared if _self_sent(d))
+
+    def accept(self, pairs: Iterable[Pair], texts: dict[str, list[str]]) -> bytes:
+        """The pairs to send, in the caller's order, then what is sent without being asked for.
+
+        Args:
+            pairs: as they came.
+            texts: gets the text of each declared one under its key; they are judged later, all together.
+
+        Raises:
+            ParameterRefusedError: undeclared, repeated, fixed, or the injected name.
+        """
+        pieces: list[bytes] = []
+        others: set[str] = set()
+        for pair in pairs:
+            if self._injected is not None and pair.name.casefold() == self._injected:
+                raise ParameterRefusedError
+            declared = self._by_name.get(pair.name)
+            if declared is None:
+                self._admit_other(pair.name, others)
+            else:
+                take(declared, pair.value, texts)
+            pieces.append(pair.encoded)
+        pieces.extend(piece for key, piece in self._added if key not in texts)
+        return b"&".join(pieces)
+
+    def _admit_other(self, name: str, others: set[str]) -> None:
+        if not self._forward or name in others:
+            raise ParameterRefusedError
+        others.add(name)
+
+
+def _self_sent(declared: Declared) -> bytes:
+    value = self_sent(declared.parameter)
+    return b"" if value is None else encode_query(declared.name.encode()) + b"=" + encode_query(value.encode())

@@ -1,0 +1,201 @@
+"""Declared parameters: judged on their text first, then by one pydantic model, and sent as they were accepted.
+
+Source: contracts 4 ("Parameters are declared per route"); RFC 8259, section 6 (numbers).
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from apikeychain.errors import InvalidValueError, ParameterRefusedError
+from apikeychain.model.route import Parameter
+from apikeychain.rules.paths import anchored, compile_pattern
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_BOOLEAN = {"true": True, "false": False}
+_LARGEST = 10**18 - 1
+_NUMERIC = frozenset({"integer", "number"})
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A parameter and what judges it.
+
+    Attributes:
+        key: its field in the model.
+        choices: the values that exist, or empty for any.
+    """
+
+    parameter: Parameter
+    key: str
+    choices: frozenset[Value]
+
+    @property
+    def name(self) -> str:
+        """As declared."""
+        return self.parameter.name
+
+
+class Declarations:
+    """The parameters of one route, or of one body, as one pydantic model.
+
+    Args:
+        parameters: in any order; equal names may occur in different places only.
+        owner: what declares them, for error texts.
+
+    Raises:
+        InvalidValueError: one of them cannot be.
+    """
+
+    __slots__ = ("_model", "declared")
+
+    def __init__(self, parameters: Iterable[Parameter], owner: str) -> None:
+        self.declared = tuple(_declare(p, f"p{i}", owner) for i, p in enumerate(parameters))
+        fields: dict[str, Any] = {d.key: _field(d.parameter) for d in self.declared}
+        config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+        self._model: type[BaseModel] = create_model("Declarations", __config__=config, **fields)
+        self._require_defaults(owner)
+
+    def judge_texts(self, texts: Mapping[str, Sequence[str]]) -> None:
+        """Raise ParameterRefusedError unless these texts, by key, are what was declared."""
+        if not self.declared:
+            return
+        values: dict[str, object] = {}
+        for declared in self.declared:
+            given = texts.get(declared.key)
+            if given is not None:
+                values[declared.key] = _read(declared, given)
+        self.judge(values)
+
+    def judge(self, values: Mapping[str, object]) -> None:
+        """Raise ParameterRefusedError unless these values, by key, are what was declared."""
+        for declared in self.declared:
+            if declared.choices and declared.key in values:
+                _require_choice(declared, values[declared.key])
+        try:
+            self._model.model_validate(values)
+        except ValidationError as error:
+            key = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0]
+            name = next(d.name for d in self.declared if d.key == key)
+            raise ParameterRefusedError(name) from None
+
+    def _require_defaults(self, owner: str) -> None:
+        for declared in self.declared:
+            parameter = declared.parameter
+            for text in (parameter.default, parameter.fixed):
+                if text is not None:
+                    self._require_default(declared, text, owner)
+
+    def _require_default(self, declared: Declared, text: str, owner: str) -> None:
+        alone = create_model("Default", __config__=ConfigDict(strict=True), value=_field(declared.parameter))
+        try:
+            value = _read(declared, [text])
+            _require_choice(declared, value) if declared.choices else None
+            alone.model_validate({"value": value})
+        except (ParameterRefusedError, ValidationError):
+            msg = f"{owner}: the value that the parameter {declared.name!r} sends by itself is not one it may have"
+            raise InvalidValueError(msg) from None
+
+
+def _declare(parameter: Parameter, key: str, owner: str) -> Declared:
+    noun = f"{owner}: the parameter {parameter.name!r}"
+    if parameter.pattern is not None and parameter.type != "string":
+        _refuse(f"{noun} has a pattern, which is for strings")
+    if parameter.type not in _NUMERIC and (parameter.minimum is not None or parameter.maximum is not None):
+        _refuse(f"{noun} has bounds, which are for integers and numbers")
+    if parameter.choices and parameter.type not in {"string", "integer", "number"}:
+        _refuse(f"{noun} has choices, which are for strings, integers and numbers")
+    if parameter.pattern is not None:
+        compile_pattern(parameter.pattern, noun)
+    bare = Declared(parameter, key, frozenset())
+    try:
+        choices = frozenset(_convert(bare, text) for text in parameter.choices)
+    except ParameterRefusedError:
+        _refuse(f"{noun} has a choice that is no {parameter.type}")
+    return Declared(parameter, key, choices)
+
+
+def _refuse(msg: str) -> NoReturn:
+    raise InvalidValueError(msg)
+
+
+def _field(parameter: Parameter) -> tuple[Any, Any]:
+    """Type and default of the model's field; a missing value is None and never judged."""
+    single = _TYPES[parameter.type](parameter)
+    whole = list[single] if parameter.many else single  # type: ignore[valid-type]  # a type made at run time
+    return (whole, ...) if parameter.required else (whole, None)
+
+
+def _string(parameter: Parameter) -> object:
+    pattern = None if parameter.pattern is None else anchored(parameter.pattern)
+    return Annotated[str, Field(pattern=pattern, max_length=parameter.max_length)]
+
+
+def _integer(parameter: Parameter) -> object:
+    minimum = -_LARGEST if parameter.minimum is None else max(math.ceil(parameter.minimum), -_LARGEST)
+    maximum = _LARGEST if parameter.maximum is None else min(math.floor(parameter.maximum), _LARGEST)
+    return Annotated[int, Field(ge=minimum, le=maximum)]
+
+
+def _number(parameter: Parameter) -> object:
+    return Annotated[float, Field(ge=parameter.minimum, le=parameter.maximum, allow_inf_nan=False)]
+
+
+_TYPES: dict[str, Callable[[Parameter], object]] = {
+    "string": _string,
+    "integer": _integer,
+    "number": _number,
+    "boolean": lambda _: bool,
+    "object": lambda _: dict[str, Any],
+    "array": lambda _: list[Any],
+}
+
+
+def _read(declared: Declared, texts: Sequence[str]) -> object:
+    if declared.parameter.many:
+        return [_convert(declared, text) for text in texts]
+    return _convert(declared, texts[0])
+
+
+def _convert(declared: Declared, text: str) -> Value:
+    """The value of `text`, which must be written in the one grammar of its type."""
+    kind = declared.parameter.type
+    if kind == "string":
+        return text
+    if kind == "integer" and _INTEGER.fullmatch(text):
+        return int(text)
+    if kind == "number" and len(text) <= declared.parameter.max_length and _NUMBER.fullmatch(text):
+        return float(text)
+    if kind == "boolean" and text in _BOOLEAN:
+        return _BOOLEAN[text]
+    raise ParameterRefusedError(declared.name)
+
+
+def _require_choice(declared: Declared, value: object) -> None:
+    values = cast("list[object]", value) if isinstance(value, list) else [value]
+    for one in values:
+        if not isinstance(one, (str, int, float)) or one not in declared.choices:
+            raise ParameterRefusedError(declared.name)
+
+
+def take(declared: Declared, text: str, texts: dict[str, list[str]]) -> None:
+    """Note one occurrence of a declared parameter under its key.
+
+    Raises:
+        ParameterRefusedError: it is fixed, or came before and may not be repeated.
+    """
+    seen = texts.setdefault(declared.key, [])
+    if declared.parameter.fixed is not None or (seen and not declared.parameter.many):
+        raise ParameterRefusedError(declared.name)
+    seen.append(text)
+
+
+def self_sent(parameter: Parameter) -> str | None:
+    """What a parameter sends when the caller sends nothing."""
+    return parameter.default if parameter.fixed is None else parameter.fixed

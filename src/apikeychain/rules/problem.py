@@ -1,0 +1,45 @@
+"""A refusal or failure as the answer that callers get.
+
+::
+
+    {"type": "urn:apikeychain:problem:<code>", "title", "status", "code", "parameter" or not, "hint" in development}
+
+The text of an exception never leaves the process: only the class's own title and, in development, its hint.
+
+Source: contracts 1; RFC 9457, section 3.
+"""
+
+import json
+
+from apikeychain.errors import AnswerError, ParameterRefusedError
+from apikeychain.model.call import Reply
+
+MEDIA_TYPE = b"application/problem+json"
+ERROR_HEADER = b"x-apikeychain-error"
+
+
+def answer(error: AnswerError, *, development: bool) -> Reply:
+    """`error` as a problem document.
+
+    Args:
+        error: what was raised.
+        development: whether its hint is sent.
+    """
+    document: dict[str, str | int] = {
+        "type": f"urn:apikeychain:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+    }
+    if isinstance(error, ParameterRefusedError):
+        document["parameter"] = error.parameter
+    if development and error.hint:
+        document["hint"] = error.hint
+    body = json.dumps(document, separators=(",", ":")).encode()
+    lines = (
+        (b"content-type", MEDIA_TYPE),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (ERROR_HEADER, error.code.encode()),
+    )
+    return Reply(error.status, lines + error.headers, body)

@@ -1,0 +1,209 @@
+"""Which route a call takes, and everything that goes up for it but the credential.
+
+`match` looks at the route's name and the method only. `fill` runs after the call was admitted, and judges the rest.
+
+Source: contracts 4; spec 6.1.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from apikeychain.errors import InvalidValueError, MethodRefusedError, NotFoundError
+from apikeychain.model.call import Call
+from apikeychain.model.headers import Line
+from apikeychain.model.network import Network
+from apikeychain.model.provider import BaseURL, Provider, QueryCredential
+from apikeychain.model.route import HeaderParameter, Parameter, PathParameter, ProxyRoute, QueryParameter, Timeouts
+from apikeychain.rules.answer import AnswerPlan, compile_answer
+from apikeychain.rules.bodies import BodyPlan, compile_body, fill_body
+from apikeychain.rules.forwarding import ForwardPlan, compile_forwarding, dropped_names, fill_headers
+from apikeychain.rules.pairs import PairRule, split_query
+from apikeychain.rules.parameters import Declarations
+from apikeychain.rules.paths import Template, require_sound_url
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    """A route with everything that a call needs, ready.
+
+    Attributes:
+        methods: the methods it takes; with GET comes HEAD.
+        allow: them as the value of ``Allow``.
+        timeouts: those of the route; a stream has no total.
+        path_keys: the placeholder of each path parameter, with the key under which it is judged.
+    """
+
+    route: ProxyRoute
+    provider: Provider
+    base: BaseURL
+    network: Network
+    methods: frozenset[str]
+    allow: bytes
+    timeouts: Timeouts
+    template: Template
+    path_keys: tuple[tuple[str, str], ...]
+    parameters: Declarations
+    query: PairRule
+    forward: ForwardPlan
+    body: BodyPlan
+    answer: AnswerPlan
+
+    @property
+    def streams_body(self) -> bool:
+        """Whether the body goes up as it comes; else `fill` needs all of it (form and json)."""
+        return not self.body.reads
+
+    @property
+    def body_cap(self) -> int:
+        """The most bytes of a body."""
+        return self.body.cap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What goes up, without the credential.
+
+    Attributes:
+        path: the whole path, the provider's base path included.
+        query: without ``?``.
+        headers: end-to-end lines, names in lower case.
+        content_length: of the body where it is known.
+    """
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: tuple[Line, ...]
+    body: bytes | AsyncIterable[bytes] | None
+    content_length: int | None
+    route: CompiledRoute
+
+
+class Routes(Protocol):
+    """Whatever holds the enabled routes of a project by their names."""
+
+    @property
+    def routes(self) -> Mapping[bytes, CompiledRoute]:
+        """By name."""
+        ...
+
+
+def compile_route(route: ProxyRoute, provider: Provider, *, network: Network, body_limit: int) -> CompiledRoute:
+    """A route, ready to serve.
+
+    Args:
+        route: what was declared.
+        provider: the one that it names.
+        network: the exceptions that host code makes for this provider.
+        body_limit: the most bytes that any route may take.
+
+    Raises:
+        InvalidValueError: something in it cannot be; the text says what.
+    """
+    if route.provider != provider.name:
+        msg = f"the route {route.name!r} is of the provider {route.provider!r}, not of {provider.name!r}"
+        raise InvalidValueError(msg)
+    if not 0 < route.max_body_bytes <= body_limit:
+        msg = f"the route {route.name!r} may take 1 to {body_limit} bytes, not {route.max_body_bytes}"
+        raise InvalidValueError(msg)
+    _require_parameters(route, provider)
+    base, owner = provider.address, f"the route {route.name!r}"
+    parameters = Declarations(route.parameters, owner)
+    queries = [d for d in parameters.declared if isinstance(d.parameter, QueryParameter)]
+    headers = [d for d in parameters.declared if isinstance(d.parameter, HeaderParameter)]
+    methods = frozenset((*route.methods, "HEAD") if "GET" in route.methods else route.methods)
+    return CompiledRoute(
+        route=route,
+        provider=provider,
+        base=base,
+        network=network,
+        methods=methods,
+        allow=", ".join(sorted(methods)).encode(),
+        timeouts=replace(route.timeouts, total=None) if route.stream else route.timeouts,
+        template=Template.compile(base.path, route.path, route.tail, route.name),
+        path_keys=tuple((d.name, d.key) for d in parameters.declared if isinstance(d.parameter, PathParameter)),
+        parameters=parameters,
+        query=PairRule(queries, route.undeclared, _injected_query(provider)),
+        forward=compile_forwarding(route, provider, headers),
+        body=compile_body(route),
+        answer=compile_answer(route, provider, network),
+    )
+
+
+def match(call: Call, project: Routes) -> CompiledRoute:
+    """The route of a call, by name and method only.
+
+    Raises:
+        NotFoundError: there is none of that name that is enabled.
+        MethodRefusedError: it does not take this method; ``Allow`` says which.
+    """
+    route = project.routes.get(call.path.partition(b"/")[0])
+    if route is None:
+        raise NotFoundError
+    if call.method not in route.methods:
+        raise MethodRefusedError(headers=((b"allow", route.allow),))
+    return route
+
+
+def fill(call: Call, route: CompiledRoute, body: bytes | None) -> Target:
+    """What goes up for an admitted call.
+
+    Args:
+        call: what came.
+        route: what `match` found.
+        body: all of it, or None where `route.streams_body`.
+
+    Raises:
+        PathRefusedError, ParameterRefusedError, HeaderRefusedError: not as declared.
+        BodyTooLargeError, TypeRefusedError: the body is not one that the route takes.
+    """
+    require_sound_url(call.path, call.query)
+    values, tail = route.template.read(call.path.split(b"/")[1:])
+    texts = {key: [values[name]] for name, key in route.path_keys}
+    query = route.query.accept(split_query(call.query), texts)
+    dropped = dropped_names(call.headers)
+    lines = fill_headers(call.headers, route.forward, dropped, texts)
+    route.parameters.judge_texts(texts)
+    content_type = None if b"content-type" in dropped else call.headers.get(b"content-type")
+    filled = fill_body(call, route.body, body, content_type)
+    if filled.content_type is not None:
+        lines.append((b"content-type", filled.content_type))
+    return Target(
+        method=call.method,
+        path=route.template.fill(values, tail),
+        query=query,
+        headers=tuple(lines),
+        body=filled.body,
+        content_length=filled.content_length,
+        route=route,
+    )
+
+
+def _injected_query(provider: Provider) -> str | None:
+    return provider.credential.parameter if isinstance(provider.credential, QueryCredential) else None
+
+
+def _require_parameters(route: ProxyRoute, provider: Provider) -> None:
+    names = Counter(_place(parameter) for parameter in route.parameters)
+    repeated = [name for (_, name), count in names.items() if count > 1]
+    if repeated:
+        msg = f"the route {route.name!r} declares the parameter {repeated[0]!r} twice"
+        raise InvalidValueError(msg)
+    injected = _injected_query(provider)
+    for parameter in route.parameters:
+        if isinstance(parameter, PathParameter) and (
+            parameter.many or parameter.fixed is not None or parameter.default is not None
+        ):
+            msg = f"the path parameter {parameter.name!r} is always sent once: no many, fixed or default"
+            raise InvalidValueError(msg)
+        if isinstance(parameter, QueryParameter) and injected and parameter.name.lower() == injected.lower():
+            noun = f"the query parameter {parameter.name!r}"
+            msg = f"the route {route.name!r} cannot have {noun}: the credential goes there"
+            raise InvalidValueError(msg)
+
+
+def _place(parameter: Parameter) -> tuple[type[Parameter], str]:
+    name = parameter.name.lower() if isinstance(parameter, HeaderParameter) else parameter.name
+    return type(parameter), name

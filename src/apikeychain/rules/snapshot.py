@@ -1,0 +1,179 @@
+"""A project compiled: what is decided per project is decided once, so that a call costs look-ups.
+
+Source: contracts 2 (preflights, http origins), 4 (provider base URL, a secret's provider), 7 (quotas); amendment 7.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from apikeychain.model.network import PUBLIC, Network
+from apikeychain.model.provider import Provider
+from apikeychain.model.quota import Quota
+from apikeychain.model.records import (
+    AddedRoute,
+    AllowedOrigin,
+    Project,
+    ProjectKey,
+    RegisteredProvider,
+    SealedSecret,
+    Suspension,
+    Tenant,
+)
+from apikeychain.model.route import HeaderParameter, ProxyRoute
+from apikeychain.rules.routing import CompiledRoute, compile_route
+
+_HTTPS_PORT = 443
+_LEAST_ADDRESS_QUOTA = Quota(30, 60)
+_METHOD_ORDER = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_ALWAYS_ALLOWED = ("Content-Type", "X-Iso-User")
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What a preflight of the project may ask for.
+
+    Attributes:
+        allow_methods: the ready value of Access-Control-Allow-Methods; `allow_headers` likewise.
+        methods: the methods approved; HEAD where GET.
+        names: the request headers approved, lower case.
+        prefixes: beginnings of further ones.
+    """
+
+    allow_methods: bytes
+    allow_headers: bytes
+    methods: frozenset[bytes]
+    names: frozenset[bytes]
+    prefixes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A project as calls meet it.
+
+    Attributes:
+        origins: the allowed origins, as browsers send them.
+        routes: by name; only enabled ones whose provider exists and may be dialled.
+        secrets: by name. What a route injects is decided by `secret_of` alone.
+        keys: by version.
+        route_quotas: by route name, where a route has one.
+    """
+
+    tenant: Tenant
+    project: Project
+    origins: frozenset[bytes]
+    routes: Mapping[bytes, CompiledRoute]
+    secrets: Mapping[str, SealedSecret] = field(repr=False)
+    keys: Mapping[str, ProjectKey] = field(repr=False)
+    suspensions: tuple[Suspension, ...]
+    quota: Quota
+    address_quota: Quota
+    route_quotas: Mapping[str, Quota]
+    preflight: Preflight
+
+    def secret_of(self, route: CompiledRoute) -> SealedSecret | None:
+        """The secret that `route` injects, or None.
+
+        A secret belongs to one provider: whoever may add a provider and a route could else carry every secret out.
+        """
+        secret = self.secrets.get(route.route.secret_name)
+        return secret if secret is not None and secret.provider == route.route.provider else None
+
+
+def compile_snapshot(
+    tenant: Tenant,
+    project: Project,
+    *,
+    origins: Iterable[AllowedOrigin],
+    providers: Iterable[RegisteredProvider],
+    routes: Iterable[AddedRoute],
+    secrets: Iterable[SealedSecret],
+    keys: Iterable[ProjectKey],
+    suspensions: Iterable[Suspension],
+    networks: Mapping[str, Network],
+    body_limit: int,
+    development: bool = False,
+) -> Snapshot:
+    """The project, compiled from its records.
+
+    Args:
+        tenant: the project's.
+        project: the record.
+        origins: and all that follow, of this project.
+        providers: registered.
+        routes: added, enabled or not.
+        secrets: put.
+        keys: every version that may have sealed something.
+        suspensions: past ones too; the moment decides.
+        networks: the host's exceptions, by provider base URL.
+        body_limit: the most that a route may take, in bytes.
+        development: whether http origins count; they stay on the list without it and are not served.
+    """
+    known = {record.provider.name: record.provider for record in providers}
+    compiled = _compile_routes(routes, known, networks, body_limit)
+    served = [route.route for route in compiled.values()]
+    quota = Quota.parse(project.quota)
+    return Snapshot(
+        tenant=tenant,
+        project=project,
+        origins=frozenset(
+            record.origin.encode() for record in origins if development or record.origin.startswith("https://")
+        ),
+        routes=MappingProxyType(compiled),
+        secrets=MappingProxyType({secret.name: secret for secret in secrets}),
+        keys=MappingProxyType({key.version: key for key in keys}),
+        suspensions=tuple(suspensions),
+        quota=quota,
+        address_quota=Quota.parse(project.address_quota) if project.address_quota else _tenth(quota),
+        route_quotas=MappingProxyType({route.name: Quota.parse(route.quota) for route in served if route.quota}),
+        preflight=_compile_preflight(compiled.values()),
+    )
+
+
+def _compile_routes(
+    routes: Iterable[AddedRoute],
+    providers: Mapping[str, Provider],
+    networks: Mapping[str, Network],
+    body_limit: int,
+) -> dict[bytes, CompiledRoute]:
+    compiled: dict[bytes, CompiledRoute] = {}
+    for record in routes:
+        route, provider = record.route, providers.get(record.route.provider)
+        if not route.enabled or provider is None:
+            continue
+        network = networks.get(provider.base_url)
+        if network is None and provider.address.port != _HTTPS_PORT:
+            continue
+        compiled[route.name.encode()] = compile_route(route, provider, network=network or PUBLIC, body_limit=body_limit)
+    return compiled
+
+
+def _compile_preflight(compiled: Iterable[CompiledRoute]) -> Preflight:
+    routes = list(compiled)
+    listed = {method for route in routes for method in route.route.methods} or {"GET"}
+    approved = {method for route in routes for method in route.methods} or {"GET", "HEAD"}
+    added = {name.lower() for route in routes for name in _added_headers(route.route)}
+    names = [*_ALWAYS_ALLOWED, *sorted(added - {name.lower() for name in _ALWAYS_ALLOWED})]
+    exact = [name for name in names if not name.endswith("*")]
+    return Preflight(
+        allow_methods=", ".join(sorted(listed | {"OPTIONS"}, key=_METHOD_ORDER.index)).encode(),
+        allow_headers=", ".join(exact).encode(),
+        methods=frozenset(method.encode() for method in approved | {"OPTIONS"}),
+        names=frozenset(name.lower().encode() for name in exact),
+        prefixes=tuple(name[:-1].encode() for name in names if name.endswith("*")),
+    )
+
+
+def _added_headers(route: ProxyRoute) -> Iterable[str]:
+    """What a browser may send to `route` beyond the usual; a fixed parameter is not the caller's to send."""
+    yield from route.headers
+    yield from (p.name for p in route.parameters if isinstance(p, HeaderParameter) and p.fixed is None)
+    yield from route.tolerated
+
+
+def _tenth(quota: Quota) -> Quota:
+    """A tenth of the project's quota, at least 30 a minute."""
+    amount, least = quota.amount // 10, _LEAST_ADDRESS_QUOTA
+    if amount * least.window_seconds < least.amount * quota.window_seconds:
+        return least
+    return Quota(amount, quota.window_seconds)

@@ -1,0 +1,191 @@
+"""The compiled projects that a worker holds: bounded, refreshed, dropped when a change is heard.
+
+Source: contracts 1 (unknown ids), 10 (state); spec 10.3 (a call loads its own tenant's configuration only).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from apikeychain.errors import BackendUnavailableError, InvalidValueError, NotFoundError
+from apikeychain.model.ids import ProjectId, parse_project_id
+from apikeychain.model.network import Network
+from apikeychain.model.records import (
+    AddedRoute,
+    AllowedOrigin,
+    Key,
+    Project,
+    ProjectKey,
+    RegisteredProvider,
+    SealedSecret,
+    Suspension,
+    Tenant,
+)
+from apikeychain.ports.store import R, Store, TenantStore
+from apikeychain.rules.snapshot import Snapshot, compile_snapshot
+
+MAX_SNAPSHOTS = 10_000
+MAX_UNKNOWN = 10_000
+UNKNOWN_SECONDS = 5.0
+REFRESH_SECONDS = 30.0
+STORE_DOWN_SECONDS = 5.0
+_PAGE = 500
+
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class _Held:
+    snapshot: Snapshot
+    loaded: float
+    failing_since: float | None = None
+
+
+class Snapshots:
+    """Compiled projects by id.
+
+    Args:
+        store: where projects are read from.
+        networks: the exceptions of host code, by provider base URL.
+        body_limit: the most that a route's body cap may be, in bytes.
+        development: whether http origins count.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        networks: Mapping[str, Network],
+        body_limit: int,
+        development: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._clock = store, clock
+        self._networks, self._body_limit, self._development = networks, body_limit, development
+        self._held: dict[str, _Held] = {}
+        self._unknown: dict[str, float] = {}
+        self._loading: dict[str, asyncio.Task[Snapshot]] = {}
+
+    def fresh(self, project: str) -> Snapshot | None:
+        """The snapshot that can be used as it is, or None when `load` has to be awaited."""
+        held = self._held.get(project)
+        if held is None or self._clock() - held.loaded >= REFRESH_SECONDS:
+            return None
+        return held.snapshot
+
+    async def load(self, project: str) -> Snapshot:
+        """The project's snapshot, read anew; concurrent calls share one reading.
+
+        Raises:
+            NotFoundError: no such project, or its proxy is off.
+            BackendUnavailableError: the store is down and nothing is held that may still serve.
+        """
+        if self._clock() < self._unknown.get(project, 0.0):
+            raise NotFoundError
+        task = self._loading.get(project)
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            task = asyncio.get_running_loop().create_task(self._read(project))
+            task.add_done_callback(_retrieve)
+            self._loading[project] = task
+        try:
+            snapshot = await asyncio.shield(task)
+        except BackendUnavailableError:
+            return self._still_serving(project)
+        finally:
+            if task.done() and self._loading.get(project) is task:
+                del self._loading[project]
+        return snapshot
+
+    def forget(self, project: ProjectId | None) -> None:
+        """Drop what is held of a project, or of all; a reading that is under way is not kept either."""
+        if project is None:
+            self._held.clear()
+            self._unknown.clear()
+            self._loading.clear()
+            return
+        for cache in (self._held, self._unknown, self._loading):
+            cache.pop(project, None)
+
+    async def _read(self, project: str) -> Snapshot:
+        task = asyncio.current_task()
+        snapshot = await self._compile(project)
+        kept = self._loading.get(project) is task
+        if snapshot is None or not snapshot.project.enabled:
+            self._held.pop(project, None)
+            if kept:
+                _hold(self._unknown, project, self._clock() + UNKNOWN_SECONDS, MAX_UNKNOWN)
+            raise NotFoundError
+        if kept:
+            _hold(self._held, project, _Held(snapshot, self._clock()), MAX_SNAPSHOTS)
+        return snapshot
+
+    async def _compile(self, project: str) -> Snapshot | None:
+        try:
+            project_id = parse_project_id(project)
+        except InvalidValueError:
+            return None
+        tenant = await self._store.tenant_of(project_id)
+        if tenant is None:
+            return None
+        async with self._store.tenant(tenant) as store:
+            return await self._compiled(store, project_id)
+
+    async def _compiled(self, store: TenantStore, project: ProjectId) -> Snapshot | None:
+        tenant = await store.get(Tenant, ())
+        found = await store.get(Project, (project,))
+        if tenant is None or found is None:
+            return None
+        return compile_snapshot(
+            tenant,
+            found,
+            origins=await children(store, AllowedOrigin, project),
+            providers=await children(store, RegisteredProvider, project),
+            routes=await children(store, AddedRoute, project),
+            secrets=await children(store, SealedSecret, project),
+            keys=await children(store, ProjectKey, project),
+            suspensions=await children(store, Suspension, project),
+            networks=self._networks,
+            body_limit=self._body_limit,
+            development=self._development,
+        )
+
+    def _still_serving(self, project: str) -> Snapshot:
+        """What is held serves on for 5 s after the store was first found down."""
+        held = self._held.get(project)
+        if held is None:
+            raise BackendUnavailableError
+        now = self._clock()
+        held.failing_since = now if held.failing_since is None else held.failing_since
+        if now - held.failing_since >= STORE_DOWN_SECONDS:
+            raise BackendUnavailableError
+        return held.snapshot
+
+
+async def children(store: TenantStore, kind: type[R], project: ProjectId) -> list[R]:
+    """All records of a kind whose key begins with `project`, in the order of their keys."""
+    found: list[R] = []
+    after: Key = (project,)
+    while True:
+        page = await store.list(kind, after, _PAGE)
+        own = [record for record in page if record.key[0] == project]
+        found += own
+        if len(own) < _PAGE:
+            return found
+        after = own[-1].key
+
+
+def _retrieve(task: asyncio.Task[Snapshot]) -> None:
+    """Look at the outcome, so that a reading whose callers all left is no "exception never retrieved"."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _hold(cache: dict[str, V], key: str, value: V, bound: int) -> None:
+    """Keep `value` as the newest; the oldest goes when there are more than `bound`."""
+    cache.pop(key, None)
+    cache[key] = value
+    if len(cache) > bound:
+        del cache[next(iter(cache))]

@@ -1,0 +1,133 @@
+"""One change of one project: records, generation and ledger entries in one transaction, then the news of it.
+
+Source: contracts 6 (admin entries in the transaction of their change), 10 (a change takes effect within a second).
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from apikeychain.errors import DoesNotExistError
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ledger import JSON, LedgerDraft
+from apikeychain.model.network import Network
+from apikeychain.model.records import Project, Record, Tenant
+from apikeychain.ports.signals import Change, Signals
+from apikeychain.ports.store import R, Store, TenantStore
+from apikeychain.rules import chain
+from apikeychain.settings import APIKeyChainSettings
+from apikeychain.vault.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """What the management verbs need of an open keychain.
+
+    Attributes:
+        networks: the exceptions of host code, by provider base URL.
+        now: the wall clock, UTC.
+    """
+
+    store: Store
+    vault: Vault
+    signals: Signals
+    settings: APIKeyChainSettings
+    networks: Mapping[str, Network]
+    now: Callable[[], datetime]
+
+
+class DryRunError(Exception):
+    """Rolls a transaction back whose outcome was only asked for."""
+
+
+@dataclass(slots=True)
+class ProjectChange:
+    """A transaction on one project.
+
+    Attributes:
+        project: as it will be stored.
+        drafts: what differs, as ledger entries; without any, nothing is written.
+    """
+
+    office: Office
+    store: TenantStore
+    tenant: Tenant
+    project: Project
+    moment: datetime
+    actor: str
+    drafts: list[LedgerDraft] = field(default_factory=list[LedgerDraft])
+
+    def note(self, kind: str, **data: JSON) -> None:
+        """Note a difference for the ledger."""
+        project = self.project.id
+        self.drafts.append(chain.admin(kind, at=self.moment, actor=self.actor, project=project, data=data))
+
+    async def find(self, kind: type[R], *names: str) -> R | None:
+        """The project's record of that name."""
+        return await self.store.get(kind, (self.project.id, *names))
+
+    async def require(self, kind: type[R], *names: str) -> R:
+        """The same, where it must exist.
+
+        Raises:
+            DoesNotExistError: it does not.
+        """
+        found = await self.find(kind, *names)
+        if found is None:
+            msg = f"the project {self.project.name!r} has no {kind.kind} {' '.join(names)!r}"
+            raise DoesNotExistError(msg)
+        return found
+
+    async def store_changed(self, stored: Record, **fields: Any) -> None:  # noqa: ANN401 - fields of that record
+        """Replace a record by itself with other fields and the next generation."""
+        changed = replace(stored, generation=stored.generation + 1, **fields)
+        await self.store.replace(changed, stored.generation)
+
+    async def remove(self, record: Record) -> None:
+        """Remove a record as it was read."""
+        await self.store.remove(type(record), record.key, record.generation)
+
+
+@asynccontextmanager
+async def project_change(
+    office: Office,
+    tenant: TenantId,
+    project: ProjectId,
+    actor: str,
+    *,
+    dry_run: bool = False,
+) -> AsyncGenerator[ProjectChange, None]:
+    """A transaction on a project, published after its commit.
+
+    Args:
+        office: of the open keychain.
+        tenant: whose project it is.
+        project: its id.
+        actor: the label for the ledger.
+        dry_run: whether everything is rolled back at the end, and only `drafts` is left.
+
+    Raises:
+        DoesNotExistError: the project is gone.
+    """
+    changed = False
+    try:
+        async with office.store.tenant(tenant) as store:
+            stored = await store.get(Project, (project,))
+            owner = await store.get(Tenant, ())
+            if stored is None or owner is None:
+                msg = f"the tenant {tenant!r} has no project {project!r}"
+                raise DoesNotExistError(msg)
+            change = ProjectChange(office, store, owner, stored, office.now(), actor)
+            yield change
+            if dry_run:
+                raise DryRunError  # noqa: TRY301 - it has to pass the store's own exit, which rolls back
+            if change.drafts:
+                changed = True
+                await store.replace(replace(change.project, generation=stored.generation + 1), stored.generation)
+                await store.append(change.drafts)
+    except DryRunError:
+        return
+    if changed:
+        await office.signals.publish(Change(project))

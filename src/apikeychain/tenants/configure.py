@@ -1,0 +1,121 @@
+"""`configure`: make the stored project equal to what is given."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from apikeychain.model.ledger import JSON
+from apikeychain.model.origin import Origin
+from apikeychain.model.provider import Provider
+from apikeychain.model.quota import Quota
+from apikeychain.model.records import (
+    AddedRoute,
+    AllowedOrigin,
+    ProjectKey,
+    RegisteredProvider,
+    SealedSecret,
+)
+from apikeychain.model.route import ProxyRoute
+from apikeychain.secret import Secret
+from apikeychain.snapshots import children
+from apikeychain.tenants import origins, providers, routes, secrets
+from apikeychain.tenants.change import ProjectChange
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSecret:
+    """A secret whose name is not that of its provider.
+
+    Attributes:
+        provider: the only provider that it is injected for.
+    """
+
+    secret: Secret
+    provider: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a project shall be; None leaves as it is.
+
+    Attributes:
+        secrets: by name.
+        prune: whether what is stored and not given is removed, for each kind that is given.
+    """
+
+    origins: Sequence[Origin] | None = None
+    providers: Sequence[Provider] | None = None
+    secrets: Mapping[str, ProviderSecret] | None = None
+    routes: Sequence[ProxyRoute] | None = None
+    enabled: bool | None = None
+    quota: str | None = None
+    address_quota: str | None = None
+    referer_fallback: bool | None = None
+    prune: bool = False
+
+
+async def configure(change: ProjectChange, wanted: Wanted, first_key: ProjectKey | None) -> None:
+    """Bring the project to what is wanted, providers first and removals last.
+
+    Raises:
+        InvalidValueError, DoesNotExistError, StillInUseError: as the single verbs do; nothing is changed then.
+    """
+    for provider in wanted.providers or ():
+        await providers.register(change, provider)
+    for origin in wanted.origins or ():
+        await origins.allow(change, origin)
+    for name, given in (wanted.secrets or {}).items():
+        await secrets.put(change, name, given.secret, given.provider, first_key)
+    for route in wanted.routes or ():
+        await routes.put(change, route)
+    if wanted.prune:
+        await _prune(change, wanted)
+    adjust(change, wanted)
+
+
+def adjust(change: ProjectChange, wanted: Wanted) -> None:
+    """Bring the project's own fields to what is wanted."""
+    project = change.project
+    asked: dict[str, str | bool | None] = {
+        "quota": wanted.quota,
+        "address_quota": wanted.address_quota,
+        "referer_fallback": wanted.referer_fallback,
+    }
+    for quota in (wanted.quota, wanted.address_quota):
+        if quota is not None:
+            Quota.parse(quota)
+    differing: dict[str, JSON] = {
+        name: value for name, value in asked.items() if value is not None and value != getattr(project, name)
+    }
+    if differing:
+        change.project = replace(change.project, **differing)  # type: ignore[arg-type]  # the three fields above
+        change.note("project.changed", **differing)
+    if wanted.enabled is not None and wanted.enabled != project.enabled:
+        change.project = replace(change.project, enabled=wanted.enabled)
+        change.note("project.enabled" if wanted.enabled else "project.disabled")
+
+
+async def _prune(change: ProjectChange, wanted: Wanted) -> None:
+    """Remove what is stored and not wanted: what refers to others before what is referred to."""
+    project = change.project.id
+    if wanted.routes is not None:
+        stored = {record.route.name for record in await children(change.store, AddedRoute, project)}
+        await _remove_others(change, stored, {route.name for route in wanted.routes}, routes.remove)
+    if wanted.secrets is not None:
+        stored = {sealed.name for sealed in await children(change.store, SealedSecret, project)}
+        await _remove_others(change, stored, set(wanted.secrets), secrets.remove)
+    if wanted.providers is not None:
+        stored = {record.provider.name for record in await children(change.store, RegisteredProvider, project)}
+        await _remove_others(change, stored, {provider.name for provider in wanted.providers}, providers.remove)
+    if wanted.origins is not None:
+        stored = {str(allowed.origin) for allowed in await children(change.store, AllowedOrigin, project)}
+        await _remove_others(change, stored, set(map(str, wanted.origins)), origins.remove)
+
+
+async def _remove_others(
+    change: ProjectChange,
+    stored: set[str],
+    kept: set[str],
+    remove: Callable[[ProjectChange, str], Awaitable[None]],
+) -> None:
+    for name in sorted(stored - kept):
+        await remove(change, name)

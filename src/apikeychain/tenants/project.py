@@ -1,0 +1,275 @@
+"""`ProjectAdmin`: the management verbs of one project."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import final
+
+from apikeychain.errors import DoesNotExistError
+from apikeychain.model.ids import ProjectId, TenantId, parse_name
+from apikeychain.model.ledger import LedgerDraft
+from apikeychain.model.origin import Origin, parse_origin
+from apikeychain.model.provider import Provider
+from apikeychain.model.records import (
+    AddedRoute,
+    AllowedOrigin,
+    Project,
+    ProjectKey,
+    RegisteredProvider,
+    Scope,
+    SealedSecret,
+    Suspension,
+    Tenant,
+)
+from apikeychain.model.route import ProxyRoute
+from apikeychain.ports.signals import Change
+from apikeychain.ports.store import R, TenantStore
+from apikeychain.rules import chain
+from apikeychain.rules.caller import bucket_address
+from apikeychain.secret import Secret
+from apikeychain.snapshots import children
+from apikeychain.tenants import origins, providers, routes, secrets
+from apikeychain.tenants.change import Office, ProjectChange, project_change
+from apikeychain.tenants.configure import ProviderSecret, Wanted, adjust, configure
+from apikeychain.tenants.secrets import SecretInfo
+from apikeychain.watch import suspension
+
+
+@final
+class ProjectAdmin:
+    """One project of one tenant. Got from a tenant: `ensure_project`, `create_project`, `project`.
+
+    Every verb is one transaction: records, one generation, ledger entries. What is so already changes nothing.
+
+    Attributes:
+        id: the public id that callers use.
+        name: the label, unique in the tenant.
+        actor: the label that stands in the ledger.
+    """
+
+    def __init__(self, office: Office, tenant: TenantId, project: ProjectId, name: str, actor: str) -> None:
+        self._office, self._tenant = office, tenant
+        self.id, self.name, self.actor = project, name, actor
+
+    def url(self, route: str, *segments: str) -> str:
+        """The path that a page calls, below the application's root.
+
+        Args:
+            route: the route's name.
+            segments: the values of the template's ``{names}``, in order, then the tail.
+        """
+        tail = "".join(f"/{segment}" for segment in segments)
+        return f"{self._office.settings.prefix}/{self.id}/proxy/{parse_name(route, 'route')}{tail}"
+
+    async def show(self) -> Project:
+        """The project as it is stored.
+
+        Raises:
+            DoesNotExistError: it is gone.
+        """
+        async with self._office.store.tenant(self._tenant) as store:
+            project = await store.get(Project, (self.id,))
+        if project is None:
+            msg = f"the tenant {self._tenant!r} has no project {self.id!r} any more"
+            raise DoesNotExistError(msg)
+        return project
+
+    async def configure(
+        self,
+        *,
+        origins: Sequence[str] | None = None,
+        providers: Sequence[Provider] | None = None,
+        secrets: Mapping[str, Secret | ProviderSecret] | None = None,
+        routes: Sequence[ProxyRoute] | None = None,
+        enabled: bool | None = None,
+        quota: str | None = None,
+        address_quota: str | None = None,
+        referer_fallback: bool | None = None,
+        prune: bool = False,
+        dry_run: bool = False,
+    ) -> tuple[LedgerDraft, ...]:
+        """Make the stored project equal to what is given, in one transaction; None leaves as it is.
+
+        Args:
+            origins: as browsers write them.
+            providers: to register or change.
+            secrets: by name; a bare `Secret` belongs to the provider of the same name. One that is stored already
+                is not put again.
+            routes: to add or change; served unless ``enabled=False``.
+            enabled: whether the proxy serves the project.
+            quota: of all callers together, ``"600/minute"``.
+            address_quota: of one caller address.
+            referer_fallback: whether old browsers are admitted by their Referer.
+            prune: whether what is stored and not given is removed, for each kind that is given.
+            dry_run: whether nothing is written.
+
+        Returns:
+            What differed, as ledger entries; empty when nothing did.
+
+        Raises:
+            InvalidValueError: something given cannot be; nothing was changed.
+            DoesNotExistError: a route or secret names a provider that is not registered.
+            StillInUseError: `prune` would remove a provider that is in use.
+        """
+        wanted = Wanted(
+            origins=None if origins is None else [self._origin(origin) for origin in origins],
+            providers=providers,
+            secrets=None if secrets is None else {n: _of_provider(n, secret) for n, secret in secrets.items()},
+            routes=routes,
+            enabled=enabled,
+            quota=quota,
+            address_quota=address_quota,
+            referer_fallback=referer_fallback,
+            prune=prune,
+        )
+        key = await self._first_key() if secrets else None
+        async with self._change(dry_run=dry_run) as change:
+            await configure(change, wanted, key)
+        return tuple(change.drafts)
+
+    async def enable(self) -> None:
+        """Serve the project's proxy."""
+        async with self._change() as change:
+            adjust(change, Wanted(enabled=True))
+
+    async def disable(self) -> None:
+        """Stop serving the project's proxy: callers get 404."""
+        async with self._change() as change:
+            adjust(change, Wanted(enabled=False))
+
+    async def allow_origin(self, origin: str) -> None:
+        """Put an origin on the list. Raises InvalidValueError for what is no origin."""
+        async with self._change() as change:
+            await origins.allow(change, self._origin(origin))
+
+    async def remove_origin(self, origin: str) -> None:
+        """Take an origin off the list. Raises DoesNotExistError."""
+        async with self._change() as change:
+            await origins.remove(change, origin)
+
+    async def list_origins(self) -> list[AllowedOrigin]:
+        """The origins on the list, in order."""
+        return await self._list(AllowedOrigin)
+
+    async def register_provider(self, provider: Provider) -> None:
+        """Register a provider or change it. Raises InvalidValueError where a route of it does not fit any more."""
+        async with self._change() as change:
+            await providers.register(change, provider)
+
+    async def remove_provider(self, name: str) -> None:
+        """Remove a provider. Raises DoesNotExistError, or StillInUseError while a route or secret names it."""
+        async with self._change() as change:
+            await providers.remove(change, name)
+
+    async def list_providers(self) -> list[RegisteredProvider]:
+        """The registered providers, in the order of their names."""
+        return await self._list(RegisteredProvider)
+
+    async def add_route(self, route: ProxyRoute) -> None:
+        """Add a route. Raises AlreadyExistsError, DoesNotExistError (its provider), InvalidValueError."""
+        async with self._change() as change:
+            await routes.add(change, route)
+
+    async def enable_route(self, name: str) -> None:
+        """Serve a route. Raises DoesNotExistError."""
+        async with self._change() as change:
+            await routes.switch(change, name, enabled=True)
+
+    async def disable_route(self, name: str) -> None:
+        """Stop serving a route. Raises DoesNotExistError."""
+        async with self._change() as change:
+            await routes.switch(change, name, enabled=False)
+
+    async def remove_route(self, name: str) -> None:
+        """Remove a route. Raises DoesNotExistError."""
+        async with self._change() as change:
+            await routes.remove(change, name)
+
+    async def list_routes(self) -> list[AddedRoute]:
+        """The routes, in the order of their names."""
+        return await self._list(AddedRoute)
+
+    async def put_secret(self, name: str, secret: Secret, *, provider: str) -> SecretInfo:
+        """Put a secret for one provider; it can never be read back. Raises DoesNotExistError (the provider)."""
+        key = await self._first_key()
+        async with self._change() as change:
+            await secrets.put(change, name, secret, provider, key)
+            stored = await change.require(SealedSecret, name)
+        return SecretInfo.of(stored)
+
+    async def remove_secret(self, name: str) -> None:
+        """Remove a secret. Raises DoesNotExistError."""
+        async with self._change() as change:
+            await secrets.remove(change, name)
+
+    async def list_secrets(self) -> list[SecretInfo]:
+        """Name, provider, version, dates and fingerprint of each secret; never its value."""
+        return [SecretInfo.of(sealed) for sealed in await self._list(SealedSecret)]
+
+    async def suspend(
+        self,
+        scope: Scope = "project",
+        value: str = "",
+        *,
+        reason: str,
+        seconds: float | None = None,
+    ) -> Suspension:
+        """Refuse a caller, an origin, a route or the whole project for a while.
+
+        Args:
+            scope: what `value` names.
+            value: an address, an origin or a route's name; "" for the project.
+            reason: for the ledger; no personal data.
+            seconds: how long, or None until `lift`.
+
+        Raises:
+            InvalidValueError: `value` does not fit `scope`.
+        """
+        now = self._office.now()
+        until = None if seconds is None else now + timedelta(seconds=seconds)
+        async with self._office.store.tenant(self._tenant) as store:
+            pseudonym = await self._pseudonym(store, scope, value)
+            found = await suspension.suspend(
+                store, self.id, scope, value, reason=reason, until=until, at=now, actor=self.actor, pseudonym=pseudonym
+            )
+        await self._tell()
+        return found
+
+    async def lift(self, scope: Scope = "project", value: str = "") -> None:
+        """End a suspension. Raises DoesNotExistError."""
+        now = self._office.now()
+        async with self._office.store.tenant(self._tenant) as store:
+            pseudonym = await self._pseudonym(store, scope, value)
+            await suspension.lift(store, self.id, scope, value, at=now, actor=self.actor, pseudonym=pseudonym)
+        await self._tell()
+
+    async def list_suspensions(self) -> list[Suspension]:
+        """Every suspension, past ones too until they are lifted."""
+        return await self._list(Suspension)
+
+    def _origin(self, text: str) -> Origin:
+        return parse_origin(text, development=self._office.settings.development)
+
+    def _change(self, *, dry_run: bool = False) -> AbstractAsyncContextManager[ProjectChange]:
+        return project_change(self._office, self._tenant, self.id, self.actor, dry_run=dry_run)
+
+    async def _first_key(self) -> ProjectKey | None:
+        return await secrets.first_key(self._office, self._tenant, self.id)
+
+    async def _list(self, kind: type[R]) -> list[R]:
+        async with self._office.store.tenant(self._tenant) as store:
+            return await children(store, kind, self.id)
+
+    async def _pseudonym(self, store: TenantStore, scope: Scope, value: str) -> str | None:
+        """What stands for a caller's address in the ledger."""
+        owner = await store.get(Tenant, ())
+        if scope != "caller" or owner is None:
+            return None
+        return chain.pseudonym(await self._office.vault.pseudonym_key(owner), bucket_address(value))
+
+    async def _tell(self) -> None:
+        await self._office.signals.publish(Change(self.id))
+
+
+def _of_provider(name: str, secret: Secret | ProviderSecret) -> ProviderSecret:
+    return secret if isinstance(secret, ProviderSecret) else ProviderSecret(secret, name)

@@ -1,0 +1,53 @@
+"""A project's registered providers."""
+
+from apikeychain.errors import StillInUseError
+from apikeychain.model.provider import Provider
+from apikeychain.model.records import AddedRoute, RegisteredProvider, SealedSecret
+from apikeychain.snapshots import children
+from apikeychain.tenants import routes
+from apikeychain.tenants.change import ProjectChange
+
+
+async def register(change: ProjectChange, provider: Provider) -> None:
+    """Register a provider, or change it; an equal one changes nothing.
+
+    A secret opens only for the address that it was put for: after a change of the base URL it must be put again.
+
+    Raises:
+        InvalidValueError: a route of the provider does not fit it any more.
+    """
+    stored = await change.find(RegisteredProvider, provider.name)
+    if stored is None:
+        await change.store.insert(
+            RegisteredProvider(project=change.project.id, provider=provider, created=change.moment),
+        )
+        change.note("provider.registered", provider=provider.name, base_url=provider.base_url)
+    elif stored.provider != provider:
+        for record in await children(change.store, AddedRoute, change.project.id):
+            if record.route.provider == provider.name:
+                routes.compile_for(change, record.route, provider)
+        await change.store_changed(stored, provider=provider)
+        change.note("provider.changed", provider=provider.name, base_url=provider.base_url)
+
+
+async def remove(change: ProjectChange, name: str) -> None:
+    """Remove a provider that no route and no secret names.
+
+    Raises:
+        DoesNotExistError: there is none.
+        StillInUseError: a route or secret names it.
+    """
+    stored = await change.require(RegisteredProvider, name)
+    users = [
+        f"route {r.route.name}"
+        for r in await children(change.store, AddedRoute, change.project.id)
+        if r.route.provider == name
+    ]
+    users += [
+        f"secret {s.name}" for s in await children(change.store, SealedSecret, change.project.id) if s.provider == name
+    ]
+    if users:
+        msg = f"the provider {name!r} is used by {', '.join(users)}: remove these first"
+        raise StillInUseError(msg)
+    await change.remove(stored)
+    change.note("provider.removed", provider=name)

@@ -1,0 +1,122 @@
+"""A project's secrets: put, never read back.
+
+Source: contracts 5; spec 3, 9.1.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from apikeychain.errors import SecretUnavailableError
+from apikeychain.model.ids import ProjectId, TenantId, parse_name
+from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecret, Tenant
+from apikeychain.secret import Secret
+from apikeychain.snapshots import children
+from apikeychain.tenants.change import Office, ProjectChange
+
+
+@dataclass(frozen=True, slots=True)
+class SecretInfo:
+    """All that is told of a secret.
+
+    Attributes:
+        version: how often it was put.
+        fingerprint: 16 hex digits, equal for equal secrets of the project.
+        created: when the name was first put; `changed`: when this version was.
+    """
+
+    name: str
+    provider: str
+    version: int
+    fingerprint: str
+    created: datetime
+    changed: datetime
+
+    @classmethod
+    def of(cls, sealed: SealedSecret) -> "SecretInfo":
+        """What may be told of a record."""
+        return cls(sealed.name, sealed.provider, sealed.version, sealed.fingerprint, sealed.created, sealed.changed)
+
+
+async def put(change: ProjectChange, name: str, secret: Secret, provider: str, first_key: ProjectKey | None) -> None:
+    """Put a secret; the one that is stored already changes nothing.
+
+    Args:
+        change: the transaction.
+        name: of the secret, in the project.
+        secret: the plaintext in its coat.
+        provider: the only one that it is injected for.
+        first_key: a key for the project, should it have none yet.
+
+    Raises:
+        DoesNotExistError: the provider is not registered.
+        InvalidValueError: not a name.
+    """
+    parse_name(name, "secret")
+    registered = await change.require(RegisteredProvider, provider)
+    key = await _newest_key(change) or await _insert_key(change, first_key)
+    stored = await change.find(SealedSecret, name)
+    if stored is not None and await _holds(change, stored, registered, secret):
+        return
+    version = stored.version + 1 if stored else 1
+    vault = change.office.vault
+    sealed, fingerprint = await vault.seal_secret(change.tenant, key, registered.provider, name, version, secret)
+    if stored is None:
+        record = SealedSecret(
+            project=change.project.id,
+            name=name,
+            provider=provider,
+            version=version,
+            fingerprint=fingerprint,
+            sealed=sealed,
+            created=change.moment,
+            changed=change.moment,
+        )
+        await change.store.insert(record)
+    else:
+        fields = {"provider": provider, "version": version, "fingerprint": fingerprint}
+        await change.store_changed(stored, sealed=sealed, changed=change.moment, **fields)
+    change.note("secret.put", secret=name, provider=provider, version=version, fingerprint=fingerprint)
+
+
+async def remove(change: ProjectChange, name: str) -> None:
+    """Remove a secret; routes that inject it answer 503 from then on.
+
+    Raises:
+        DoesNotExistError: there is none.
+    """
+    await change.remove(await change.require(SealedSecret, name))
+    change.note("secret.removed", secret=name)
+
+
+async def first_key(office: Office, tenant: TenantId, project: ProjectId) -> ProjectKey | None:
+    """A fresh key for a project that has none, else None. Derived outside of any transaction: it takes 200 ms."""
+    async with office.store.tenant(tenant) as store:
+        owner = await store.get(Tenant, ())
+        if owner is None or await children(store, ProjectKey, project):
+            return None
+    return await office.vault.new_project_key(owner, project, 1, office.now())
+
+
+async def _newest_key(change: ProjectChange) -> ProjectKey | None:
+    keys = await children(change.store, ProjectKey, change.project.id)
+    return max(keys, key=lambda key: key.number, default=None)
+
+
+async def _insert_key(change: ProjectChange, first_key: ProjectKey | None) -> ProjectKey:
+    if first_key is None:
+        raise SecretUnavailableError
+    await change.store.insert(first_key)
+    change.note("key.created", version=first_key.version, number=first_key.number, kdf=first_key.kdf)
+    return first_key
+
+
+async def _holds(change: ProjectChange, stored: SealedSecret, registered: RegisteredProvider, secret: Secret) -> bool:
+    """Whether the stored secret is this one, for this provider at the address that it has now."""
+    keys = {key.version: key for key in await children(change.store, ProjectKey, change.project.id)}
+    if stored.provider != registered.provider.name:
+        return False
+    try:
+        opened = await change.office.vault.open_secret(change.tenant.id, keys, stored, registered.provider)
+    except SecretUnavailableError:
+        return False
+    return opened.matches(secret)

@@ -1,0 +1,154 @@
+"""`TenantAdmin`: the management verbs of one tenant."""
+
+from collections.abc import Callable, Sequence
+from typing import final
+
+from apikeychain.errors import AlreadyExistsError, DoesNotExistError
+from apikeychain.ledger.verify import verify
+from apikeychain.model.ids import ProjectId, TenantId, new_project_id, parse_name
+from apikeychain.model.ledger import Head, LedgerEntry
+from apikeychain.model.records import (
+    AddedRoute,
+    AllowedOrigin,
+    Project,
+    ProjectKey,
+    ProjectName,
+    RegisteredProvider,
+    SealedSecret,
+    Suspension,
+    Tenant,
+)
+from apikeychain.ports.signals import Change
+from apikeychain.ports.store import TenantStore
+from apikeychain.rules import chain
+from apikeychain.snapshots import children
+from apikeychain.tenants.change import Office
+from apikeychain.tenants.project import ProjectAdmin
+
+_PAGE = 500
+
+
+@final
+class TenantAdmin:
+    """One tenant. Got from a keychain: `ensure_tenant`, `create_tenant`, `tenant`.
+
+    Attributes:
+        id: the host's own id of the tenant.
+        actor: the label that stands in the ledger for what is done through this object.
+    """
+
+    def __init__(self, office: Office, tenant: TenantId, actor: str) -> None:
+        self._office, self.id, self.actor = office, tenant, actor
+
+    async def create_project(self, name: str) -> ProjectAdmin:
+        """A new project: proxy off, no origin, no route.
+
+        Raises:
+            AlreadyExistsError: the tenant has one of that name.
+            InvalidValueError: not a name.
+        """
+        parse_name(name, "project")
+        project, moment = new_project_id(), self._office.now()
+        async with self._office.store.tenant(self.id) as store:
+            await self._require_tenant(store)
+            if await store.get(ProjectName, (name,)):
+                msg = f"the tenant {self.id!r} has a project {name!r} already"
+                raise AlreadyExistsError(msg)
+            await store.insert(Project(id=project, name=name, created=moment))
+            await store.insert(ProjectName(name=name, project=project))
+            entry = chain.admin("project.created", at=moment, actor=self.actor, project=project, data={"name": name})
+            await store.append([entry])
+        await self._office.signals.publish(Change(project))
+        return self._admin(project, name)
+
+    async def ensure_project(self, name: str) -> ProjectAdmin:
+        """The project of that name, new where there was none."""
+        try:
+            return await self.project(name)
+        except DoesNotExistError:
+            pass
+        try:
+            return await self.create_project(name)
+        except AlreadyExistsError:
+            return await self.project(name)
+
+    async def project(self, name: str) -> ProjectAdmin:
+        """The project of that name or id.
+
+        Raises:
+            DoesNotExistError: the tenant has none.
+        """
+        async with self._office.store.tenant(self.id) as store:
+            await self._require_tenant(store)
+            found = await store.get(ProjectName, (name,))
+            project = await store.get(Project, (found.project if found else name,))
+        if project is None:
+            msg = f"the tenant {self.id!r} has no project {name!r}"
+            raise DoesNotExistError(msg)
+        return self._admin(project.id, project.name)
+
+    async def list_projects(self) -> list[Project]:
+        """The tenant's projects, in the order of their ids."""
+        found: list[Project] = []
+        async with self._office.store.tenant(self.id) as store:
+            await self._require_tenant(store)
+            while page := await store.list(Project, found[-1].key if found else (), _PAGE):
+                found += page
+        return found
+
+    async def remove_project(self, name: str) -> None:
+        """Remove a project and all that is in it; its ledger entries stay.
+
+        Raises:
+            DoesNotExistError: the tenant has none of that name or id.
+        """
+        project = await self.project(name)
+        async with self._office.store.tenant(self.id) as store:
+            await _remove_all(store, project.id)
+            await store.append(
+                [
+                    chain.admin(
+                        "project.removed",
+                        at=self._office.now(),
+                        actor=self.actor,
+                        project=project.id,
+                        data={"name": project.name},
+                    )
+                ]
+            )
+        await self._office.signals.publish(Change(project.id))
+
+    async def entries(self, after: int = 0, limit: int = 100) -> Sequence[LedgerEntry]:
+        """At most `limit` entries of the tenant's ledger with a seq above `after`, in order."""
+        async with self._office.store.tenant(self.id) as store:
+            return await store.entries(after, limit)
+
+    async def verify_ledger(self, progress: Callable[[int, int | None], None] | None = None) -> Head:
+        """Recompute the whole chain.
+
+        Args:
+            progress: told after each page: entries done, and of how many where that is known.
+
+        Raises:
+            LedgerBrokenError: with the first entry that does not hold.
+        """
+        return await verify(self._office.store, self.id, progress)
+
+    def _admin(self, project: ProjectId, name: str) -> ProjectAdmin:
+        return ProjectAdmin(self._office, self.id, project, name, self.actor)
+
+    async def _require_tenant(self, store: TenantStore) -> None:
+        if await store.get(Tenant, ()) is None:
+            msg = f"there is no tenant {self.id!r}"
+            raise DoesNotExistError(msg)
+
+
+async def _remove_all(store: TenantStore, project: ProjectId) -> None:
+    for kind in (AddedRoute, SealedSecret, RegisteredProvider, AllowedOrigin, Suspension, ProjectKey):
+        for record in await children(store, kind, project):
+            await store.remove(kind, record.key, record.generation)
+    stored = await store.get(Project, (project,))
+    named = await store.get(ProjectName, (stored.name,)) if stored else None
+    if stored and named:
+        await store.remove(ProjectName, named.key, named.generation)
+        await store.remove(Project, stored.key, stored.generation)

@@ -1,0 +1,103 @@
+"""The contract of Signals, for whoever writes them."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import ClassVar
+
+import pytest
+
+from apikeychain.errors import BackendUnavailableError
+from apikeychain.model.ids import ProjectId
+from apikeychain.ports.signals import Change, Signals
+
+SHOP = Change(ProjectId("p_" + "a" * 20))
+BLOG = Change(ProjectId("p_" + "b" * 20))
+
+
+class SignalsContract(ABC):
+    """One test for each clause of `apikeychain.ports.signals.Signals`.
+
+    A subclass has a fixture ``signals``, says how many subscribers there are and how the plug is pulled.
+
+    Attributes:
+        capacity: how many changes a subscriber can be behind without missing one.
+    """
+
+    capacity: ClassVar[int] = 1000
+
+    @abstractmethod
+    def subscribers(self, signals: Signals) -> int:
+        """How many subscribers `signals` keeps."""
+        ...
+
+    @abstractmethod
+    async def pull_plug(self, signals: Signals) -> None:
+        """Make the channel of `signals` unreachable."""
+        ...
+
+    async def test_g1_every_subscriber_hears_what_is_published(self, signals: Signals) -> None:
+        """G1: within a second, in order, also that it is not known what changed."""
+        changes = [SHOP, BLOG, Change(None), SHOP]
+        async with subscribed(signals) as one, subscribed(signals) as other:
+            for change in changes:
+                await signals.publish(change)
+            for heard in (one, other):
+                assert [await soon(heard) for _ in changes] == changes
+
+    async def test_g2_a_subscriber_that_left_is_forgotten(self, signals: Signals) -> None:
+        """G2: and the others still hear."""
+        async with subscribed(signals) as stays:
+            async with subscribed(signals):
+                assert self.subscribers(signals) == 2  # noqa: PLR2004  # the one that stays and the one that leaves
+            assert self.subscribers(signals) == 1
+            await signals.publish(SHOP)
+            assert await soon(stays) == SHOP
+        assert self.subscribers(signals) == 0
+
+    async def test_g3_a_slow_subscriber_keeps_nobody_waiting(self, signals: Signals) -> None:
+        """G3: and hears that it missed something."""
+        generator = signals.subscribe()
+        slow = asyncio.ensure_future(anext(generator))
+        async with subscribed(signals) as quick:
+            await signals.publish(SHOP)
+            assert await asyncio.wait_for(slow, 1) == SHOP
+            for _ in range(self.capacity + 10):
+                await asyncio.wait_for(signals.publish(BLOG), 1)
+                await soon(quick)
+        heard = [await asyncio.wait_for(anext(generator), 1)]
+        while heard[-1] != Change(None):
+            heard.append(await asyncio.wait_for(anext(generator), 1))
+        assert len(heard) <= self.capacity
+        await generator.aclose()
+
+    async def test_g4_a_channel_that_is_down_says_so(self, signals: Signals) -> None:
+        """G4: both verbs, in our words."""
+        await self.pull_plug(signals)
+        with pytest.raises(BackendUnavailableError):
+            await signals.publish(SHOP)
+        with pytest.raises(BackendUnavailableError):
+            await anext(signals.subscribe())
+
+
+@asynccontextmanager
+async def subscribed(signals: Signals) -> AsyncGenerator["asyncio.Queue[Change]", None]:
+    """A subscriber that puts what it hears into a queue; it first awaited its subscription."""
+    heard: asyncio.Queue[Change] = asyncio.Queue()
+
+    async def listen() -> None:
+        async for change in signals.subscribe():
+            heard.put_nowait(change)
+
+    task = asyncio.ensure_future(listen())
+    await asyncio.sleep(0)
+    yield heard
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def soon(heard: "asyncio.Queue[Change]") -> Change:
+    """The next change, within a second and a little for a slow machine."""
+    return await asyncio.wait_for(heard.get(), 1.5)

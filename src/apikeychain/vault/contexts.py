@@ -1,0 +1,53 @@
+"""Whom each wrapped key and sealed value serves, said from trusted records.
+
+Source: contracts 5, "Context".
+"""
+
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.keys import KeyContext, SealContext
+from apikeychain.model.provider import Provider
+
+
+def of_tenant_secret(tenant: TenantId) -> KeyContext:
+    """The tenant secret that every derived key needs."""
+    return KeyContext(tenant=tenant, purpose="tenant-secret")
+
+
+def of_pseudonym_key(tenant: TenantId) -> KeyContext:
+    """The key of the pseudonyms in a tenant's ledger."""
+    return KeyContext(tenant=tenant, purpose="pseudonym")
+
+
+def of_master_key(tenant: TenantId, project: ProjectId, version: str) -> KeyContext:
+    """The random key behind a derived key."""
+    return KeyContext(tenant=tenant, project=project, purpose="master", version=version)
+
+
+def of_derived_key(tenant: TenantId, project: ProjectId, version: str) -> KeyContext:
+    """The key that seals a project's values."""
+    return KeyContext(tenant=tenant, project=project, purpose="derived", version=version)
+
+
+def of_metadata(tenant: TenantId, project: ProjectId, version: str) -> KeyContext:
+    """What a project key says of itself."""
+    return KeyContext(tenant=tenant, project=project, purpose="metadata", version=version)
+
+
+def of_secret(tenant: TenantId, project: ProjectId, provider: Provider, name: str, version: int) -> SealContext:
+    """A provider's secret: where the provider's address is another, it does not open."""
+    address = provider.address
+    return SealContext(
+        tenant=tenant,
+        project=project,
+        purpose="secret",
+        name=name,
+        version=version,
+        scheme=address.scheme,
+        host=address.host,
+        port=address.port,
+    )
+
+
+def of_fingerprint_key(tenant: TenantId, project: ProjectId) -> SealContext:
+    """The key of a project's fingerprints: no name and no version, so that equal secrets look alike."""
+    return SealContext(tenant=tenant, project=project, purpose="fingerprint")

@@ -1,0 +1,71 @@
+"""After the platform key turned: wrap everything anew, and prove that keys are what they should be.
+
+Whoever calls these stores what they return in place of the record that was given. The old platform key version may
+be retired when every record of every tenant was stored anew; from then on no copy of the old rows opens.
+
+Source: contracts 5, "Rotation"; spec 3.3.
+"""
+
+import asyncio
+from dataclasses import replace
+
+from apikeychain.model.ids import TenantId
+from apikeychain.model.records import ProjectKey, Tenant
+from apikeychain.ports.key_service import KeyService
+from apikeychain.primitives import equal
+from apikeychain.vault import contexts
+from apikeychain.vault.derivation import derived_key
+from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
+
+
+async def rewrap_tenant(key_service: KeyService, tenant: Tenant) -> Tenant:
+    """The next generation of a tenant's record, its keys wrapped under the newest platform key.
+
+    Raises:
+        SealedValueError: a key does not unwrap.
+        BackendUnavailableError: the key service does not answer.
+    """
+    rewrap = key_service.rewrap
+    return replace(
+        tenant,
+        wrapped_secret=await rewrap(tenant.wrapped_secret, contexts.of_tenant_secret(tenant.id)),
+        wrapped_pseudonym_key=await rewrap(tenant.wrapped_pseudonym_key, contexts.of_pseudonym_key(tenant.id)),
+        generation=tenant.generation + 1,
+    )
+
+
+async def rewrap_project_key(key_service: KeyService, tenant: TenantId, key: ProjectKey) -> ProjectKey:
+    """The next generation of a project key's record, everything in it wrapped under the newest platform key.
+
+    Raises:
+        SealedValueError: something in it does not unwrap.
+        BackendUnavailableError: the key service does not answer.
+    """
+    rewrap, project, version = key_service.rewrap, key.project, key.version
+    return replace(
+        key,
+        wrapped_master=await rewrap(key.wrapped_master, contexts.of_master_key(tenant, project, version)),
+        wrapped_derived=await rewrap(key.wrapped_derived, contexts.of_derived_key(tenant, project, version)),
+        wrapped_metadata=await rewrap(key.wrapped_metadata, contexts.of_metadata(tenant, project, version)),
+        generation=key.generation + 1,
+    )
+
+
+async def rederive(key_service: KeyService, tenant: Tenant, key: ProjectKey) -> bool:
+    """Whether tenant secret, master key and salt still give the derived key that is in use.
+
+    Raises:
+        SealedValueError: something does not unwrap, or a column is not what the wrapped metadata say.
+        BackendUnavailableError: the key service does not answer.
+    """
+    master_context = contexts.of_master_key(tenant.id, key.project, key.version)
+    kept = await unwrap_derived_key(key_service, tenant.id, key)
+    derived = await asyncio.to_thread(
+        derived_key,
+        key.kdf,
+        tenant_secret=await unwrap_key(key_service, tenant.wrapped_secret, contexts.of_tenant_secret(tenant.id)),
+        master_key=await unwrap_key(key_service, key.wrapped_master, master_context),
+        version=bytes.fromhex(key.version),
+        salt=key.salt,
+    )
+    return equal(derived, kept)

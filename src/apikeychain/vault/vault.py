@@ -1,0 +1,227 @@
+"""The vault: makes and holds keys, seals and opens secrets.
+
+A value that was rolled back alone does not open, since its version is in its context. What this cannot see is a whole
+row put back to an earlier state, value and version together: the audit ledger tells of it. Python cannot wipe memory:
+an opened key or secret is dropped after 5 minutes, not erased.
+
+Source: contracts 5; spec 3.1 to 3.3.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from apikeychain.errors import SealedValueError, SecretUnavailableError
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.provider import Provider
+from apikeychain.model.records import KDF, ProjectKey, SealedSecret, Tenant
+from apikeychain.ports.key_service import KeyService
+from apikeychain.primitives import (
+    KEY_BYTES,
+    KEY_VERSION_BYTES,
+    SALT_BYTES,
+    key_version_of,
+    open_value,
+    random_bytes,
+    seal_value,
+)
+from apikeychain.secret import Secret
+from apikeychain.vault import contexts
+from apikeychain.vault.cache import Label, OpenedValues
+from apikeychain.vault.derivation import derived_key, fingerprint, metadata
+from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
+
+
+class Vault:
+    """Envelope encryption for every tenant of a keychain.
+
+    Args:
+        key_service: who holds the platform key.
+        kdf: how new project keys are derived; older ones keep theirs.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, key_service: KeyService, *, kdf: KDF, clock: Callable[[], float] = time.monotonic) -> None:
+        self._key_service = key_service
+        self._kdf: KDF = kdf
+        self._keys: OpenedValues[bytes] = OpenedValues(clock)
+        self._secrets: OpenedValues[Secret] = OpenedValues(clock)
+        self._derivations: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    async def new_tenant(self, tenant: TenantId, created: datetime) -> Tenant:
+        """A tenant with a fresh tenant secret and pseudonym key, both wrapped.
+
+        Raises:
+            BackendUnavailableError: the key service does not answer.
+        """
+        wrap = self._key_service.wrap
+        return Tenant(
+            id=tenant,
+            created=created,
+            wrapped_secret=await wrap(random_bytes(KEY_BYTES), contexts.of_tenant_secret(tenant)),
+            wrapped_pseudonym_key=await wrap(random_bytes(KEY_BYTES), contexts.of_pseudonym_key(tenant)),
+        )
+
+    async def new_project_key(self, tenant: Tenant, project: ProjectId, number: int, created: datetime) -> ProjectKey:
+        """A fresh version of a project's key; takes about 0.2 s of a thread.
+
+        Args:
+            tenant: whose project it is.
+            project: whose key it is.
+            number: one more than the newest version of the project has, from 1.
+            created: now.
+
+        Raises:
+            SealedValueError: the tenant secret does not unwrap.
+            BackendUnavailableError: the key service does not answer.
+        """
+        version, master, salt = random_bytes(KEY_VERSION_BYTES), random_bytes(KEY_BYTES), random_bytes(SALT_BYTES)
+        secret = await unwrap_key(self._key_service, tenant.wrapped_secret, contexts.of_tenant_secret(tenant.id))
+        async with self._one_at_a_time():
+            derived = await asyncio.to_thread(
+                derived_key,
+                self._kdf,
+                tenant_secret=secret,
+                master_key=master,
+                version=version,
+                salt=salt,
+            )
+        bare = ProjectKey(
+            project=project,
+            version=version.hex(),
+            number=number,
+            created=created,
+            kdf=self._kdf,
+            salt=salt,
+            wrapped_master=b"",
+            wrapped_derived=b"",
+            wrapped_metadata=b"",
+        )
+        return await self._wrapped(tenant.id, bare, master, derived)
+
+    async def seal_secret(  # noqa: PLR0917 - everything that the value is bound to, in the order of the context
+        self,
+        tenant: Tenant,
+        key: ProjectKey,
+        provider: Provider,
+        name: str,
+        version: int,
+        secret: Secret,
+    ) -> tuple[bytes, str]:
+        """The sealed value of a provider's secret, and its fingerprint.
+
+        Args:
+            tenant: whose secret it is.
+            key: the newest version of the project's key.
+            provider: the only one that it will open for, at the address it has now.
+            name: of the secret.
+            version: counts how often it was put, from 1.
+            secret: the plaintext in its coat.
+
+        Raises:
+            SealedValueError: the project's key does not open.
+            BackendUnavailableError: the key service does not answer.
+        """
+        derived = await self._derived_key(tenant.id, key)
+        context = contexts.of_secret(tenant.id, key.project, provider, name, version)
+        sealed = seal_value(derived, bytes.fromhex(key.version), secret.reveal(), context.encoded)
+        return sealed, fingerprint(derived, contexts.of_fingerprint_key(tenant.id, key.project), secret)
+
+    async def fingerprint(self, tenant: Tenant, key: ProjectKey, secret: Secret) -> str:
+        """16 hex digits, equal for equal secrets under one version of a project's key.
+
+        Raises:
+            SealedValueError: the project's key does not open.
+            BackendUnavailableError: the key service does not answer.
+        """
+        derived = await self._derived_key(tenant.id, key)
+        return fingerprint(derived, contexts.of_fingerprint_key(tenant.id, key.project), secret)
+
+    def opened(self, tenant_id: TenantId, sealed: SealedSecret, provider: Provider) -> Secret | None:
+        """The secret, if `open_secret` opened the same row for the same provider less than 5 minutes ago."""
+        return self._secrets.peek(_label(tenant_id, sealed, provider))
+
+    async def open_secret(
+        self,
+        tenant_id: TenantId,
+        keys: Mapping[str, ProjectKey],
+        sealed: SealedSecret,
+        provider: Provider,
+    ) -> Secret:
+        """The secret of a row.
+
+        Args:
+            tenant_id: whose project it is.
+            keys: the versions of the project's key, by version.
+            sealed: the row.
+            provider: the stored provider that the row names.
+
+        Raises:
+            SecretUnavailableError: it does not open: tampered with, moved, put for another address, its key gone.
+            BackendUnavailableError: the key service does not answer.
+        """
+        label = _label(tenant_id, sealed, provider)
+        return await self._secrets.fetch(label, lambda: self._open(tenant_id, keys, sealed, provider))
+
+    async def pseudonym_key(self, tenant: Tenant) -> bytes:
+        """The 32-byte key of the pseudonyms in a tenant's ledger.
+
+        Raises:
+            SealedValueError: it does not unwrap.
+            BackendUnavailableError: the key service does not answer.
+        """
+        wrapped, context = tenant.wrapped_pseudonym_key, contexts.of_pseudonym_key(tenant.id)
+        return await self._keys.fetch(
+            (tenant.id, None, wrapped),
+            lambda: unwrap_key(self._key_service, wrapped, context),
+        )
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop every opened key and secret of a project: its generation changed."""
+        self._keys.forget(project)
+        self._secrets.forget(project)
+
+    async def _wrapped(self, tenant: TenantId, bare: ProjectKey, master: bytes, derived: bytes) -> ProjectKey:
+        wrap, project, version = self._key_service.wrap, bare.project, bare.version
+        return replace(
+            bare,
+            wrapped_master=await wrap(master, contexts.of_master_key(tenant, project, version)),
+            wrapped_derived=await wrap(derived, contexts.of_derived_key(tenant, project, version)),
+            wrapped_metadata=await wrap(metadata(bare), contexts.of_metadata(tenant, project, version)),
+        )
+
+    async def _derived_key(self, tenant: TenantId, key: ProjectKey) -> bytes:
+        # The whole record is the label: a column that changes is compared with the wrapped metadata again.
+        label = (tenant, key.project, key)
+        return await self._keys.fetch(label, lambda: unwrap_derived_key(self._key_service, tenant, key))
+
+    async def _open(
+        self,
+        tenant: TenantId,
+        keys: Mapping[str, ProjectKey],
+        sealed: SealedSecret,
+        provider: Provider,
+    ) -> Secret:
+        try:
+            key = keys.get(key_version_of(sealed.sealed).hex())
+            if key is None or sealed.provider != provider.name:
+                raise SecretUnavailableError
+            derived = await self._derived_key(tenant, key)
+            context = contexts.of_secret(tenant, sealed.project, provider, sealed.name, sealed.version)
+            return Secret(open_value(derived, sealed.sealed, context.encoded).decode("ascii"))
+        except SealedValueError:
+            raise SecretUnavailableError from None
+
+    def _one_at_a_time(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        if self._derivations is None or self._derivations[0] is not loop:
+            self._derivations = (loop, asyncio.Lock())
+        return self._derivations[1]
+
+
+def _label(tenant: TenantId, sealed: SealedSecret, provider: Provider) -> Label:
+    # The sealed bytes are part of it: a name that was removed and put again counts its versions from 1 anew.
+    row = (sealed.name, sealed.version, sealed.provider, sealed.sealed, provider.name, provider.base_url)
+    return (tenant, sealed.project, row)

@@ -1,0 +1,87 @@
+"""Every Python block of the documentation runs, page by page, and what the pages say of commands is so."""
+
+import ast
+import asyncio
+import inspect
+import re
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from command import ROOT
+
+_PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+# Blocks of these kinds are shown, not run. Anything else is a mistake: a Python block that escapes the test.
+_SHOWN = {"console", "text", "html", "js", "toml", "{toctree}"}
+
+
+def _blocks(page: Path) -> list[tuple[int, str]]:
+    """The Python blocks of `page`, each with its line, counted from 1."""
+    text = page.read_text()
+    return [(text.count("\n", 0, m.start(2)) + 1, m[2]) for m in _FENCE.finditer(text) if m[1] == "python"]
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+_RUN = [page for page in _PAGES if _blocks(page)]
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=_name)
+def test_a_page_holds_only_blocks_that_run_or_are_known_not_to(page: Path) -> None:
+    assert {kind for kind, _ in _FENCE.findall(page.read_text())} <= _SHOWN | {"python"}
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=_name)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    missing = [link for link in _LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", _RUN, ids=_name)
+def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENWEATHER_KEY", "a-made-up-key-of-openweather")
+    names: dict[str, Any] = {"__name__": "__page__"}
+    asyncio.run(_run(page, names))
+    if "app" in names:
+        with TestClient(names["app"]) as client:  # the page's own lifespan runs, and what it configures is stored
+            assert client.get("/api/apikeychain/nothing").status_code in {403, 404}
+
+
+async def _run(page: Path, names: dict[str, Any]) -> None:
+    for line, block in _blocks(page):
+        tree = ast.increment_lineno(ast.parse(block), line - 1)
+        code = compile(tree, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        if code.co_flags & inspect.CO_COROUTINE:
+            await types.FunctionType(code, names)()
+        else:
+            exec(code, names)  # noqa: S102  # the pages are ours, and running them is the test
+
+
+def test_the_readme_shows_the_two_commands_and_ci_runs_the_second() -> None:
+    readme, ci = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    assert "$ pip install -e '.[demo]' && apikeychain demo" in readme
+    assert "$ pip install -e '.[dev]' && pytest" in readme
+    assert re.search(r"^pip install --quiet -e '\.\[dev\]'\npytest \"\$@\"$", ci, re.MULTILINE)
+
+
+def test_each_decision_tells_its_price() -> None:
+    records = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+    assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
+    for record in records:
+        parts = ["Context", "Decision", "Consequences", "Negative consequences"]
+        assert re.findall(r"^## (.*)$", record.read_text(), re.MULTILINE) == parts, record.name
+
+
+def test_the_changelog_puts_security_first() -> None:
+    newest = (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1]
+    assert re.findall(r"^### (.*)$", newest, re.MULTILINE)[0] == "Security"
+    entries = [line for line in newest.splitlines() if line and not line.startswith(("#", "["))]
+    assert all(line.startswith("- ") and line.endswith(".") and ". " not in line for line in entries)

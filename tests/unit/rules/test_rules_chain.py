@@ -1,0 +1,433 @@
+import dataclasses
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apikeychain.errors import InvalidValueError, LedgerBrokenError
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ledger import JSON, Head, LedgerDraft, LedgerEntry, canonical_json, link
+from apikeychain.rules import chain
+from outside import cases
+
+ACME, OTHER = TenantId("acme"), TenantId("other")
+PROJECT = ProjectId("p_" + "a" * 20)
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+Entries = list[LedgerEntry]
+
+
+def written(tenant: TenantId = ACME, count: int = 10, start: int = 0) -> Entries:
+    head, entries = Head.empty(tenant), []
+    for number in range(count):
+        entry = LedgerDraft(
+            at=NOON + timedelta(seconds=number), kind="call", actor="gate", project=PROJECT, data={"n": start + number}
+        ).behind(head)
+        entries.append(entry)
+        head = entry.head
+    return entries
+
+
+def broken(entries: Entries, tenant: TenantId = ACME) -> LedgerBrokenError:
+    with pytest.raises(LedgerBrokenError) as caught:
+        chain.verify(Head.empty(tenant), entries)
+    assert caught.value.tenant == tenant
+    return caught.value
+
+
+def rewritten(entry: LedgerEntry, previous: bytes, payload: bytes) -> LedgerEntry:
+    return dataclasses.replace(entry, payload=payload, hash=link(previous, payload))
+
+
+def test_a_whole_chain_verifies_to_its_head() -> None:
+    entries = written()
+    assert chain.verify(Head.empty(ACME), entries) == entries[-1].head
+    assert chain.verify(entries[3].head, entries[4:]) == entries[-1].head
+    assert chain.verify(Head.empty(ACME), []) == Head.empty(ACME)
+
+
+def test_the_chain_is_the_one_that_is_described() -> None:
+    (entry,) = written(count=1)
+    payload = (
+        b'{"actor":"gate","at":"2026-01-02T12:00:00.000Z","data":{"n":0},"kind":"call",'
+        b'"project":"p_aaaaaaaaaaaaaaaaaaaa","seq":1,"tenant":"acme","v":1}'
+    )
+    assert entry.payload == payload
+    assert entry.hash == hashlib.sha256(hashlib.sha256(b"apikeychain/ledger/v1\0acme").digest() + payload).digest()
+
+
+OTHER_COLUMNS: dict[str, Any] = {
+    "at": NOON + timedelta(minutes=1, microseconds=1),
+    "kind": "refusals",
+    "actor": "somebody",
+    "project": None,
+}
+
+
+@pytest.mark.parametrize("name", OTHER_COLUMNS)
+def test_a_column_that_differs_from_the_payload_is_named(name: str) -> None:
+    entries = written()
+    entries[4] = dataclasses.replace(entries[4], **{name: OTHER_COLUMNS[name]})
+    error = broken(entries)
+    assert (error.seq, error.reason) == (5, f"stored beside the payload and different from it: {name}")
+
+
+@pytest.mark.parametrize("at", [NOON.replace(tzinfo=None), NOON + timedelta(microseconds=1)])
+def test_a_moment_that_no_payload_can_say_is_found(at: datetime) -> None:
+    entries = written()
+    entries[0] = dataclasses.replace(entries[0], at=at)
+    assert broken(entries).seq == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "seq", "reason"),
+    [
+        (lambda entries: entries.pop(4), 5, "entry 6 stands in its place"),
+        (lambda entries: entries.pop(0), 1, "entry 2 stands in its place"),
+        (lambda entries: entries.insert(5, entries[4]), 6, "entry 5 stands in its place"),
+        (lambda entries: entries.insert(4, entries.pop(5)), 5, "entry 6 stands in its place"),
+        (lambda entries: entries.__setitem__(4, written(OTHER)[4]), 5, "it belongs to 'other'"),
+        (lambda entries: entries.__setitem__(4, written(start=9)[4]), 5, "its hash does not link"),
+    ],
+    ids=["middle gone", "first gone", "twice", "swapped", "of another tenant", "of another chain"],
+)
+def test_the_first_broken_entry_is_told_with_its_reason(
+    change: Callable[[Entries], object], seq: int, reason: str
+) -> None:
+    entries = written()
+    change(entries)
+    error = broken(entries)
+    assert error.seq == seq
+    assert error.reason.startswith(reason)
+
+
+def members(**changes: JSON) -> dict[str, JSON]:
+    payload: dict[str, JSON] = json.loads(written(count=1)[0].payload)
+    return payload | changes
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "its payload is not canonical JSON"),
+        (b"\xff", "its payload is not canonical JSON"),
+        (b"[]", "its payload is not canonical JSON"),
+        (b"[" * 100_000, "its payload is not canonical JSON"),
+        (canonical_json(members()) + b"\n", "its payload is not canonical JSON"),
+        (json.dumps(members()).encode(), "its payload is not canonical JSON"),
+        (canonical_json(members()).replace(b'"n":0', b'"n":0.0'), "its payload is not canonical JSON"),
+        (canonical_json(members()).replace(b'"n":0', b'"n":NaN'), "its payload is not canonical JSON"),
+        (canonical_json(members()).replace(b'"n":0', b'"n":0,"n":0'), "its payload is not canonical JSON"),
+        (canonical_json(members(data={"n": 1 << 53})), "its payload is not canonical JSON"),
+        (canonical_json(members()).replace(b'"n":0', rb'"n":"\ud800"'), "its payload is not canonical JSON"),
+        (canonical_json(members(v=2)), "its version is unknown: 2"),
+        (canonical_json(members(v=True)), "its version is unknown: True"),
+        (canonical_json(members(extra=1)), "its payload has other members than version 1"),
+        (canonical_json(members(data=[])), "its payload has other members than version 1"),
+        (canonical_json({"v": 1}), "its payload has other members than version 1"),
+        (canonical_json(members(seq=True)), "stored beside the payload and different from it: seq"),
+        (canonical_json(members(tenant="other")), "stored beside the payload and different from it: tenant"),
+        (
+            canonical_json(members(actor="x", project=None)),
+            "stored beside the payload and different from it: actor, project",
+        ),
+    ],
+    ids=range(19),
+)
+def test_a_payload_that_was_linked_again_must_still_be_one(payload: bytes, reason: str) -> None:
+    entries = written(count=1)
+    entries[0] = rewritten(entries[0], Head.empty(ACME).hash, payload)
+    error = broken(entries)
+    assert (error.seq, error.reason) == (1, reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("payload", "{}"), ("payload", None), ("hash", "0" * 64), ("seq", 1.0), ("kind", b"call")],
+)
+def test_a_column_of_another_type_is_found(name: str, value: object) -> None:
+    changes: dict[str, Any] = {name: value}
+    assert broken([dataclasses.replace(written(count=1)[0], **changes)]).seq == 1
+
+
+def test_an_unknown_kind_is_found() -> None:
+    entry = LedgerDraft(at=NOON, kind="call.made", actor="gate").behind(Head.empty(ACME))
+    assert broken([entry]).reason == "its kind is unknown: 'call.made'"
+
+
+DIGITS = st.integers(0, 9)
+
+
+@given(place=DIGITS, name=st.sampled_from(["payload", "hash"]), bit=st.integers(0, 7), where=st.integers(0, 10_000))
+def test_any_changed_bit_is_found_where_it_is(place: int, name: str, bit: int, where: int) -> None:
+    entries = written()
+    changed = bytearray(getattr(entries[place], name))
+    changed[where % len(changed)] ^= 1 << bit
+    changes: dict[str, Any] = {name: bytes(changed)}
+    entries[place] = dataclasses.replace(entries[place], **changes)
+    assert broken(entries).seq == place + 1
+
+
+@given(place=DIGITS, seq=st.integers(-5, 50), tenant=st.text(max_size=5), actor=st.text(max_size=5))
+def test_any_changed_column_is_found_where_it_is(place: int, seq: int, tenant: str, actor: str) -> None:
+    changes: list[dict[str, Any]] = [{"seq": seq}, {"tenant": tenant}, {"actor": actor}]
+    for change in changes:
+        entries = written()
+        changed = dataclasses.replace(entries[place], **change)
+        if changed != entries[place]:
+            entries[place] = changed
+            assert broken(entries).seq == place + 1
+
+
+@given(order=st.permutations(range(10)))
+def test_any_other_order_is_found_at_the_first_that_moved(order: list[int]) -> None:
+    entries = written()
+    moved = [place for place, number in enumerate(order) if place != number]
+    if moved:
+        assert broken([entries[number] for number in order]).seq == moved[0] + 1
+
+
+@given(gone=st.sets(DIGITS, min_size=1))
+def test_any_deletion_before_the_last_entry_is_found(gone: set[int]) -> None:
+    entries = [entry for place, entry in enumerate(written()) if place not in gone]
+    first = min(gone)
+    if len(entries) > first:
+        assert broken(entries).seq == first + 1
+    else:
+        assert chain.verify(Head.empty(ACME), entries).size == first
+
+
+JSON_VALUES: st.SearchStrategy[JSON] = st.recursive(
+    st.none() | st.booleans() | st.integers(1 - (1 << 53), (1 << 53) - 1) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(data=st.dictionaries(st.text(max_size=5), JSON_VALUES, max_size=4))
+def test_what_an_admin_entry_takes_stands_in_the_chain_as_rfc_8785_has_it(data: dict[str, JSON]) -> None:
+    try:
+        draft = chain.admin("secret.put", at=NOON, actor="key-7", project=PROJECT, data=data)
+    except InvalidValueError:
+        assert any(ord(character) > 0xFFFF for character in json.dumps(data, ensure_ascii=False))
+        return
+    entry = draft.behind(Head.empty(ACME))
+    assert entry.payload == rfc8785.dumps(json.loads(entry.payload))
+    assert json.loads(entry.payload)["data"] == data
+    assert chain.verify(Head.empty(ACME), [entry]) == entry.head
+
+
+@pytest.mark.parametrize("kind", sorted(chain.ADMIN_KINDS))
+def test_every_kind_of_admin_entry_is_a_noun_and_a_past_verb(kind: str) -> None:
+    noun, verb = kind.split(".")
+    assert noun.isalpha()
+    assert verb.endswith("ed") or verb == "put"
+    entry = chain.admin(kind, at=NOON, actor="a").behind(Head.empty(ACME))
+    assert chain.verify(Head.empty(ACME), [entry]).size == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"kind": "call"}, "not a kind of admin entry: 'call'"),
+        ({"kind": "tenant.create"}, "not a kind"),
+        ({"at": NOON.replace(tzinfo=None)}, "time zone"),
+        ({"actor": ""}, "opaque label"),
+        ({"actor": "a" * 129}, "opaque label"),
+        ({"actor": "ann@example.com"}, "opaque label"),
+        ({"actor": "a\nb"}, "opaque label"),
+        ({"actor": "\ud800"}, "opaque label"),
+        ({"data": {"n": 1.0}}, "no float"),
+        ({"data": {"n": [1, {"m": 1.5}]}}, "no float"),
+        ({"data": {"n": b"x"}}, "no bytes"),
+        ({"data": {"n": 1 << 53}}, "below 2\\^53"),
+        ({"data": {"n": -(1 << 53)}}, "below 2\\^53"),
+        ({"data": {"n": "\udcff"}}, "lone surrogates"),
+        ({"data": {"\udcff": 1}}, "lone surrogates"),
+        ({"data": {"\U0001f600": 1}}, "Basic Multilingual Plane"),
+        ({"data": {1: 1}}, "Basic Multilingual Plane"),
+    ],
+)
+def test_an_admin_entry_that_the_chain_cannot_hold_is_refused(changes: dict[str, Any], text: str) -> None:
+    arguments: dict[str, Any] = {"kind": "project.changed", "at": NOON, "actor": "a", **changes}
+    with pytest.raises(InvalidValueError, match=text):
+        chain.admin(arguments.pop("kind"), **arguments)
+
+
+def test_the_longest_actor_and_the_largest_integers_are_taken() -> None:
+    largest = (1 << 53) - 1
+    draft = chain.admin("project.changed", at=NOON, actor="a" * 128, data={"n": [largest, -largest, True]})
+    assert draft.data == {"n": [largest, -largest, True]}
+
+
+def call(**changes: Any) -> dict[str, JSON]:  # noqa: ANN401 - any argument of call_data
+    arguments: dict[str, Any] = {
+        "route": "chat",
+        "base_url": "https://api.example.com/v1",
+        "path_template": "/models/{model}",
+        "method": "POST",
+        "status": 200,
+        "duration_ms": 12,
+        "bytes_in": 3,
+        "bytes_out": 4,
+        "answered": "provider",
+        "refusal": None,
+        "query": ["b", "a", "b"],
+        "caller": "0" * 32,
+        **changes,
+    }
+    return chain.call_data(**arguments)
+
+
+def test_a_call_entry_says_what_happened_and_no_value() -> None:
+    assert call() == {
+        "route": "chat",
+        "base_url": "https://api.example.com/v1",
+        "path": "/models/{model}",
+        "method": "POST",
+        "status": 200,
+        "duration_ms": 12,
+        "bytes_in": 3,
+        "bytes_out": 4,
+        "answered": "provider",
+        "refusal": None,
+        "query": ["a", "b"],
+        "caller": "0" * 32,
+        "country": None,
+    }
+
+
+@given(names=st.lists(st.text(st.characters(codec=None), max_size=100), max_size=80), count=st.integers(0, 1 << 70))
+def test_a_call_entry_fits_the_chain_whatever_the_caller_sent(names: list[str], count: int) -> None:
+    data = call(query=names, duration_ms=count, bytes_in=count, bytes_out=count)
+    entry = LedgerDraft(at=NOON, kind="call", actor="gate", data=data).behind(Head.empty(ACME))
+    assert chain.verify(Head.empty(ACME), [entry]) == entry.head
+    kept = data["query"]
+    assert isinstance(kept, list)
+    assert len(kept) <= 64
+    assert all(isinstance(name, str) and len(name) <= 64 for name in kept)
+
+
+def test_a_pseudonym_is_half_an_hmac_of_the_address() -> None:
+    key = bytes(range(32))
+    whole = hmac.new(key, b"203.0.113.9", hashlib.sha256).hexdigest()
+    assert chain.pseudonym(key, "203.0.113.9") == whole[:32]
+    assert chain.pseudonym(key, "203.0.113.8") != whole[:32]
+    assert chain.pseudonym(bytes(32), "203.0.113.9") != whole[:32]
+
+
+# What is done to a log of ten good entries: case file "audit_chain_attacks".
+
+
+def _edit(entries: Entries, place: int, name: str, value: Any) -> int:  # noqa: ANN401 - as the case has it
+    if name == "payload":
+        payload = json.dumps(value, ensure_ascii=False).encode()
+        entries[place] = dataclasses.replace(entries[place], payload=payload)
+    else:
+        assert name == "ts"
+        entries[place] = dataclasses.replace(entries[place], at=datetime.fromtimestamp(value, UTC))
+    return place + 1
+
+
+def _delete(entries: Entries, place: int) -> int:
+    del entries[place]
+    return place + 1
+
+
+def _insert(entries: Entries, place: int) -> int:
+    forged = LedgerDraft(at=NOON, kind="call", actor="forger").behind(entries[place - 1].head)
+    entries.insert(place, forged)
+    return place + 2
+
+
+def _duplicate(entries: Entries, place: int) -> int:
+    entries.insert(place, entries[place])
+    return place + 2
+
+
+def _splice(entries: Entries, place: int) -> int:
+    entries[place] = written(OTHER)[place]
+    return place + 1
+
+
+def _drop_and_restart(entries: Entries, count: int) -> int:
+    entries[:] = entries[:count] + written(count=3)
+    return count + 1
+
+
+def _shift_fields(entries: Entries) -> int:
+    entry = entries[5]
+    shifted = canonical_json(json.loads(entry.payload) | {"actor": "gatec", "kind": "all"})
+    entries[5] = dataclasses.replace(entry, actor="gatec", kind="all", payload=shifted)
+    return 6
+
+
+ATTACKS: dict[str, Callable[..., int]] = {
+    "edit": _edit,
+    "delete": _delete,
+    "insert": _insert,
+    "dup": _duplicate,
+    "splice": _splice,
+    "drop_and_restart": _drop_and_restart,
+    "field_shift": _shift_fields,
+}
+NEED_A_HEAD_KEPT_ELSEWHERE = {
+    "edit_rehash_tail": "everything behind the edit was written anew and holds by itself",
+    "swap_rehash": "likewise behind the swap",
+    "replace_all_and_anchor": "the whole chain was written anew",
+    "anchor_missing": "there is no anchor yet that could be missing",
+    "eatmydata": "a cut tail leaves a shorter chain that holds",
+}
+ABOUT_ANOTHER_ROOM = {
+    "nested_entry": "below",
+    "surrogate": "below",
+    "same_ts": "below",
+    "guc_formats": "the PostgreSQL store",
+    "two_tenants": "the store",
+    "verify_during_append": "the store",
+    "pg_kill": "the PostgreSQL store",
+    "audit_down": "the pipeline",
+    "audit_hang": "the ledger",
+    "completeness": "the pipeline",
+    "sql_privs": "the PostgreSQL store",
+    "big": "the ledger",
+}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in cases("audit_chain_attacks") if case["op"][0] in ATTACKS],
+    ids=lambda case: case["id"],
+)
+def test_an_attack_on_the_stored_log_is_found(case: dict[str, Any]) -> None:
+    operation, *arguments = case["op"]
+    entries = written()
+    seq = ATTACKS[operation](entries, *arguments)
+    assert case["expect"] == "detected"
+    assert broken(entries).seq == seq
+
+
+@pytest.mark.parametrize("case", cases("audit_chain_attacks"), ids=lambda case: case["id"])
+def test_no_attack_is_forgotten(case: dict[str, Any]) -> None:
+    assert case["op"][0] in {*ATTACKS, *NEED_A_HEAD_KEPT_ELSEWHERE, *ABOUT_ANOTHER_ROOM}
+
+
+def test_a_payload_that_looks_like_an_entry_is_one_entry() -> None:
+    inner = written(count=1)[0].payload.decode()
+    entry = chain.admin("project.changed", at=NOON, actor="a", data={"name": inner + "\n" + inner}).behind(
+        Head.empty(ACME)
+    )
+    assert chain.verify(Head.empty(ACME), [entry]).size == 1
+
+
+def test_two_entries_of_one_moment_stand_in_the_order_of_their_numbers() -> None:
+    first = LedgerDraft(at=NOON, kind="call", actor="a").behind(Head.empty(ACME))
+    second = LedgerDraft(at=NOON, kind="call", actor="a").behind(first.head)
+    assert chain.verify(Head.empty(ACME), [first, second]).size == 2
+    assert broken([second, first]).seq == 1

@@ -1,0 +1,144 @@
+"""The secret never comes back, whatever the chunks."""
+
+import base64
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from apikeychain.errors import UpstreamRefusedError, UpstreamTimeoutError
+from apikeychain.model.call import Reply
+from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, Provider, QueryCredential
+from apikeychain.rules.redaction import Needles, Scrubber, needles, scrub
+from apikeychain.secret import Secret
+from exchange import Chunks
+
+SECRET = Secret("sk-0123+456789")
+PLAIN = SECRET.reveal()
+
+
+def _needles(place: Credential, secret: Secret = SECRET) -> Needles:
+    return needles(Provider("weather", "https://a.example", place), secret)
+
+
+KEY = _needles(HeaderCredential("x-key", "Bearer "))
+
+
+def _in_chunks(needle: Needles, chunks: Sequence[bytes]) -> bytes:
+    scrubber = Scrubber(needle)
+    return b"".join([*(scrubber.feed(chunk) for chunk in chunks), scrubber.flush()])
+
+
+def test_a_find_keeps_its_length() -> None:
+    assert KEY.scrub(b"a" + PLAIN + b"b") == b"a[redacted]****b"
+    assert Needles((b"12345678",)).scrub(b"12345678") == b"[redacted"[:8]
+    assert KEY.scrub(b"Bearer " + PLAIN) == b"[redacted]***********"
+    assert KEY.scrub(PLAIN + PLAIN) == b"[redacted]****" * 2
+
+
+@pytest.mark.parametrize(
+    ("place", "echo"),
+    [
+        (HeaderCredential("x-key", "Bearer "), b"Bearer sk-0123+456789"),
+        (QueryCredential("key"), b"sk-0123%2B456789"),
+        (QueryCredential("key"), PLAIN),
+        (BasicCredential("ann"), base64.b64encode(b"ann:" + PLAIN)),
+        (BasicCredential("ann"), b"Basic " + base64.b64encode(b"ann:" + PLAIN)),
+        (BasicCredential(), base64.b64encode(PLAIN)),
+    ],
+)
+def test_the_secret_and_the_whole_credential_are_found(place: Credential, echo: bytes) -> None:
+    found = _needles(place)
+    for text in (echo, PLAIN):
+        out = found.scrub(b"<" + text + b">")
+        assert out == b"<" + (b"[redacted]" + b"*" * 99)[: len(text)] + b">"
+
+
+def test_each_half_of_a_basic_secret_is_one_too_unless_it_is_short() -> None:
+    found = _needles(BasicCredential(), Secret("ann:long-password"))
+    assert found.scrub(b"ann long-password") == b"ann [redacted]***"
+    assert b"sk_live_123" not in _needles(BasicCredential(), Secret("sk_live_123:")).scrub(b"no such key: sk_live_123")
+
+
+def test_everything_up_to_the_last_line_feed_leaves_at_once() -> None:
+    scrubber = Scrubber(KEY)
+    assert scrubber.feed(b"data: Be\nsk-01\n\n") == b"data: Be\nsk-01\n\n"
+    assert scrubber.feed(b"data: sk-01") == b"data: "
+    assert scrubber.feed(b"23\n") == b"sk-0123\n"
+    assert scrubber.feed(b"Bearer sk-0123+45678") == b""
+    assert scrubber.feed(b"9") == b"[redacted]***********"
+    assert scrubber.feed(b"Bear") == b""
+    assert scrubber.flush() == b"Bear"
+    assert scrubber.flush() == b""
+
+
+ALPHABET = st.sampled_from([b"a", b"b", b"ab", b"aab", b"\n", b"abababab", b"aaaaaaaa"])
+SOME_NEEDLES = st.lists(st.text("ab", min_size=2, max_size=9).map(str.encode), min_size=1, max_size=3, unique=True)
+
+
+@given(SOME_NEEDLES, st.lists(ALPHABET, max_size=30))
+@example([b"aaaa", b"aab"], [b"a"] * 9)
+def test_chunks_make_no_difference_and_nothing_is_left(texts: list[bytes], chunks: list[bytes]) -> None:
+    found, whole = Needles(tuple(texts)), b"".join(chunks)
+    out = _in_chunks(found, chunks)
+    assert out == found.scrub(whole) == _in_chunks(found, [whole[i : i + 1] for i in range(len(whole))])
+    assert len(out) == len(whole)
+    assert not any(text in out for text in texts)
+
+
+@given(st.data(), st.binary(max_size=200), st.integers(0, 200))
+def test_a_secret_anywhere_in_any_bytes_is_found(data: st.DataObject, around: bytes, at: int) -> None:
+    whole = around[:at] + PLAIN + around[at:]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    chunks = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    out = _in_chunks(KEY, chunks)
+    assert PLAIN not in out
+    assert len(out) == len(whole)
+    assert out == KEY.scrub(whole)
+
+
+def test_needles_do_not_show_what_they_look_for() -> None:
+    assert "sk-0123" not in repr(KEY)
+
+
+def test_headers_and_a_whole_body_are_scrubbed() -> None:
+    lines = ((b"x-request-id", b"for " + PLAIN), (b"etag", b'"e"'), (b"x-ratelimit-" + PLAIN.lower(), b"1"))
+    reply = scrub(Reply(200, lines, b"key " + PLAIN), KEY)
+    assert reply == Reply(200, ((b"x-request-id", b"for [redacted]****"), (b"etag", b'"e"')), b"key [redacted]****")
+
+
+def test_a_location_that_holds_the_secret_does_not_pass() -> None:
+    kept = Reply(302, ((b"location", b"https://cdn.example/a"),))
+    assert scrub(kept, KEY) == kept
+    with pytest.raises(UpstreamRefusedError):
+        scrub(Reply(302, ((b"location", b"https://cdn.example/?k=" + PLAIN),)), KEY)
+
+
+async def test_a_stream_is_scrubbed_as_it_comes_and_closed_once() -> None:
+    chunks = Chunks(b"a sk-0", b"", b"123+456789 b\n", b"Bear")
+    body = scrub(Reply(200, (), chunks), KEY).body
+    assert not isinstance(body, bytes)
+    assert [chunk async for chunk in body] == [b"a ", b"[redacted]**** b\n", b"Bear"]
+    assert chunks.closed == 0
+    await body.aclose()
+    await body.aclose()
+    assert chunks.closed == 1
+    assert [chunk async for chunk in body] == []
+
+
+async def test_a_stream_that_was_never_asked_is_closed_all_the_same() -> None:
+    chunks = Chunks(b"a")
+    body = scrub(Reply(200, (), chunks), KEY).body
+    assert not isinstance(body, bytes)
+    await body.aclose()
+    assert chunks.closed == 1
+    assert [chunk async for chunk in body] == []
+
+
+async def test_a_stream_that_breaks_gives_no_clean_end_and_nothing_that_was_held_back() -> None:
+    body = scrub(Reply(200, (), Chunks(b"a sk-0", error=UpstreamTimeoutError())), KEY).body
+    assert not isinstance(body, bytes)
+    assert await anext(body) == b"a "
+    with pytest.raises(UpstreamTimeoutError):
+        await anext(body)

@@ -1,0 +1,139 @@
+from dataclasses import replace
+
+import pytest
+
+from apikeychain.errors import InvalidValueError
+from apikeychain.model.network import PUBLIC, Network
+from apikeychain.model.quota import Quota
+from apikeychain.model.records import ProjectKey, SealedSecret, Suspension
+from apikeychain.model.route import HeaderParameter, ProxyRoute
+from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER, a_snapshot
+
+PORTED = replace(PROVIDER, base_url="https://api.weather.example:8443")
+
+
+def _secret(name: str, provider: str) -> SealedSecret:
+    return SealedSecret(
+        project=PROJECT,
+        name=name,
+        provider=provider,
+        version=1,
+        fingerprint="0" * 16,
+        sealed=b"",
+        created=NOW,
+        changed=NOW,
+    )
+
+
+def test_an_enabled_route_whose_provider_exists_is_served() -> None:
+    compiled = a_snapshot().routes[b"weather"]
+    assert (compiled.route, compiled.network) == (WEATHER, PUBLIC)
+
+
+@pytest.mark.parametrize("route", [replace(WEATHER, enabled=False), replace(WEATHER, provider="gone")])
+def test_a_disabled_route_or_one_without_its_provider_is_not_served(route: ProxyRoute) -> None:
+    assert not a_snapshot(routes=[route]).routes
+
+
+def test_a_route_above_the_body_limit_is_refused_when_the_project_is_compiled() -> None:
+    with pytest.raises(InvalidValueError):
+        a_snapshot(routes=[replace(WEATHER, max_body_bytes=(100 << 20) + 1)])
+
+
+def test_a_port_other_than_443_is_served_only_where_host_code_says_so() -> None:  # amendment 7
+    assert not a_snapshot(providers=[PORTED]).routes
+    network = Network(private=True)
+    served = a_snapshot(providers=[PORTED], networks={PORTED.base_url: network})
+    assert served.routes[b"weather"].network is network
+    assert not a_snapshot(providers=[PORTED], networks={PROVIDER.base_url: network}).routes
+
+
+def test_a_network_holds_for_its_base_url_only() -> None:
+    assert a_snapshot(networks={PORTED.base_url: Network(private=True)}).routes[b"weather"].network is PUBLIC
+
+
+def test_a_route_injects_the_secret_of_its_own_provider_only() -> None:
+    own, foreign = _secret("weather", "weather"), _secret("stolen", "maps")
+    routes = [WEATHER, ProxyRoute("thief", provider="weather", secret="stolen")]
+    project = a_snapshot(routes=routes, secrets=[own, foreign])
+    assert project.secret_of(project.routes[b"weather"]) is own
+    assert project.secret_of(project.routes[b"thief"]) is None
+    bare = a_snapshot()
+    assert bare.secret_of(bare.routes[b"weather"]) is None
+
+
+def test_http_origins_count_in_development_only() -> None:
+    both = (APP, "http://localhost:3000")
+    assert a_snapshot(origins=both).origins == {APP.encode()}
+    assert a_snapshot(origins=both, development=True).origins == {origin.encode() for origin in both}
+
+
+@pytest.mark.parametrize(
+    ("project", "address", "expected"),
+    [
+        ("600/minute", None, Quota(60, 60)),
+        ("6000/minute", None, Quota(600, 60)),
+        ("100/minute", None, Quota(30, 60)),
+        ("300/minute", None, Quota(30, 60)),
+        ("1000/day", None, Quota(30, 60)),
+        ("20/second", None, Quota(2, 1)),
+        ("5/second", None, Quota(30, 60)),
+        ("600/minute", "7/hour", Quota(7, 3600)),
+    ],
+)
+def test_an_address_has_a_tenth_and_at_least_30_a_minute(project: str, address: str | None, expected: Quota) -> None:
+    snapshot = a_snapshot(quota=project, address_quota=address)
+    assert (snapshot.quota, snapshot.address_quota) == (Quota.parse(project), expected)
+
+
+def test_keys_suspensions_and_route_quotas_are_ready_to_look_up() -> None:
+    key = ProjectKey(
+        project=PROJECT,
+        version="0" * 32,
+        number=1,
+        created=NOW,
+        kdf="argon2id",
+        salt=b"",
+        wrapped_master=b"",
+        wrapped_derived=b"",
+        wrapped_metadata=b"",
+    )
+    held = Suspension(project=PROJECT, scope="project", value="", reason="", created=NOW)
+    routes = [WEATHER, replace(WEATHER, name="scarce", quota="3/hour"), replace(WEATHER, name="off", quota="1/day")]
+    routes[2] = replace(routes[2], enabled=False)
+    project = a_snapshot(keys=[key], suspensions=[held], routes=routes)
+    assert project.keys == {"0" * 32: key}
+    assert project.suspensions == (held,)
+    assert project.route_quotas == {"scarce": Quota(3, 3600)}
+
+
+def test_a_project_without_routes_lets_preflights_ask_for_get_and_options() -> None:
+    ready = a_snapshot(routes=[]).preflight
+    assert (ready.allow_methods, ready.allow_headers) == (b"GET, OPTIONS", b"Content-Type, X-Iso-User")
+    assert ready.methods == {b"GET", b"HEAD", b"OPTIONS"}
+    assert ready.names == {b"content-type", b"x-iso-user"}
+
+
+def test_enabled_routes_alone_say_what_preflights_may_ask_for() -> None:
+    routes = [
+        ProxyRoute(
+            "chat",
+            provider="weather",
+            methods=("POST", "DELETE"),
+            headers=("X-Trace",),
+            tolerated=("x-stainless-*", "authorization", "content-type"),
+            parameters=(HeaderParameter("X-Version"), HeaderParameter("X-Fixed", fixed="1")),
+        ),
+        ProxyRoute("off", provider="weather", methods=("PATCH",), headers=("x-off",), enabled=False),
+    ]
+    ready = a_snapshot(routes=routes).preflight
+    assert ready.allow_methods == b"POST, DELETE, OPTIONS"
+    assert ready.methods == {b"POST", b"DELETE", b"OPTIONS"}
+    assert ready.allow_headers == b"Content-Type, X-Iso-User, authorization, x-trace, x-version"
+    assert ready.names == {b"content-type", b"x-iso-user", b"authorization", b"x-trace", b"x-version"}
+    assert ready.prefixes == (b"x-stainless-",)
+
+
+def test_a_snapshot_shows_no_secret_or_key() -> None:
+    text = repr(a_snapshot(secrets=[_secret("canary", "weather")]))
+    assert "canary" not in text

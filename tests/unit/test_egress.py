@@ -1,0 +1,242 @@
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from apikeychain import egress
+from apikeychain.egress import Egress, SystemResolver
+from apikeychain.errors import InvalidValueError, UpstreamRefusedError
+from apikeychain.model.network import PUBLIC, Network
+from outside import cases
+
+HOST = "api.provider.test"
+GOOD, BAD = "93.184.216.34", "10.0.0.1"
+PRIVATE = Network(private=True)
+
+
+class Names:
+    """A resolver that hands out its answers in turn, the last one for ever."""
+
+    def __init__(self, *answers: Sequence[str] | Exception) -> None:
+        self._answers = list(answers)
+        self.asked: list[tuple[str, int]] = []
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        self.asked.append((host, port))
+        await asyncio.sleep(0)
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_the_addresses_of_a_good_host_come_in_the_order_of_the_resolver() -> None:
+    names = Names([GOOD, "2606:4700::1111"])
+    assert await Egress(resolve=names).addresses(HOST, 443, PUBLIC) == (GOOD, "2606:4700::1111")
+    assert names.asked == [(HOST, 443)]
+
+
+async def test_one_bad_answer_refuses_the_host_and_the_log_says_which(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "apikeychain.egress"), pytest.raises(UpstreamRefusedError) as refused:
+        await Egress(resolve=Names([GOOD, BAD])).addresses(HOST, 443, PUBLIC)
+    assert HOST in str(refused.value)
+    assert BAD not in str(refused.value)
+    assert caplog.messages == [f"{HOST} is refused: its address {BAD} is not public"]
+
+
+async def test_a_private_network_reaches_private_addresses_and_no_metadata() -> None:
+    assert await Egress(resolve=Names([BAD])).addresses(HOST, 443, PRIVATE) == (BAD,)
+    with pytest.raises(UpstreamRefusedError):
+        await Egress(resolve=Names(["169.254.169.254"])).addresses(HOST, 443, PRIVATE)
+
+
+@pytest.mark.parametrize("host", ["localhost", "weather.localhost"])
+async def test_localhost_names_mean_loopback_where_private_and_are_refused_elsewhere(host: str) -> None:
+    names = Names([GOOD])
+    door = Egress(resolve=names)
+    assert await door.addresses(host, 8443, PRIVATE) == ("127.0.0.1", "::1")
+    with pytest.raises(UpstreamRefusedError, match=host):
+        await door.addresses(host, 8443, PUBLIC)
+    assert names.asked == []
+
+
+async def test_a_good_verdict_stands_for_thirty_seconds() -> None:
+    names, clock = Names([GOOD]), Clock()
+    door = Egress(resolve=names, clock=clock)
+    await door.addresses(HOST, 443, PUBLIC)
+    clock.now += 29.9
+    await door.addresses(HOST, 443, PUBLIC)
+    assert len(names.asked) == 1
+    clock.now += 0.1
+    await door.addresses(HOST, 443, PUBLIC)
+    assert len(names.asked) == 2
+
+
+async def test_a_host_whose_answers_turned_bad_is_refused_on_open_connections_too() -> None:
+    names, clock = Names([GOOD], [BAD], [GOOD]), Clock()
+    door = Egress(resolve=names, clock=clock)
+    await door.addresses(HOST, 443, PUBLIC)
+    clock.now += 30
+    door.admit(HOST, 443, PUBLIC)
+    await settle()
+    with pytest.raises(UpstreamRefusedError, match=HOST):
+        door.admit(HOST, 443, PUBLIC)
+    with pytest.raises(UpstreamRefusedError, match=HOST):
+        await door.addresses(HOST, 443, PUBLIC)
+    assert len(names.asked) == 2
+    clock.now += 1
+    assert await door.addresses(HOST, 443, PUBLIC) == (GOOD,)
+    door.admit(HOST, 443, PUBLIC)
+
+
+async def test_a_host_that_nobody_resolved_yet_is_admitted_and_looked_up() -> None:
+    names = Names([BAD])
+    door = Egress(resolve=names)
+    door.admit(HOST, 443, PUBLIC)
+    await settle()
+    with pytest.raises(UpstreamRefusedError):
+        door.admit(HOST, 443, PUBLIC)
+
+
+async def test_no_answer_dials_nothing_and_leaves_open_connections_alone(caplog: pytest.LogCaptureFixture) -> None:
+    names, clock = Names([GOOD], TimeoutError(), [GOOD]), Clock()
+    door = Egress(resolve=names, clock=clock)
+    await door.addresses(HOST, 443, PUBLIC)
+    clock.now += 30
+    with caplog.at_level(logging.WARNING, "apikeychain.egress"), pytest.raises(UpstreamRefusedError):
+        await door.addresses(HOST, 443, PUBLIC)
+    assert caplog.messages == [f"{HOST} is not reached: no address found (TimeoutError)"]
+    door.admit(HOST, 443, PUBLIC)
+    clock.now += 1
+    assert await door.addresses(HOST, 443, PUBLIC) == (GOOD,)
+
+
+async def test_no_answer_does_not_heal_a_bad_one() -> None:
+    names, clock = Names([BAD], OSError()), Clock()
+    door = Egress(resolve=names, clock=clock)
+    for _ in range(2):
+        with pytest.raises(UpstreamRefusedError):
+            await door.addresses(HOST, 443, PUBLIC)
+        clock.now += 1
+    with pytest.raises(UpstreamRefusedError):
+        door.admit(HOST, 443, PUBLIC)
+
+
+async def test_a_host_that_never_answered_is_refused() -> None:
+    with pytest.raises(UpstreamRefusedError):
+        await Egress(resolve=Names(UnicodeError())).addresses(HOST, 443, PUBLIC)
+
+
+async def test_callers_at_one_moment_share_one_look_up_and_none_of_them_can_end_it() -> None:
+    names = Names([GOOD])
+    door = Egress(resolve=names)
+    first = asyncio.ensure_future(door.addresses(HOST, 443, PUBLIC))
+    others = [asyncio.ensure_future(door.addresses(HOST, 443, PUBLIC)) for _ in range(3)]
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await asyncio.gather(*others) == [(GOOD,)] * 3
+    assert len(names.asked) == 1
+
+
+def test_each_event_loop_waits_for_a_look_up_of_its_own() -> None:
+    names = Names([GOOD])
+    door = Egress(resolve=names)
+
+    async def leave_one_under_way() -> None:
+        door.admit(HOST, 443, PUBLIC)
+
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    loops[0].run_until_complete(leave_one_under_way())
+    assert loops[1].run_until_complete(door.addresses(HOST, 443, PUBLIC)) == (GOOD,)
+    loops[0].run_until_complete(settle())
+    for loop in loops:
+        loop.close()
+    assert len(names.asked) == 2
+
+
+async def test_networks_have_verdicts_of_their_own() -> None:
+    door = Egress(resolve=Names([BAD]))
+    assert await door.addresses(HOST, 443, PRIVATE) == (BAD,)
+    with pytest.raises(UpstreamRefusedError):
+        await door.addresses(HOST, 443, PUBLIC)
+
+
+async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(egress, "_MAX_HOSTS", 2)
+    names = Names([GOOD])
+    door = Egress(resolve=names)
+    for host in ("a.test", "b.test", "a.test", "c.test", "a.test", "b.test"):
+        await door.addresses(host, 443, PUBLIC)
+    assert [host for host, _ in names.asked] == ["a.test", "b.test", "c.test", "b.test"]
+
+
+async def test_nat64_prefixes_of_the_network_are_seen_through() -> None:
+    door = Egress(nat64_prefixes=["64:ff9b::/96"], resolve=Names(["64:ff9b::808:808"]))
+    assert await door.addresses(HOST, 443, PUBLIC) == ("64:ff9b::808:808",)
+    with pytest.raises(InvalidValueError):
+        Egress(nat64_prefixes=["64:ff9b::/95"])
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in cases("redirect_dns") if "dns_answers" in case], ids=lambda case: case["id"]
+)
+async def test_no_answer_of_others_leads_to_a_blocked_address(case: dict[str, Any]) -> None:
+    clock = Clock()
+    door = Egress(resolve=Names(*case["dns_answers"]), clock=clock)
+    handed: list[str] = []
+    for _ in case["dns_answers"] * 2:
+        try:
+            handed += await door.addresses(HOST, 443, PUBLIC)
+        except UpstreamRefusedError:
+            handed.append("refused")
+        clock.now += 31
+    assert set(handed) <= {GOOD, "refused"}
+    assert handed[-1] == "refused"
+
+
+async def test_the_system_is_asked_by_default() -> None:
+    assert await Egress().addresses("93.184.216.34", 443, PUBLIC) == ("93.184.216.34",)
+
+
+async def test_an_address_of_the_system_comes_once() -> None:
+    def look_up(host: str, port: int, *, type: int) -> list[tuple[Any, ...]]:  # noqa: A002  # as getaddrinfo names it
+        assert (host, port, type) == (HOST, 443, socket.SOCK_STREAM)
+        family = socket.AF_INET
+        return [
+            (family, 1, 6, "", (GOOD, 443)),
+            (family, 2, 17, "", (GOOD, 443)),
+            (10, 1, 6, "", ("2a00::1", 443, 0, 0)),
+        ]
+
+    assert await SystemResolver(look_up)(HOST, 443) == (GOOD, "2a00::1")
+
+
+async def test_a_system_that_hangs_is_waited_for_no_longer_than_it_may() -> None:
+    released = threading.Event()
+
+    def look_up(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        released.wait(5)
+        return []
+
+    try:
+        with pytest.raises(TimeoutError):
+            await SystemResolver(look_up, seconds=0.05)(HOST, 443)
+    finally:
+        released.set()

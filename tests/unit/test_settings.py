@@ -1,0 +1,67 @@
+from typing import Any
+
+import pytest
+
+from apikeychain.errors import SettingsError
+from apikeychain.settings import APIKeyChainSettings
+
+
+def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
+    settings = APIKeyChainSettings()
+    assert settings.prefix == "/api/apikeychain"
+    assert not settings.development
+    assert settings.trusted_proxies == ()
+    assert not settings.outer_cors
+    assert settings.body_limit == 100 * 1024 * 1024
+    assert settings.nat64_prefixes == ()
+    assert settings.kdf == "argon2id"
+    assert settings.ledger_mode == "buffered"
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"prefix": "/keys"},
+        {"prefix": "/api/v1.2/key_chain-x"},
+        {"trusted_proxies": ("10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1")},
+        {"nat64_prefixes": ("64:ff9b::/96",)},
+        {"body_limit": 1},
+        {"kdf": "pbkdf2-sha512"},
+    ],
+)
+def test_what_is_safe_can_be_chosen(chosen: dict[str, Any]) -> None:
+    settings = APIKeyChainSettings(**chosen)
+    assert {name: getattr(settings, name) for name in chosen} == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[
+            ("prefix", prefix)
+            for prefix in ("", "/", "api", "/api/", "//api", "/API", "/a b", "/../a", "/a%2fb", "/a?b", "/a\n", "/{x}")
+        ],
+        *[
+            ("trusted_proxies", (network,))
+            for network in ("0.0.0.0/0", "::/0", "10.0.0.1/8", "*", "proxy.example", "", "10.0.0.0/33", "1.2.3")
+        ],
+        ("nat64_prefixes", ("::/0",)),
+        ("nat64_prefixes", ("64:ff9b::1/96",)),
+        ("body_limit", 0),
+        ("body_limit", -1),
+        ("body_limit", 100 * 1024 * 1024 + 1),
+        ("kdf", "scrypt"),
+        ("ledger_mode", "off"),
+    ],
+)
+def test_what_is_unsafe_or_wrong_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(SettingsError) as refused:
+        APIKeyChainSettings(**{name: value})  # type: ignore[arg-type]  # what a user may write
+    assert [problem.startswith(name) for problem in refused.value.problems] == [True]
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as refused:
+        APIKeyChainSettings(prefix="/", trusted_proxies=("0.0.0.0/0", "x"), body_limit=0)
+    assert len(refused.value.problems) == 4
+    assert str(refused.value) == "; ".join(refused.value.problems)

@@ -1,0 +1,203 @@
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine
+
+import pytest
+
+from apikeychain.errors import SealedValueError
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.vault.cache import KEEP_SECONDS, Label, OpenedValues
+
+ONE, TWO = ProjectId("p_aaaaaaaaaaaaaaaaaaaa"), ProjectId("p_bbbbbbbbbbbbbbbbbbbb")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Door:
+    """Opens when told to, and counts how often it was asked."""
+
+    def __init__(self, value: str = "opened") -> None:
+        self.value, self.asked, self.gate = value, 0, asyncio.Event()
+
+    async def __call__(self) -> str:
+        self.asked += 1
+        await self.gate.wait()
+        return self.value
+
+
+def label(name: str = "key", project: ProjectId | None = ONE) -> Label:
+    return (TenantId("acme"), project, name)
+
+
+def at_once(value: str) -> Callable[[], Coroutine[None, None, str]]:
+    async def open_it() -> str:
+        return value
+
+    return open_it
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def opened(clock: Clock) -> OpenedValues[str]:
+    return OpenedValues(clock, capacity=3)
+
+
+async def test_what_was_opened_is_there_for_five_minutes_and_not_longer(
+    opened: OpenedValues[str],
+    clock: Clock,
+) -> None:
+    assert KEEP_SECONDS == 300
+    await opened.fetch(label(), at_once("value"))
+    clock.now += 299.9
+    assert opened.peek(label()) == "value"
+    clock.now += 0.1
+    assert opened.peek(label()) is None
+    assert len(opened) == 0
+
+
+async def test_the_five_minutes_begin_before_the_trip(opened: OpenedValues[str], clock: Clock) -> None:
+    async def slow() -> str:
+        clock.now += 290
+        return "value"
+
+    await opened.fetch(label(), slow)
+    clock.now += 10
+    assert opened.peek(label()) is None
+
+
+async def test_what_nobody_asks_for_again_is_dropped_by_its_timer(opened: OpenedValues[str], clock: Clock) -> None:
+    await opened.fetch(label(), at_once("value"))
+    entry = opened._entries[label()]
+    opened._drop(label(), entry)
+    assert len(opened) == 0
+    clock.now += 1
+    await opened.fetch(label(), at_once("another"))
+    opened._drop(label(), entry)
+    assert opened.peek(label()) == "another"
+
+
+async def test_the_one_that_was_used_longest_ago_goes_first(opened: OpenedValues[str]) -> None:
+    for name in ("a", "b", "c"):
+        await opened.fetch(label(name), at_once(name))
+    assert opened.peek(label("a")) == "a"
+    await opened.fetch(label("d"), at_once("d"))
+    assert [opened.peek(label(name)) for name in ("a", "b", "c", "d")] == ["a", None, "c", "d"]
+
+
+async def test_a_second_fetch_makes_no_trip(opened: OpenedValues[str]) -> None:
+    await opened.fetch(label(), at_once("value"))
+    assert await opened.fetch(label(), at_once("another")) == "value"
+
+
+async def test_all_who_wait_for_one_key_make_one_trip(opened: OpenedValues[str]) -> None:
+    door = Door()
+    waiters = [asyncio.create_task(opened.fetch(label(), door)) for _ in range(20)]
+    await asyncio.sleep(0)
+    door.gate.set()
+    assert await asyncio.gather(*waiters) == ["opened"] * 20
+    assert door.asked == 1
+
+
+async def test_a_cancelled_waiter_leaves_the_others_their_trip(opened: OpenedValues[str]) -> None:
+    door = Door()
+    first, second = (asyncio.create_task(opened.fetch(label(), door)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    door.gate.set()
+    assert await second == "opened"
+    assert door.asked == 1
+
+
+async def test_a_failure_reaches_every_waiter_and_is_not_kept(opened: OpenedValues[str]) -> None:
+    async def fail() -> str:
+        await asyncio.sleep(0)
+        raise SealedValueError
+
+    waiters = [asyncio.create_task(opened.fetch(label(), fail)) for _ in range(3)]
+    assert [type(end) for end in await asyncio.gather(*waiters, return_exceptions=True)] == [SealedValueError] * 3
+    assert await opened.fetch(label(), at_once("value")) == "value"
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_silent(opened: OpenedValues[str]) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    gate = asyncio.Event()
+
+    async def fail() -> str:
+        await gate.wait()
+        raise SealedValueError
+
+    waiter = asyncio.create_task(opened.fetch(label(), fail))
+    await asyncio.sleep(0)
+    waiter.cancel()
+    await asyncio.gather(waiter, return_exceptions=True)
+    gate.set()
+    await asyncio.sleep(0.01)
+    gc.collect()
+    assert complaints == []
+    assert opened._flights == {}
+
+
+async def test_a_flight_that_is_cancelled_leaves_nothing(opened: OpenedValues[str]) -> None:
+    waiter = asyncio.create_task(opened.fetch(label(), Door()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    opened._flights[label()].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert opened._flights == {}
+    assert len(opened) == 0
+
+
+async def test_forgetting_a_project_drops_all_of_it_and_nothing_else(opened: OpenedValues[str]) -> None:
+    await opened.fetch(label("a"), at_once("a"))
+    await opened.fetch(label("b", TWO), at_once("b"))
+    await opened.fetch(label("c", None), at_once("c"))
+    opened.forget(ONE)
+    assert [opened.peek(label("a")), opened.peek(label("b", TWO)), opened.peek(label("c", None))] == [None, "b", "c"]
+
+
+async def test_what_is_being_opened_while_its_project_is_forgotten_is_handed_out_and_not_kept(
+    opened: OpenedValues[str],
+) -> None:
+    door, other, newer = Door("old"), Door("other"), Door("new")
+    before = asyncio.create_task(opened.fetch(label(), door))
+    elsewhere = asyncio.create_task(opened.fetch(label("key", TWO), other))
+    await asyncio.sleep(0)
+    opened.forget(ONE)
+    after = asyncio.create_task(opened.fetch(label(), newer))
+    await asyncio.sleep(0)
+    for each in (door, other, newer):
+        each.gate.set()
+    assert tuple(await asyncio.gather(before, elsewhere, after)) == ("old", "other", "new")
+    assert opened.peek(label()) == "new"
+    assert opened.peek(label("key", TWO)) == "other"
+
+
+def test_a_flight_of_a_loop_that_is_gone_is_not_waited_for(opened: OpenedValues[str]) -> None:
+    async def leave_in_flight() -> None:
+        waiter = asyncio.create_task(opened.fetch(label(), Door()))
+        await asyncio.sleep(0)
+        left.append(opened._flights[label()])
+        waiter.cancel()
+
+    async def fetch_again() -> str:
+        return await opened.fetch(label(), at_once("value"))
+
+    left: list[asyncio.Task[str]] = []
+    asyncio.run(leave_in_flight())
+    # A loop that was dropped without being drained, as a test client may do.
+    opened._flights[label()] = left[0]
+    assert asyncio.run(fetch_again()) == "value"

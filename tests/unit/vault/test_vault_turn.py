@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import pytest
+
+from apikeychain.errors import SealedValueError, SecretUnavailableError
+from apikeychain.model.ids import TenantId
+from apikeychain.secret import Secret
+from apikeychain.vault.turn import rederive, rewrap_project_key, rewrap_tenant
+from sample_keys import NOW, OTHER_PROJECT, PLAIN, TENANT, WEATHER, Household
+
+
+@pytest.fixture
+async def house() -> Household:
+    return await Household.found(lambda: 0.0)
+
+
+async def test_after_a_turn_everything_opens_without_the_old_platform_key(house: Household) -> None:
+    """env-25."""
+    row = await house.put()
+    pseudonyms = await house.vault.pseudonym_key(house.tenant)
+    await house.service.rotate()
+    tenant = await rewrap_tenant(house.service, house.tenant)
+    key = await rewrap_project_key(house.service, TENANT, house.key)
+    await house.service.retire(1)
+    vault = house.fresh_vault()
+    opened = await vault.open_secret(TENANT, {key.version: key}, row, WEATHER)
+    assert opened.matches(Secret(PLAIN))
+    assert await vault.pseudonym_key(tenant) == pseudonyms
+    assert await vault.fingerprint(tenant, key, Secret(PLAIN)) == row.fingerprint
+    assert await rederive(house.service, tenant, key)
+    with pytest.raises(SecretUnavailableError):
+        await house.fresh_vault().open_secret(TENANT, house.keys, row, WEATHER)
+
+
+async def test_a_turn_changes_the_wrapped_keys_and_the_generation_and_nothing_else(house: Household) -> None:
+    tenant = await rewrap_tenant(house.service, house.tenant)
+    key = await rewrap_project_key(house.service, TENANT, house.key)
+    assert tenant.generation == key.generation == 2
+    old, new = house.tenant, house.key
+    assert tenant.wrapped_secret != old.wrapped_secret
+    assert tenant.wrapped_pseudonym_key != old.wrapped_pseudonym_key
+    wrapped = ("wrapped_master", "wrapped_derived", "wrapped_metadata")
+    assert all(getattr(key, name) != getattr(new, name) for name in wrapped)
+    kept = {"generation": 1, **{name: getattr(new, name) for name in wrapped}}
+    assert replace(key, **kept) == new
+
+
+async def test_a_turn_takes_nothing_that_was_moved(house: Household) -> None:
+    with pytest.raises(SealedValueError):
+        await rewrap_tenant(house.service, replace(house.tenant, id=TenantId("other")))
+    with pytest.raises(SealedValueError):
+        await rewrap_project_key(house.service, TenantId("other"), house.key)
+    with pytest.raises(SealedValueError):
+        await rewrap_project_key(house.service, TENANT, replace(house.key, project=OTHER_PROJECT))
+
+
+async def test_a_key_in_use_is_the_one_that_its_parts_give(house: Household) -> None:
+    assert await rederive(house.service, house.tenant, house.key)
+
+
+async def test_a_key_in_use_that_its_parts_do_not_give_is_told(house: Household) -> None:
+    another = await house.vault.new_tenant(TENANT, NOW)
+    assert not await rederive(house.service, another, house.key)
+
+
+async def test_a_changed_column_is_refused_before_anything_is_derived(house: Household) -> None:
+    with pytest.raises(SealedValueError):
+        await rederive(house.service, house.tenant, replace(house.key, kdf="argon2id"))
