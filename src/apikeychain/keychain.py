@@ -72,9 +72,7 @@ class APIKeyChain:
             serving=serving,
         )
         self.settings = settings or APIKeyChainSettings()
-        self._networks = dict(network or {})
-        for base_url in self._networks:
-            BaseURL.parse(base_url)
+        self._networks = {BaseURL.parse(base_url.rstrip("/")).text: given for base_url, given in (network or {}).items()}
         self._trusted = parse_trusted(self.settings.trusted_proxies)
         self._residence: Residence | None = None
         self._entered = 0

@@ -82,12 +82,11 @@ class Pipeline:
         try:
             reply = await self._pass(passage)
         except AnswerError as error:
+            await passage.let_go()
             reply = self._refuse(passage, error)
-        except CallerGoneError:
-            passage.abandon(CALLER_GONE)
-            raise
         except BaseException as error:
-            passage.abandon("internal" if isinstance(error, Exception) else CALLER_GONE)
+            await passage.let_go()
+            passage.abandon(_reason(error))
             raise
         return passage.depart(headers.secure(reply, call, caller, development=self._settings.development))
 
@@ -109,7 +108,9 @@ class Pipeline:
         target = routing.fill(passage.call, route, body)
         secret = await self._open(project, route)
         reply = await self._send(passage, injection.inject(target, secret), route)
-        return cors.expose(redaction.scrub(reply, redaction.needles(route.provider, secret)), origin)
+        reply = redaction.scrub(reply, redaction.needles(route.provider, secret))
+        passage.answered = "provider"
+        return cors.expose(reply, origin)
 
     async def _load(self, call: Call) -> Snapshot:
         if call.area != "proxy":
@@ -128,10 +129,10 @@ class Pipeline:
         passage.slot = self._ledger.reserve(project.tenant.id)
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
-        if route.streams_body:
+        if route.streams_body and passage.call.method not in bodies.BODILESS:
             passage.count_body()
             return None
-        body = await bodies.read(passage.call.body, route.body.cap)
+        body = await bodies.read(passage.call.body, route.body_cap)
         passage.bytes_in = len(body)
         return body
 
@@ -145,14 +146,9 @@ class Pipeline:
 
     async def _send(self, passage: Passage, request: UpstreamRequest, route: CompiledRoute) -> Reply:
         upstream = await self._upstream.send(request)
+        passage.upstream = upstream.body
         base = f"{self._settings.prefix}/{passage.call.project}/proxy/{route.route.name}"
-        try:
-            reply = answer.pass_on(upstream, route, base.encode())
-        except AnswerError:
-            await upstream.body.aclose()
-            raise
-        passage.answered = "provider"
-        return reply
+        return answer.pass_on(upstream, route, base.encode())
 
     def _refuse(self, passage: Passage, error: AnswerError) -> Reply:
         passage.refusal = error.code
@@ -162,3 +158,8 @@ class Pipeline:
             self._refused_origins.note(passage.call.project, error.hint, self._clock())
         reply = problem.answer(error, development=self._settings.development)
         return cors.expose(reply, passage.origin)
+
+
+def _reason(error: BaseException) -> str:
+    """What the ledger says of a call that got no answer: a bug, or the caller left."""
+    return "internal" if isinstance(error, Exception) and not isinstance(error, CallerGoneError) else CALLER_GONE

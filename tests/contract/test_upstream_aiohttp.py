@@ -1,10 +1,114 @@
+import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 
+import pytest
+
+from apikeychain.backends import upstream_aiohttp
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
+from apikeychain.errors import CallerGoneError, UpstreamRefusedError
 from apikeychain.ports.upstream import Guard, Upstream
+from apikeychain.testing.local_provider import LocalProvider, Visit
 from apikeychain.testing.upstream import UpstreamContract
+from apikeychain.testing.upstream_scene import HOST, LocalGuard, Scene
 
 
 class TestAiohttpUpstream(UpstreamContract):
     def make(self, guard: Guard) -> AbstractAsyncContextManager[Upstream]:
         return AiohttpUpstream(guard)
+
+    async def test_an_early_answer_is_handed_over_and_a_source_that_then_fails_cuts_it(self) -> None:
+        """The provider answers before the body has ended, as it may."""
+        step, error = asyncio.Event(), CallerGoneError()
+
+        async def early(visit: Visit) -> None:
+            await visit.read()
+            await visit.head(200, [(b"content-length", b"100")])
+            await visit.write(b"early")
+            await visit.gone()
+
+        async def body() -> AsyncGenerator[bytes, None]:
+            yield b"one"
+            await step.wait()
+            raise error
+
+        async with self.scene() as scene, asyncio.timeout(5):
+            scene.provider.on("/", early)
+            reply = await scene.upstream.send(scene.request(b"/", "POST", body=body()))
+            assert await anext(reply.body) == b"early"
+            step.set()
+            with pytest.raises(CallerGoneError) as raised:
+                await anext(reply.body)
+            assert raised.value is error
+            await scene.provider.until_left()
+            assert not scene.provider.requests[0].is_whole
+
+    async def test_nothing_is_sent_twice(self) -> None:
+        """A connection that breaks after it was kept: aiohttp alone would try a GET again."""
+
+        async def leaves(visit: Visit) -> None:
+            visit.cut()
+            await visit.gone()
+
+        async with self.scene() as scene:
+            await scene.call()
+            scene.provider.on("/leaves", leaves)
+            with pytest.raises(UpstreamRefusedError):
+                await scene.call(b"/leaves")
+            assert len(scene.provider.requests) == 2
+
+    async def test_a_provider_that_pauses_between_chunks_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(upstream_aiohttp, "_LOOK_SECONDS", 0.01)
+
+        async def pauses(visit: Visit) -> None:
+            await visit.head(200, [(b"content-length", b"2")])
+            for byte in (b"a", b"b"):
+                await asyncio.sleep(0.05)
+                await visit.write(byte)
+
+        async with self.scene() as scene:
+            scene.provider.on("/", pauses)
+            assert (await scene.call())[1] == b"ab"
+
+    async def test_a_target_that_aiohttp_would_change_is_refused(self) -> None:
+        async with self.scene() as scene:
+            with pytest.raises(UpstreamRefusedError, match="byte for byte"):
+                await scene.call(b"/v1?")
+            assert scene.provider.requests == []
+
+    async def test_a_header_byte_that_aiohttp_would_change_is_refused(self) -> None:
+        async with self.scene() as scene:
+            with pytest.raises(UpstreamRefusedError):
+                await scene.call(headers=((b"x-a", b"caf\xe9"),))
+            assert scene.provider.requests == []
+
+
+def test_each_event_loop_has_connections_of_its_own() -> None:
+    async def call(upstream: AiohttpUpstream) -> int:
+        async with LocalProvider(HOST) as provider, upstream:
+            scene = Scene(provider, upstream, LocalGuard())
+            replies = await asyncio.gather(*(scene.call() for _ in range(3)))
+            return sum(reply.status for reply, _ in replies)
+
+    upstream = AiohttpUpstream(LocalGuard())
+    assert [asyncio.run(call(upstream)) for _ in range(2)] == [600, 600]
+
+
+def test_what_belonged_to_a_closed_loop_is_forgotten() -> None:
+    upstream = AiohttpUpstream(LocalGuard(answers=()))
+
+    async def fail() -> None:
+        async with LocalProvider(HOST) as provider:
+            with pytest.raises(UpstreamRefusedError):
+                await Scene(provider, upstream, LocalGuard()).call()
+
+    for _ in range(2):
+        asyncio.run(fail())
+    assert len(upstream._sessions) == 1
+
+    async def leave() -> None:
+        async with upstream:
+            await fail()
+
+    asyncio.run(leave())
+    assert not [key for key in upstream._sessions if not key[0].is_closed()]

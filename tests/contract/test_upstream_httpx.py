@@ -1,10 +1,70 @@
+import asyncio
+import logging
 from contextlib import AbstractAsyncContextManager
 
+import pytest
+import respx
+
 from apikeychain.backends.upstream_httpx import HttpxUpstream
+from apikeychain.errors import UpstreamRefusedError
 from apikeychain.ports.upstream import Guard, Upstream
+from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.upstream import UpstreamContract
+from apikeychain.testing.upstream_scene import HOST, LocalGuard, Scene
 
 
 class TestHttpxUpstream(UpstreamContract):
     def make(self, guard: Guard) -> AbstractAsyncContextManager[Upstream]:
         return HttpxUpstream(guard)
+
+
+def test_each_event_loop_has_connections_of_its_own() -> None:
+    async def call(upstream: HttpxUpstream) -> int:
+        async with LocalProvider(HOST) as provider, upstream:
+            scene = Scene(provider, upstream, LocalGuard())
+            replies = await asyncio.gather(*(scene.call() for _ in range(3)))
+            return sum(reply.status for reply, _ in replies)
+
+    upstream = HttpxUpstream(LocalGuard())
+    assert [asyncio.run(call(upstream)) for _ in range(2)] == [600, 600]
+
+
+def test_what_belonged_to_a_closed_loop_is_forgotten() -> None:
+    upstream = HttpxUpstream(LocalGuard(answers=()))
+
+    async def fail() -> None:
+        async with LocalProvider(HOST) as provider:
+            with pytest.raises(UpstreamRefusedError):
+                await Scene(provider, upstream, LocalGuard()).call()
+
+    for _ in range(2):
+        asyncio.run(fail())
+    assert len(upstream._clients) == 1
+
+    async def leave() -> None:
+        async with upstream:
+            await fail()
+
+    asyncio.run(leave())
+    assert not [key for key in upstream._clients if not key[0].is_closed()]
+
+
+async def test_a_target_that_httpx_would_change_is_refused() -> None:
+    async with LocalProvider(HOST) as provider, HttpxUpstream(LocalGuard()) as upstream:
+        with pytest.raises(UpstreamRefusedError, match="byte for byte"):
+            await Scene(provider, upstream, LocalGuard()).call(b'/a"b')
+        assert provider.requests == []
+
+
+async def test_a_test_of_the_host_can_intercept_httpx() -> None:
+    """As respx does: above the transport, nothing is dialled."""
+    async with LocalProvider(HOST) as provider, HttpxUpstream(LocalGuard()) as upstream:
+        with respx.mock:
+            respx.get(f"https://{HOST}:{provider.port}/hello").respond(201, content=b"from the test")
+            reply, body = await Scene(provider, upstream, LocalGuard()).call(b"/hello")
+        assert (reply.status, body, provider.connections) == (201, b"from the test", 0)
+
+
+async def test_the_loggers_of_httpx_are_mute_below_warning() -> None:
+    HttpxUpstream(LocalGuard())
+    assert [logging.getLogger(name).level for name in ("httpx", "httpcore")] == [logging.WARNING] * 2

@@ -1,5 +1,6 @@
 """The tools that judge the source, run as tests, so that one command is the whole truth."""
 
+import sys
 from pathlib import Path
 
 from command import ROOT, SCRIPTS, module, run
@@ -18,7 +19,7 @@ def test_mypy_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_pyright_finds_nothing() -> None:
-    module("pyright", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+    module("pyright", "--pythonpath", sys.executable, env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
 
 
 def test_high_imports_low_and_never_up() -> None:

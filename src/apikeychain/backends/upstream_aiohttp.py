@@ -20,6 +20,7 @@ from apikeychain.model.network import Network
 from apikeychain.ports.upstream import Guard
 
 _MAX_LINE = 16 * 1024
+_LOOK_SECONDS = 1.0
 _NO_HEADERS_OF_ITS_OWN = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
@@ -52,12 +53,15 @@ class AiohttpUpstream:
         exchange = Exchange(request)
         response = await exchange.head(self._send(request, exchange))
 
+        async def read() -> bytes:
+            return await _next(response)
+
         async def close() -> None:
             response.close()
 
         if exchange.upload is not None:
             exchange.upload.cut(response.close)
-        return await exchange.reply(response.status, response.raw_headers, response.content.readany, close)
+        return await exchange.reply(response.status, response.raw_headers, read, close)
 
     async def _send(self, request: UpstreamRequest, exchange: Exchange) -> aiohttp.ClientResponse:
         url, lines = _url(request), _lines(exchange)
@@ -114,6 +118,21 @@ class AiohttpUpstream:
     async def _close(self, ended: Callable[[asyncio.AbstractEventLoop], bool]) -> None:
         for key in [key for key in self._sessions if ended(key[0])]:
             await self._sessions.pop(key).close()
+
+
+async def _next(response: aiohttp.ClientResponse) -> bytes:
+    """The next chunk. After malformed framing aiohttp drops the connection and wakes no reader (3.14): look for it.
+
+    Raises:
+        ConnectionError: the connection is gone and the answer has not ended.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return await response.content.readany()
+        except TimeoutError:
+            if response.connection is None or response.connection.closed:
+                raise ConnectionError from None
 
 
 class _Answer(aiohttp.ClientResponse):

@@ -37,6 +37,7 @@ class Passage:
         project: known once the project was loaded; `route` once it was matched.
         origin: set once the gate admitted it, so that a browser can read the answer.
         limits: the RateLimit lines, once the quotas admitted the call.
+        upstream: the body of the provider's answer, to be let go of where the answer is not passed on.
         slot: the place in the ledger, once there is one; `pseudonym` stands for the caller in it.
         answered: who made the answer.
         refusal: the code of a refusal, of a failure, or of what cut the answer.
@@ -52,6 +53,7 @@ class Passage:
     origin: Origin | None = None
     limits: HeaderLines = ()
     slot: Slot | None = None
+    upstream: ByteStream | None = None
     pseudonym: str | None = None
     bytes_in: int = 0
     answered: Literal["provider", "gate"] = "gate"
@@ -71,6 +73,11 @@ class Passage:
             self.end(reply.status, len(reply.body))
             return reply
         return replace(reply, body=Departure(self, reply.status, reply.body))
+
+    async def let_go(self) -> None:
+        """Close the provider's answer where there is one: it is not passed on."""
+        if self.upstream is not None:
+            await self.upstream.aclose()
 
     def abandon(self, code: str) -> None:
         """End without an answer: the caller left, or a bug broke the gate."""

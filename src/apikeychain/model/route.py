@@ -4,6 +4,7 @@ Source: contracts 4; spec 6.1.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -61,7 +62,7 @@ class Parameter:
     name: str
     type: Type = field(default="string", kw_only=True)
     pattern: str | None = field(default=None, kw_only=True)
-    choices: tuple[str, ...] = field(default=(), kw_only=True)
+    choices: Sequence[str] = field(default=(), kw_only=True)
     minimum: float | None = field(default=None, kw_only=True)
     maximum: float | None = field(default=None, kw_only=True)
     max_length: int = field(default=1024, kw_only=True)
@@ -115,7 +116,7 @@ class JSONField(Parameter):
 class JSONBody:
     """A JSON object whose members are declared; the caller's bytes go out unchanged."""
 
-    fields: tuple[JSONField, ...] = ()
+    fields: Sequence[JSONField] = ()
     undeclared: Undeclared = "refuse"
     kind: Literal["json"] = "json"
 
@@ -127,7 +128,7 @@ class JSONBody:
 class FormBody:
     """A form whose fields are declared; it is rebuilt from what was accepted."""
 
-    fields: tuple[FormParameter, ...] = ()
+    fields: Sequence[FormParameter] = ()
     undeclared: Undeclared = "refuse"
     kind: Literal["form"] = "form"
 
@@ -139,7 +140,7 @@ class FormBody:
 class RawBody:
     """An opaque body (an upload, multipart) that is streamed and counted, of one of these content types."""
 
-    types: tuple[str, ...] = ("application/octet-stream",)
+    types: Sequence[str] = ("application/octet-stream",)
     kind: Literal["raw"] = "raw"
 
     def __post_init__(self) -> None:
@@ -185,14 +186,14 @@ class ProxyRoute:
     name: str
     provider: str = field(kw_only=True)
     path: str = field(default="", kw_only=True)
-    methods: tuple[str, ...] = field(default=("GET",), kw_only=True)
-    parameters: tuple[QueryParameter | PathParameter | HeaderParameter, ...] = field(default=(), kw_only=True)
+    methods: Sequence[str] = field(default=("GET",), kw_only=True)
+    parameters: Sequence[QueryParameter | PathParameter | HeaderParameter] = field(default=(), kw_only=True)
     body: Body | None = field(default=None, kw_only=True)
     tail: bool | tuple[str, ...] = field(default=False, kw_only=True)
     undeclared: Undeclared = field(default="refuse", kw_only=True)
-    headers: tuple[str, ...] = field(default=(), kw_only=True)
-    tolerated: tuple[str, ...] = field(default=(), kw_only=True)
-    answer_headers: tuple[str, ...] = field(default=(), kw_only=True)
+    headers: Sequence[str] = field(default=(), kw_only=True)
+    tolerated: Sequence[str] = field(default=(), kw_only=True)
+    answer_headers: Sequence[str] = field(default=(), kw_only=True)
     secret: str | None = field(default=None, kw_only=True)
     max_body_bytes: int = field(default=MIB, kw_only=True)
     timeouts: Timeouts = field(default_factory=Timeouts, kw_only=True)

@@ -13,12 +13,12 @@ from apikeychain.errors import (
     TypeRefusedError,
 )
 from apikeychain.model.call import Call
-from apikeychain.model.route import FormBody, JSONBody, ProxyRoute, RawBody
+from apikeychain.model.route import JSONBody, ProxyRoute, RawBody
 from apikeychain.rules.json_objects import JSONRule
 from apikeychain.rules.pairs import PairRule, split_form
 from apikeychain.rules.parameters import Declarations
 
-_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = (b"application/json",)
 _FORM = (b"application/x-www-form-urlencoded",)
 _TOKEN = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -78,17 +78,16 @@ def compile_body(route: ProxyRoute) -> BodyPlan:
         InvalidValueError: a field that cannot be.
     """
     owner = f"the body of the route {route.name!r}"
-    match route.body:
-        case None:
-            return BodyPlan(frozenset(), route.max_body_bytes)
-        case JSONBody() as body:
-            return BodyPlan(frozenset(_JSON), route.max_body_bytes, json=JSONRule(body, owner))
-        case FormBody() as body:
-            declarations = Declarations(body.fields, owner)
-            rule = PairRule(declarations.declared, body.undeclared, None)
-            return BodyPlan(frozenset(_FORM), route.max_body_bytes, form=(declarations, rule))
-        case RawBody() as body:
-            return BodyPlan(frozenset(t.encode() for t in body.types), route.max_body_bytes, raw=True)
+    body = route.body
+    if body is None:
+        return BodyPlan(frozenset(), route.max_body_bytes)
+    if isinstance(body, RawBody):
+        return BodyPlan(frozenset(t.encode() for t in body.types), route.max_body_bytes, raw=True)
+    if isinstance(body, JSONBody):
+        return BodyPlan(frozenset(_JSON), route.max_body_bytes, json=JSONRule(body, owner))
+    declarations = Declarations(body.fields, owner)
+    rule = PairRule(declarations.declared, body.undeclared, None)
+    return BodyPlan(frozenset(_FORM), route.max_body_bytes, form=(declarations, rule))
 
 
 def fill_body(call: Call, plan: BodyPlan, body: bytes | None, content_type: bytes | None) -> Filled:
@@ -113,14 +112,18 @@ def fill_body(call: Call, plan: BodyPlan, body: bytes | None, content_type: byte
     if max(length or 0, len(body or b"")) > plan.cap:
         raise BodyTooLargeError
     framed = bool(length) or bool(body) or b"transfer-encoding" in call.headers
-    if call.method in _BODILESS or not (plan.reads or plan.raw):
+    if call.method in BODILESS or not (plan.reads or plan.raw):
         return _without(framed)
     if call.method == "DELETE" and not framed and content_type is None:
         return _absent(plan)
     _require_type(content_type, plan)
-    if plan.raw:
-        return _stream(call, plan, content_type, length)
-    return _whole(body or b"", plan, content_type)
+    if plan.json:
+        plan.json.judge(body or b"")
+        return Filled(body, content_type, len(body or b""))
+    if plan.form:
+        rebuilt = _rebuild(body or b"", *plan.form)
+        return Filled(rebuilt, content_type, len(rebuilt))
+    return _stream(call, plan, content_type, length)
 
 
 def declared_length(call: Call) -> int | None:
@@ -192,13 +195,8 @@ def _stream(call: Call, plan: BodyPlan, content_type: bytes | None, length: int 
     return Filled(counted(call.body, plan.cap), content_type, length)
 
 
-def _whole(body: bytes, plan: BodyPlan, content_type: bytes | None) -> Filled:
-    if plan.json:
-        plan.json.judge(body)
-        return Filled(body, content_type, len(body))
-    if plan.form:
-        declarations, rule = plan.form
-        texts: dict[str, list[str]] = {}
-        body = rule.accept(split_form(body), texts)
-        declarations.judge_texts(texts)
-    return Filled(body, content_type, len(body))
+def _rebuild(body: bytes, declarations: Declarations, rule: PairRule) -> bytes:
+    texts: dict[str, list[str]] = {}
+    rebuilt = rule.accept(split_form(body), texts)
+    declarations.judge_texts(texts)
+    return rebuilt

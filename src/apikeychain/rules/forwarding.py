@@ -8,8 +8,8 @@ Source: contracts 4 ("Request headers forwarded"); RFC 9110, sections 7.6.1 and 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
-from apikeychain import __version__
 from apikeychain.errors import HeaderRefusedError, InvalidValueError, ParameterRefusedError
 from apikeychain.model.headers import Headers, Line
 from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, Provider
@@ -27,7 +27,7 @@ ALWAYS = frozenset(
     },
 )
 RANGES = frozenset({b"range", b"if-range"})
-USER_AGENT = f"apikeychain/{__version__}".encode()
+USER_AGENT = f"apikeychain/{version('apikeychain')}".encode()
 _IDENTITY = (b"accept-encoding", b"identity")
 _VALUE = re.compile(rb"[\t\x20-\x7e]*")
 _TEXT = re.compile(r"[\x20-\x7e]*")

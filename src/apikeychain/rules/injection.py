@@ -25,14 +25,14 @@ def credential(provider: Provider, secret: Secret) -> bytes:
         SecretUnavailableError: it would hold something other than printable ASCII, a line break for one.
     """
     plain = secret.reveal()  # the one exit: from here the bytes go into the request and into the needles only
-    match provider.credential:
-        case HeaderCredential(prefix=prefix):
-            value = prefix.encode() + plain
-        case QueryCredential():
-            value = encode_query(plain)
-        case BasicCredential(username=username):
-            user = b"" if username is None else username.encode() + b":"
-            value = b"Basic " + base64.b64encode(user + plain)
+    place = provider.credential
+    if isinstance(place, HeaderCredential):
+        value = place.prefix.encode() + plain
+    elif isinstance(place, QueryCredential):
+        value = encode_query(plain)
+    else:
+        user = b"" if place.username is None else place.username.encode() + b":"
+        value = b"Basic " + base64.b64encode(user + plain)
     if not (_PRINTABLE.fullmatch(plain) and _PRINTABLE.fullmatch(value)):
         raise SecretUnavailableError
     return value

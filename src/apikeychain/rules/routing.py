@@ -52,8 +52,8 @@ class CompiledRoute:
 
     @property
     def streams_body(self) -> bool:
-        """Whether the body goes up as it comes; else `fill` needs all of it (form and json)."""
-        return not self.body.reads
+        """Whether the body goes up as it comes; else `fill` needs all of it."""
+        return self.body.raw
 
     @property
     def body_cap(self) -> int:

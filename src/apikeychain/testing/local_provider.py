@@ -70,12 +70,13 @@ class Visit:
         self._reader, self._writer = reader, writer
         self._is_chunked = b"chunked" in (received.headers.get(b"transfer-encoding") or b"")
         self._left = int(received.headers.get(b"content-length") or 0)
+        received.is_whole = not self._is_chunked and not self._left
 
     async def read(self) -> bytes:
         """The next piece of the body, b"" at its end.
 
         Raises:
-            EOFError: the caller left before the end (IncompleteReadError).
+            EOFError: the caller left before the end.
         """
         if self.received.is_whole:
             return b""
@@ -111,15 +112,14 @@ class Visit:
 
     async def gone(self) -> None:
         """Wait until the other side has left."""
-        with contextlib.suppress(*_BROKEN):
-            await asyncio.shield(self._writer.wait_closed())
+        await _lost(self._writer)
 
     def cut(self) -> None:
         """Close the connection here and now."""
         self._writer.transport.abort()
 
     async def _read_counted(self) -> bytes:
-        piece = await self._reader.read(min(self._left, _PIECE)) if self._left else b""
+        piece = await self._reader.read(min(self._left, _PIECE))
         if self._left and not piece:
             raise EOFError
         self._left -= len(piece)
@@ -158,7 +158,8 @@ class LocalProvider:
         self.connections = 0
         self._hosts, self._certificate, self._maximum_tls = hosts, certificate, maximum_tls
         self._handlers: dict[str, Handler] = {}
-        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._open: set[asyncio.Task[None]] = set()
         self._folder = Path()
         self._exit = contextlib.AsyncExitStack()
         self._port = 0
@@ -177,11 +178,6 @@ class LocalProvider:
     def network(self) -> Network:
         """The network by which it is reached and trusted."""
         return Network(private=True, trust=str(self.ca_pem_path))
-
-    @property
-    def open_connections(self) -> int:
-        """How many connections are open."""
-        return len(self._open)
 
     def on(self, path: str, handler: Handler) -> None:
         """Let `handler` answer requests for `path`; without one the answer is 200 and empty."""
@@ -211,10 +207,10 @@ class LocalProvider:
 
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
-        for task, writer in self._open.items():
+        for task, writer in self._talks.items():
             writer.transport.abort()
             task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*self._talks, *self._open, return_exceptions=True)
 
     def _context(self) -> ssl.SSLContext:
         ca = trustme.CA()
@@ -232,11 +228,15 @@ class LocalProvider:
         self.server_names.append(name)
 
     def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of its own: the one that asyncio would make reports its cancellation as an error (3.11).
-        task = asyncio.get_running_loop().create_task(self._talk(self.connections, reader, writer))
+        # Tasks of its own: the one that asyncio would make reports its cancellation as an error (3.11).
+        loop = asyncio.get_running_loop()
+        talk = loop.create_task(self._talk(self.connections, reader, writer))
+        self._talks[talk] = writer
+        talk.add_done_callback(self._talks.pop)
+        wire = loop.create_task(_lost(writer))
+        self._open.add(wire)
+        wire.add_done_callback(self._open.remove)
         self.connections += 1
-        self._open[task] = writer
-        task.add_done_callback(self._open.pop)
 
     async def _talk(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -245,7 +245,7 @@ class LocalProvider:
         except _BROKEN:
             pass
         finally:
-            writer.transport.abort()
+            writer.close()
 
     async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -257,6 +257,12 @@ class LocalProvider:
         handler = self._handlers.get(target.split(b"?")[0].decode(), Visit.answer)
         await handler(Visit(received, reader, writer))
         return received.is_whole and not writer.is_closing()
+
+
+async def _lost(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(*_BROKEN):
+        # Shielded, because what is waited for belongs to the connection.
+        await asyncio.shield(writer.wait_closed())
 
 
 def _certificate(kind: Certificate, hosts: Sequence[str], ca: trustme.CA) -> bytes:

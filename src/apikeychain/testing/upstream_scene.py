@@ -1,7 +1,9 @@
 """What a test of an Upstream stands on: a guard that does what it is told, and bodies that flow, fail or never end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,10 +11,11 @@ from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.network import Network
 from apikeychain.model.route import Timeouts
-from apikeychain.ports.upstream import Upstream
+from apikeychain.ports.upstream import Guard, Upstream
 from apikeychain.testing.local_provider import LocalProvider
 
 HOST = "api.provider.test"
+CANARY = "canary-5d1f0c"
 
 
 @dataclass
@@ -58,6 +61,7 @@ class Scene:
         self,
         target: bytes = b"/",
         method: str = "GET",
+        *,
         body: bytes | AsyncGenerator[bytes, None] | None = None,
         content_length: int | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
@@ -83,6 +87,21 @@ class Scene:
         return reply, b"".join([chunk async for chunk in reply.body])
 
 
+class Stage(ABC):
+    """Where a client under test is put on."""
+
+    @abstractmethod
+    def make(self, guard: Guard) -> AbstractAsyncContextManager[Upstream]:
+        """The client under test."""
+
+    @asynccontextmanager
+    async def scene(self, guard: LocalGuard | None = None, **provider: object) -> AsyncIterator[Scene]:
+        """A running provider and a client for it."""
+        guard = guard or LocalGuard()
+        async with LocalProvider(HOST, **provider) as local, self.make(guard) as upstream:  # type: ignore[arg-type]  # passed on
+            yield Scene(local, upstream, guard)
+
+
 async def stream(*chunks: bytes, then: Exception | None = None) -> AsyncGenerator[bytes, None]:
     """A body of `chunks` that then ends, or raises."""
     for chunk in chunks:
@@ -92,14 +111,16 @@ async def stream(*chunks: bytes, then: Exception | None = None) -> AsyncGenerato
 
 
 async def endless() -> AsyncGenerator[bytes, None]:
+    """A body without an end."""
     while True:
         await asyncio.sleep(0)
         yield b"u" * 65_536
 
 
 async def until(reached: Callable[[], object]) -> None:
+    """Wait until `reached` says so, 5 seconds at most."""
     async with asyncio.timeout(5):
-        while not reached():
+        while not reached():  # noqa: ASYNC110  # what it asks about has no event
             await asyncio.sleep(0.005)
 
 

@@ -50,7 +50,9 @@ async def test_a_new_file_is_made_for_its_owner_only(path: Path) -> None:
 async def test_migrations_make_the_tables_that_the_code_speaks_of(path: Path, tmp_path: Path) -> None:
     async with SQLStore.sqlite(path):
         pass
-    made = create_engine(f"sqlite:///{tmp_path / 'made.db'}", execution_options={"schema_translate_map": {SCHEMA: None}})
+    made = create_engine(
+        f"sqlite:///{tmp_path / 'made.db'}", execution_options={"schema_translate_map": {SCHEMA: None}}
+    )
     metadata.create_all(made)
     made.dispose()
     migrated = tables_of(path)

@@ -16,7 +16,7 @@ from apikeychain.ports.signals import Change
 from apikeychain.testing.records import ACME, GLOBEX, RECORDS, SHOP, draft, project, tenant
 
 _TABLES = {table.name for table in metadata.tables.values()}
-_PREDICATE = re.compile(r"WHERE \(?(?:apikeychain\.)?\w+\.tenant = \?")
+_PREDICATE = re.compile(r"WHERE \(?\w+\.tenant = \?")
 _INSERT = re.compile(r"INSERT INTO \w+ \(tenant,")
 # What asks across tenants, and why it may.
 _EXCEPTIONS = {
@@ -45,7 +45,7 @@ def statements(store: SQLStore) -> list[Statement]:
     ) -> None:
         rows = bound if many else [bound]
         assert isinstance(rows, list)
-        seen.append((" ".join(text.split()), [tuple(row) for row in rows]))
+        seen.append((" ".join(text.split()).replace("main.", ""), [tuple(row) for row in rows]))
 
     event.listen(store.engine.sync_engine, "before_cursor_execute", note)
     return seen

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from apikeychain.errors import InvalidValueError
-from apikeychain.model.provider import BasicCredential, BaseURL, HeaderCredential, Provider, QueryCredential
+from apikeychain.model.provider import BaseURL, BasicCredential, HeaderCredential, Provider, QueryCredential
 from outside import cases
 
 KEY = HeaderCredential("X-Api-Key")
@@ -30,16 +30,31 @@ def test_a_base_url_has_one_spelling(text: str, parts: tuple[str, str, int, str]
     "text",
     [
         *("", "api.example.com", "http://api.example.com", "ftp://api.example.com", "https://", "https:///v1"),
-        *("https://API.example.com", "https://api.example.com//", "https://api.example.com/v1//", "HTTPS://api.example.com"),
+        *(
+            "https://API.example.com",
+            "https://api.example.com//",
+            "https://api.example.com/v1//",
+            "HTTPS://api.example.com",
+        ),
         *("https://api.example.com:443", "https://api.example.com:0", "https://api.example.com:65536"),
         *("https://api.example.com:", "https://api.example.com:x", "https://api.example.com:+1", "https://[::1"),
         *("https://user@api.example.com", "https://user:pw@api.example.com", "https://@api.example.com"),
-        *("https://api.example.com?a=b", "https://api.example.com#x", "https://api.example.com/?", "https://a.example/#"),
+        *(
+            "https://api.example.com?a=b",
+            "https://api.example.com#x",
+            "https://api.example.com/?",
+            "https://a.example/#",
+        ),
         *("https://127.0.0.1", "https://[::1]", "https://1.2.3.4:8443", "https://2130706433", "https://0x7f.1"),
         *("https://localhost", "https://localhost:8443", "https://a.0x7f", "https://a.0x", "https://metadata"),
         *("https://api.example.com/..", "https://api.example.com/./v1", "https://api.example.com//v1"),
         *("https://api.example.com/a%2fb", "https://api.example.com/a b", "https://api.example.com\\@evil.test"),
-        *("https://api.example.com\n", " https://api.example.com", "https://api.exam\tple.com", "https://ex\u00e4mple.com"),
+        *(
+            "https://api.example.com\n",
+            " https://api.example.com",
+            "https://api.exam\tple.com",
+            "https://ex\u00e4mple.com",
+        ),
         *("https://api..example.com", "https://-a.example", "https://*.example.com", "https://api.example.com/\u00e9"),
     ],
 )
@@ -48,7 +63,9 @@ def test_any_other_base_url_is_refused(text: str) -> None:
         Provider("a", text, KEY)
 
 
-@pytest.mark.parametrize("header", ["", "a b", "x:y", "x\n", "h\u00e9", "Host", "content-length", "Connection", "Cookie"])
+@pytest.mark.parametrize(
+    "header", ["", "a b", "x:y", "x\n", "h\u00e9", "Host", "content-length", "Connection", "Cookie"]
+)
 def test_a_credential_is_no_header_that_means_something_else(header: str) -> None:
     with pytest.raises(InvalidValueError):
         HeaderCredential(header)
@@ -78,9 +95,9 @@ def test_what_a_provider_sends_with_every_call_is_printable() -> None:
     for lines in ((("X-A", "a\r\nb"),), (("Host", "a"),), (("a b", "c"),)):
         with pytest.raises(InvalidValueError):
             Provider("a", "https://a.example", KEY, headers=lines)
-    for options in ({"user_agent": "a\n"}, {"user_agent": "\u00e9"}):
+    for agent in ("a\n", "\u00e9"):
         with pytest.raises(InvalidValueError):
-            Provider("a", "https://a.example", KEY, **options)
+            Provider("a", "https://a.example", KEY, user_agent=agent)
     with pytest.raises(InvalidValueError):
         Provider("A", "https://a.example", KEY)
 

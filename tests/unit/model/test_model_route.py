@@ -24,8 +24,19 @@ def _route(**options: Any) -> ProxyRoute:  # noqa: ANN401  # whatever a route ma
 
 def test_a_bare_route_is_a_get_that_takes_nothing() -> None:
     route = _route()
-    assert (route.methods, route.parameters, route.body, route.tail, route.undeclared) == (("GET",), (), None, False, "refuse")
-    assert (route.max_body_bytes, route.enabled, route.secret_name, route.placeholders) == (1 << 20, True, "weather", ())
+    assert (route.methods, route.parameters, route.body, route.tail, route.undeclared) == (
+        ("GET",),
+        (),
+        None,
+        False,
+        "refuse",
+    )
+    assert (route.max_body_bytes, route.enabled, route.secret_name, route.placeholders) == (
+        1 << 20,
+        True,
+        "weather",
+        (),
+    )
 
 
 def test_lists_become_tuples_so_that_nothing_changes_later() -> None:
@@ -59,7 +70,25 @@ def test_a_template_names_its_parameters_in_order() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["weather", "/", "/a/", "//a", "/a//b", "/..", "/a/../b", "/.", "/a b", "/a?b", "/a#b", "/a%2fb", "/\u00e9", "/{A}", "/{}", "/{a", "/a}"],
+    [
+        "weather",
+        "/",
+        "/a/",
+        "//a",
+        "/a//b",
+        "/..",
+        "/a/../b",
+        "/.",
+        "/a b",
+        "/a?b",
+        "/a#b",
+        "/a%2fb",
+        "/\u00e9",
+        "/{A}",
+        "/{}",
+        "/{a",
+        "/a}",
+    ],
 )
 def test_a_path_that_is_no_template_is_refused(path: str) -> None:
     with pytest.raises(InvalidValueError, match="not a path template"):

@@ -118,7 +118,15 @@ def test_a_location_under_the_route_is_rewritten_to_ours(location: bytes, own: b
         *(b"//evil.test/v1/users/ann", b"https://evil.test/v1/users/ann", b"http://api.weather.example/v1/users/ann"),
         *(b"https://api.weather.example:8443/v1/users/ann", b"https://api.weather.example@evil.test/v1/users/ann"),
         *(b"https://cdn.example:8443/a", b"https://xcdn.example/a", b"http://cdn.example/a", b"https:cdn.example"),
-        *(b"users/ann", b"?a=1", b"", b"/v1/users/a b", b"/v1/users/\\a", b"/v1/users/\xc3\xa9", b"javascript:alert(1)"),
+        *(
+            b"users/ann",
+            b"?a=1",
+            b"",
+            b"/v1/users/a b",
+            b"/v1/users/\\a",
+            b"/v1/users/\xc3\xa9",
+            b"javascript:alert(1)",
+        ),
         *(b"/v1/users/" + b"a" * 8192, b"https://api.weather.example", b"/v1/users/ann/x//../y"),
     ],
 )
@@ -128,7 +136,9 @@ def test_any_other_location_does_not_pass(location: bytes) -> None:
         _location(route, location)
 
 
-@pytest.mark.parametrize("location", [b"https://cdn.example/a?b=c#d", b"https://CDN.example:443/", b"https://cdn.example"])
+@pytest.mark.parametrize(
+    "location", [b"https://cdn.example/a?b=c#d", b"https://CDN.example:443/", b"https://cdn.example"]
+)
 def test_a_location_on_an_allowed_host_passes_unchanged(location: bytes) -> None:
     assert _location(a_route(network=CDN), location) == location
 

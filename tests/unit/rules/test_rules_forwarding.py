@@ -79,7 +79,9 @@ def test_a_provider_names_itself_and_sets_lines_that_no_caller_replaces() -> Non
         user_agent="partner/1",
         headers=(("Accept", "application/vnd.a+json"), ("X-Version", "3")),
     )
-    headers = goes_up(a_route(provider, headers=("x-version",)), b"weather", b"", (b"accept", b"x"), (b"x-version", b"1"))
+    headers = goes_up(
+        a_route(provider, headers=("x-version",)), b"weather", b"", (b"accept", b"x"), (b"x-version", b"1")
+    )
     assert sorted(headers.headers) == [
         (b"accept", b"application/vnd.a+json"),
         (b"accept-encoding", b"identity"),

@@ -63,7 +63,9 @@ def test_a_prefix_that_could_split_a_line_is_never_sent() -> None:
         credential(_provider(place), SECRET)
 
 
-@pytest.mark.parametrize("path", [b"", b"/v2", b"/v1evil", b"/v1/a b", b"/v1/a#b", b"/v1/\r\n", b"//evil.test/v1", b"@evil/v1"])
+@pytest.mark.parametrize(
+    "path", [b"", b"/v2", b"/v1evil", b"/v1/a b", b"/v1/a#b", b"/v1/\r\n", b"//evil.test/v1", b"@evil/v1"]
+)
 def test_a_request_that_left_its_place_is_a_bug_and_is_not_sent(path: bytes) -> None:
     target = goes_up(a_route(BY_QUERY))
     with pytest.raises(InternalError):

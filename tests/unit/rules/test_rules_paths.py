@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from apikeychain.errors import ParameterRefusedError, PathRefusedError, RefusalError
 from apikeychain.model.provider import HeaderCredential, Provider
 from apikeychain.model.route import PathParameter, QueryParameter
+from apikeychain.rules.injection import inject
 from apikeychain.rules.paths import MAX_URL_BYTES, Template, encode_query, encode_query_anew
 from apikeychain.secret import Secret
-from apikeychain.rules.injection import inject
 from exchange import BY_HEADER, a_route, goes_up
 from outside import cases
 
@@ -134,7 +134,9 @@ def test_a_plain_value_is_encoded_so_that_one_decoding_gives_it_back(raw: bytes)
 
 
 RAW = st.lists(
-    st.sampled_from([b"..", b".", b"/", b"\\", b"%2e", b"%2f", b"%5c", b"%", b";", b"a", b"%252e", b"@", b":", b"?", b"#"])
+    st.sampled_from(
+        [b"..", b".", b"/", b"\\", b"%2e", b"%2f", b"%5c", b"%", b";", b"a", b"%252e", b"@", b":", b"?", b"#"]
+    )
     | st.binary(min_size=1, max_size=2),
     max_size=12,
 ).map(b"".join)

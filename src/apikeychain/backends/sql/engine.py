@@ -41,8 +41,12 @@ def sqlite_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> AsyncEng
 
 
 @asynccontextmanager
-async def connection_of(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection, None]:
+async def connection_of(engine: AsyncEngine, *, pooled: bool = True) -> AsyncGenerator[AsyncConnection, None]:
     """A connection, rolled back at the end unless it was committed.
+
+    Args:
+        engine: whose.
+        pooled: whether it goes back to the pool. One that may outlive the pool has to end by itself.
 
     Raises:
         BackendUnavailableError: there is none to be had.
@@ -54,7 +58,13 @@ async def connection_of(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection, 
         yield connection
     finally:
         with told_as_ours():
-            await asyncio.shield(asyncio.ensure_future(connection.close()))
+            await asyncio.shield(asyncio.ensure_future(_end(connection, pooled=pooled)))
+
+
+async def _end(connection: AsyncConnection, *, pooled: bool) -> None:
+    if not pooled:
+        await connection.invalidate()
+    await connection.close()
 
 
 def _require_file(_dialect: object, _entry: object, args: tuple[str, ...], _options: object) -> None:

@@ -77,8 +77,11 @@ def _of(owner: str, name: str, *columns: str) -> ForeignKeyConstraint:
     )
 
 
-def _of_tenant(name: str, names: tuple[str, ...], *constraints: UniqueConstraint) -> Shelf:
-    return _shelf(name, names, _of("tenants", name, "tenant"), *constraints)
+def _of_tenant(name: str, column: str, *, unique: bool = False) -> Shelf:
+    constraints: list[ForeignKeyConstraint | UniqueConstraint] = [_of("tenants", name, "tenant")]
+    if unique:
+        constraints.append(UniqueConstraint(column, name=f"uq_{name}_{column}"))
+    return _shelf(name, (column,), *constraints)
 
 
 def _of_project(name: str, *names: str) -> Shelf:
@@ -87,9 +90,9 @@ def _of_project(name: str, *names: str) -> Shelf:
 
 SHELVES: dict[str, Shelf] = {
     Tenant.kind: _shelf("tenants", ()),
-    ProjectName.kind: _of_tenant("project_names", ("name",)),
+    ProjectName.kind: _of_tenant("project_names", "name"),
     # A project's id is public and alone says whose it is: no two tenants may have the same.
-    Project.kind: _of_tenant("projects", ("project",), UniqueConstraint("project", name="uq_projects_project")),
+    Project.kind: _of_tenant("projects", "project", unique=True),
     AllowedOrigin.kind: _of_project("origins", "origin"),
     RegisteredProvider.kind: _of_project("providers", "name"),
     AddedRoute.kind: _of_project("routes", "name"),

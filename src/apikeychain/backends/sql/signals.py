@@ -32,7 +32,7 @@ class SQLiteSignals:
     ) -> None:
         self.store, self._interval = store, interval_seconds
         self._mailboxes = Mailboxes(mailbox_size)
-        self._seen = 0
+        self._seen: int | None = None
 
     @property
     def subscribers(self) -> int:
@@ -47,12 +47,12 @@ class SQLiteSignals:
     async def subscribe(self) -> AsyncGenerator[Change, None]:
         """See Signals.subscribe."""
         clock = asyncio.get_running_loop().time
-        first = not self._mailboxes
+        if not self._mailboxes:
+            self._seen = None
         with self._mailboxes.one() as mailbox:
-            async with connection_of(self.store.engine) as connection:
+            async with connection_of(self.store.engine, pooled=False) as connection:
                 version = await _data_version(connection)
-                if first:
-                    self._seen = await self.store.last_change()
+                await self._look()
                 due = clock() + self._interval
                 while True:
                     try:
@@ -67,10 +67,15 @@ class SQLiteSignals:
                         yield change
 
     async def _look(self) -> set[Change]:
-        """Tell every change that the store has and nobody here was told."""
-        found = await self.store.changes(self._seen)
+        """Tell every change since the last look; the first look tells none, it only sees where the changes stand."""
+        last = self._seen
+        if last is None:
+            last = await self.store.last_change()
+            self._seen = last if self._seen is None else self._seen
+            return set()
+        found = await self.store.changes(last)
         # Judged again after the wait: two looks may have gone at once.
-        news = [(stamp, Change(project)) for stamp, project in found if stamp > self._seen]
+        news = [(stamp, Change(project)) for stamp, project in found if stamp > (self._seen or 0)]
         for stamp, change in news:
             self._seen = stamp
             self._mailboxes.put(change)

@@ -119,8 +119,13 @@ class SQLStore:
             with told_as_ours():
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
-            with told_as_ours(ConflictError("something belongs to a tenant or project that is not stored")):
-                await connection.commit()
+            try:
+                with told_as_ours(ConflictError("something belongs to a tenant or project that is not stored")):
+                    await connection.commit()
+            except BaseException:
+                # SQLite keeps the transaction open, SQLAlchemy takes it for ended: nobody may use this one again.
+                await connection.invalidate()
+                raise
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None, None]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Executable, RowMapping, and_, false, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Executable, RowMapping, and_, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from apikeychain.backends.sql.codec import dump, load
@@ -41,6 +41,8 @@ class SQLTenantStore:
     async def list(self, kind: type[R], after: Key, limit: int) -> Sequence[R]:
         """See TenantStore.list."""
         shelf = SHELVES[kind.kind]
+        if after and not shelf.columns:
+            return []
         found = self._scope.select(shelf.table).where(_beyond(shelf, after))
         return [_record(kind, shelf, row) for row in await self._rows(found.order_by(*shelf.columns).limit(limit))]
 
@@ -87,14 +89,12 @@ class SQLTenantStore:
         """See TenantStore.lease."""
         now = int(time.time() * 1000)
         term = {"holder": self._holder, "until_ms": now + int(seconds * 1000)}
-        held = LEASES.c.name == name
-        rows = await self._rows(self._scope.select(LEASES).where(held))
-        if not rows:
-            await self._change(self._scope.insert(LEASES, name=name, **term))
-        elif rows[0]["holder"] == self._holder or rows[0]["until_ms"] <= now:
-            await self._change(self._scope.update(LEASES).where(held).values(**term))
-        else:
+        name_is, free = LEASES.c.name == name, or_(LEASES.c.holder == self._holder, LEASES.c.until_ms <= now)
+        if await self._change(self._scope.update(LEASES).where(name_is, free).values(**term)):
+            return True
+        if await self._rows(self._scope.select(LEASES).where(name_is)):
             return False
+        await self._change(self._scope.insert(LEASES, name=name, **term))
         return True
 
     async def _rows(self, statement: Executable) -> Sequence[RowMapping]:
@@ -129,9 +129,14 @@ class SQLTenantStore:
             await self._change(self._scope.insert(CHANGES, project=project, stamp=following))
 
     async def _head(self) -> Head:
-        chain = self._scope.select(HEADS).with_for_update()
-        rows = await self._rows(chain)
-        return Head(self._scope.tenant, rows[0]["size"], rows[0]["hash"]) if rows else Head.empty(self._scope.tenant)
+        rows = await self._rows(self._scope.select(HEADS).with_for_update())
+        if not rows:
+            return Head.empty(self._scope.tenant)
+        size, value = rows[0]["size"], rows[0]["hash"]
+        if not isinstance(size, int) or not isinstance(value, bytes):
+            msg = "a stored head cannot be read"
+            raise BackendUnavailableError(msg)
+        return Head(self._scope.tenant, size, value)
 
     async def _put_head(self, head: Head, *, new: bool) -> None:
         values: dict[str, Any] = {"size": head.size, "hash": head.hash}
@@ -160,8 +165,6 @@ def _beyond(shelf: Shelf, after: Key) -> ColumnElement[bool]:
     """Keys that are greater than `after` as Python compares tuples."""
     if not after:
         return true()
-    if not shelf.columns:
-        return false()
     given, here = shelf.columns[: len(after)], after[: len(shelf.columns)]
     # A longer key that begins with `after` is greater than it.
     return tuple_(*given) >= here if len(given) < len(shelf.columns) else tuple_(*given) > here
@@ -191,6 +194,11 @@ def _entry(row: RowMapping) -> LedgerEntry:
         kind=row["kind"],
         actor=row["actor"],
         project=project,
-        payload=row["payload"],
-        hash=row["hash"],
+        payload=_octets(row["payload"]),
+        hash=_octets(row["hash"]),
     )
+
+
+def _octets(value: object) -> bytes:
+    """A stored blob. Whoever wrote something else there is found by the hash, not by a crash."""
+    return value if isinstance(value, bytes) else str(value).encode()

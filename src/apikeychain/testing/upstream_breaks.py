@@ -1,0 +1,131 @@
+"""The half of the contract of Upstream that is about what breaks: callers who leave, providers that cut, bodies that lie."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from apikeychain.errors import BodyTooLargeError, CallerGoneError, UpstreamRefusedError
+from apikeychain.testing.local_provider import Visit
+from apikeychain.testing.upstream_scene import CANARY, LocalGuard, Stage, endless, stream, until
+
+_TOO_LONG = b"HTTP/1.1 200 OK\r\n" + b"x: %s\r\n" % (b"y" * 12_000) * 6 + b"content-length: 0\r\n\r\n"
+
+
+class UpstreamBreaks(Stage):
+    """See UpstreamContract, of which this is a part."""
+
+    @pytest.mark.parametrize("moment", ["dial", "head", "upload", "stalled upload", "body"])
+    async def test_u7_a_caller_who_leaves_closes_the_connection(self, moment: str) -> None:
+        """Within a second, wherever the call is: cancelled, or its body closed, begun or not."""
+
+        async def stalled(visit: Visit) -> None:
+            await hold.wait()
+            await visit.read_all()
+
+        async def pours(visit: Visit) -> None:
+            await visit.head(200, [(b"content-length", b"%d" % (10**12))])
+            while True:
+                await visit.write(b"x" * 65_536)
+
+        hold = asyncio.Event()
+        body = endless() if "upload" in moment else None
+        path = f"/{moment.replace(' ', '-')}".encode()
+        async with self.scene(LocalGuard(delay=30 if moment == "dial" else 0)) as scene:
+            scene.provider.on("/head", Visit.gone)
+            scene.provider.on("/stalled-upload", stalled)
+            scene.provider.on("/body", pours)
+            call = asyncio.ensure_future(scene.call(path, "POST", body=body))
+            await until(lambda: scene.provider.requests or (moment == "dial" and scene.guard.asked))
+            await asyncio.sleep(0.1)
+            call.cancel()
+            await asyncio.wait([call])
+            assert call.cancelled()
+            hold.set()
+            await scene.provider.until_left(1.0)
+            for begun in (True, False) if moment == "body" else ():
+                reply = await scene.upstream.send(scene.request(path))
+                if begun:
+                    await anext(reply.body)
+                await reply.body.aclose()
+                await scene.provider.until_left(1.0)
+                assert [chunk async for chunk in reply.body] == []
+
+    @pytest.mark.parametrize(
+        "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: \x00\r\n\r\n", b"HTTP/1.1 101 Go\r\n\r\n"]
+    )
+    async def test_u8_nothing_of_the_client_comes_out(self, answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+        """Neither the URL with its secret nor the client's exception, in text, arguments, cause, context or log."""
+
+        async def breaks(visit: Visit) -> None:
+            await visit.write(answer)
+            visit.cut()
+
+        with caplog.at_level(logging.DEBUG):
+            async with self.scene() as scene:
+                scene.provider.on("/breaks", breaks)
+                for target, port in (
+                    (b"/breaks", scene.provider.port),
+                    (b"/unreached", 9),
+                    (b"/fine", scene.provider.port),
+                ):
+                    request = scene.request(target + b"?key=" + CANARY.encode(), headers=((b"x-key", CANARY.encode()),))
+                    if target == b"/fine":
+                        await (await scene.upstream.send(request)).body.aclose()
+                        continue
+                    with pytest.raises(UpstreamRefusedError) as raised:
+                        await scene.upstream.send(replace(request, port=port))
+                    assert CANARY not in repr(raised.value) + str(raised.value) + raised.value.hint
+                    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+        assert CANARY not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("line", "part"),
+        [
+            ((b"content-length", b"100"), b"x" * 99),
+            ((b"transfer-encoding", b"chunked"), b"5\r\nhello\r\n"),
+            ((b"transfer-encoding", b"chunked"), b"5\r\nhello\r\nnonsense\r\n"),
+        ],
+    )
+    async def test_u9_an_answer_cut_short_never_ends_cleanly(self, line: tuple[bytes, bytes], part: bytes) -> None:
+        """It raises ours, without the client's exception, and goes on raising nothing else."""
+
+        async def cuts(visit: Visit) -> None:
+            await visit.head(200, [line])
+            await asyncio.sleep(0.05)
+            await visit.write(part)
+            await asyncio.sleep(0.05)
+            visit.cut()
+
+        async with self.scene() as scene, asyncio.timeout(5):
+            scene.provider.on("/", cuts)
+            reply = await scene.upstream.send(scene.request())
+            with pytest.raises(UpstreamRefusedError) as raised:
+                [chunk async for chunk in reply.body]
+            assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+            await reply.body.aclose()
+
+    @pytest.mark.parametrize("chunks", [(b"a" * 9,), (b"a" * 5, b"a" * 6), (b"a" * 10, b"a"), ()])
+    async def test_u10_a_body_of_another_length_cuts_the_request(self, chunks: tuple[bytes, ...]) -> None:
+        """The provider never sees a whole one."""
+        async with self.scene() as scene:
+            with pytest.raises(UpstreamRefusedError):
+                await scene.upstream.send(scene.request(b"/", "POST", body=stream(*chunks), content_length=10))
+            await scene.provider.until_left()
+            assert [received.is_whole for received in scene.provider.requests] in ([], [False])
+
+    @pytest.mark.parametrize("error", [CallerGoneError(), BodyTooLargeError("it is")])
+    @pytest.mark.parametrize("length", [None, 10, 100])
+    async def test_what_the_source_of_a_body_raises_comes_out_unchanged(
+        self, error: Exception, length: int | None
+    ) -> None:
+        """And the provider never sees a whole request, even if the source fails after its last byte."""
+        async with self.scene() as scene:
+            with pytest.raises(type(error)) as raised:
+                await scene.upstream.send(
+                    scene.request(b"/", "POST", body=stream(b"a" * 10, then=error), content_length=length)
+                )
+            assert raised.value is error
+            await scene.provider.until_left()
+            assert [received.is_whole for received in scene.provider.requests] in ([], [False])

@@ -1,0 +1,255 @@
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from apikeychain.backends.sql import SQLStore
+from apikeychain.errors import BackendUnavailableError, ConflictError
+from apikeychain.model.records import AllowedOrigin, Project, ProjectName, Record, Tenant
+from apikeychain.testing.records import ACME, GLOBEX, RECORDS, SHOP, draft, project, tenant
+from apikeychain.testing.store import chain, require_chain
+
+_NAME = ProjectName(name="shop", project=SHOP)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keychain.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncGenerator[SQLStore, None]:
+    async with SQLStore.sqlite(path, busy_seconds=0.3) as store:
+        async with store.tenant(ACME) as acme:
+            await acme.insert(tenant(ACME))
+            await acme.insert(project(SHOP))
+            await acme.append([draft(1)])
+        yield store
+
+
+async def change(store: SQLStore) -> None:
+    async with store.tenant(ACME) as acme:
+        await acme.insert(_NAME)
+        await acme.append([draft(2)])
+
+
+async def require_unchanged(store: SQLStore) -> None:
+    async with store.tenant(ACME) as acme:
+        assert await acme.get(ProjectName, _NAME.key) is None
+        assert await acme.get(Project, (SHOP,)) == project(SHOP)
+    assert require_chain(await chain(store, ACME)).size == 1
+
+
+def change_rows(path: Path, statement: str, *bound: object) -> None:
+    connection = sqlite3.connect(path)
+    assert connection.execute(statement, bound).rowcount == 1
+    connection.commit()
+    connection.close()
+
+
+async def test_a_locked_database_closes_the_gate_and_loses_nothing(store: SQLStore, path: Path) -> None:
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(BackendUnavailableError, match="SQLITE_BUSY") as caught:
+        await change(store)
+    assert caught.value.__suppress_context__
+    assert await store.tenant_of(SHOP) == ACME
+    holder.execute("ROLLBACK")
+    holder.close()
+    await require_unchanged(store)
+    await change(store)
+
+
+async def test_a_full_disk_closes_the_gate_and_loses_nothing(store: SQLStore) -> None:
+    def limit(connection: Any, _entry: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA max_page_count = 1")
+        cursor.close()
+
+    await store.engine.dispose()
+    event.listen(store.engine.sync_engine, "connect", limit)
+    with pytest.raises(BackendUnavailableError, match="SQLITE_FULL"):
+        async with store.tenant(ACME) as acme:
+            await acme.append([draft(number) for number in range(2000)])
+    event.remove(store.engine.sync_engine, "connect", limit)
+    await store.engine.dispose()
+    await require_unchanged(store)
+
+
+async def test_a_read_only_file_closes_the_gate_and_loses_nothing(store: SQLStore) -> None:
+    def forbid(connection: Any, _entry: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA query_only = ON")
+        cursor.close()
+
+    await store.engine.dispose()
+    event.listen(store.engine.sync_engine, "connect", forbid)
+    with pytest.raises(BackendUnavailableError, match="SQLITE_READONLY"):
+        await change(store)
+    event.remove(store.engine.sync_engine, "connect", forbid)
+    await store.engine.dispose()
+    await require_unchanged(store)
+
+
+async def test_a_corrupt_file_closes_the_gate(store: SQLStore, path: Path) -> None:
+    await store.engine.dispose()
+    path.write_bytes(path.read_bytes()[:100] + b"\xa5" * 200_000)
+    with pytest.raises(BackendUnavailableError, match="SQLITE_"):
+        await store.tenant_of(SHOP)
+    with pytest.raises(BackendUnavailableError, match="SQLITE_"):
+        await change(store)
+
+
+async def test_a_commit_that_fails_is_told_and_leaves_nothing(store: SQLStore) -> None:
+    def fail(_connection: Connection) -> None:
+        raise sqlite3.OperationalError
+
+    event.listen(store.engine.sync_engine, "commit", fail)
+    with pytest.raises(BackendUnavailableError):
+        await change(store)
+    event.remove(store.engine.sync_engine, "commit", fail)
+    await require_unchanged(store)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("body", "{"), ("body", "null"), ("body", b"\xff"), ("generation", 7), ("generation", "x"), ("project", "p_")],
+)
+async def test_a_row_that_is_not_what_it_says_is_no_record(
+    store: SQLStore, path: Path, column: str, value: object
+) -> None:
+    change_rows(path, f"UPDATE projects SET {column} = ?", value)  # noqa: S608  # constants
+    with pytest.raises(BackendUnavailableError, match="a stored project"):
+        async with store.tenant(ACME) as acme:
+            await acme.list(Project, (), 10)
+
+
+async def test_entries_are_given_as_they_are_stored(store: SQLStore, path: Path) -> None:
+    (was,) = await chain(store, ACME)
+    change_rows(path, "UPDATE ledger SET hash = ?, kind = 'quiet', at = 'never'", b"no hash")
+    (entry,) = await chain(store, ACME)
+    assert (entry.hash, entry.kind, entry.payload) == (b"no hash", "quiet", was.payload)
+    assert entry.at.year == 1
+    assert entry.at != was.at
+
+
+async def test_a_payload_of_another_type_is_given_as_bytes(store: SQLStore, path: Path) -> None:
+    change_rows(path, "UPDATE ledger SET payload = 'text', hash = 5")
+    (entry,) = await chain(store, ACME)
+    assert (entry.payload, entry.hash) == (b"text", b"5")
+
+
+@pytest.mark.parametrize(("column", "value"), [("size", "many"), ("hash", "text")])
+async def test_a_head_that_is_none_closes_the_gate(store: SQLStore, path: Path, column: str, value: str) -> None:
+    change_rows(path, f"UPDATE heads SET {column} = ?", value)  # noqa: S608  # constants
+    with pytest.raises(BackendUnavailableError, match="a stored head cannot be read"):
+        await change(store)
+
+
+async def test_a_head_that_was_set_back_cannot_fork_the_chain(store: SQLStore, path: Path) -> None:
+    change_rows(path, "UPDATE heads SET size = 0")
+    with pytest.raises(BackendUnavailableError, match="SQLITE_CONSTRAINT"):
+        await change(store)
+
+
+@pytest.mark.parametrize("number", [2**70, -(2**70)])
+async def test_a_number_beyond_the_columns_is_no_crash(store: SQLStore, number: int) -> None:
+    async with store.tenant(ACME) as acme:
+        with pytest.raises(BackendUnavailableError, match="OverflowError"):
+            await acme.entries(number, 1)
+
+
+async def test_what_belongs_to_nothing_is_a_conflict_at_the_end(store: SQLStore) -> None:
+    async def orphan_tenant() -> None:
+        async with store.tenant(GLOBEX) as globex:
+            await globex.insert(_NAME)
+
+    async def orphan_project() -> None:
+        async with store.tenant(ACME) as acme:
+            for record in RECORDS:
+                if isinstance(record, AllowedOrigin):
+                    await acme.insert(record)
+            await acme.remove(Project, (SHOP,), 1)
+
+    async def another_tenants_project() -> None:
+        origin = next(record for record in RECORDS if isinstance(record, AllowedOrigin))
+        async with store.tenant(GLOBEX) as globex:
+            await globex.insert(tenant(GLOBEX))
+            await globex.insert(origin)
+
+    deeds: list[Callable[[], Awaitable[None]]] = [orphan_tenant, orphan_project, another_tenants_project]
+    for deed in deeds:
+        with pytest.raises(ConflictError, match="is not stored"):
+            await deed()
+    await require_unchanged(store)
+    assert await store.tenants("", 10) == [ACME]
+
+
+async def test_a_tenant_goes_with_everything_in_any_order(store: SQLStore) -> None:
+    async with store.tenant(ACME) as acme:
+        for record in RECORDS:
+            await acme.insert(record)
+    everything: list[Record] = [tenant(ACME), project(SHOP), *RECORDS]
+    async with store.tenant(ACME) as acme:
+        for record in everything:
+            await acme.remove(type(record), record.key, 1)
+    assert not await store.tenants("", 10)
+    async with store.tenant(ACME) as acme:
+        assert await acme.get(Tenant, ()) is None
+        assert len(await acme.entries(0, 10)) == 1
+
+
+async def test_who_waits_too_long_for_its_turn_is_told(store: SQLStore) -> None:
+    async with store.tenant(ACME):
+        with pytest.raises(BackendUnavailableError, match="too many transactions wait"):
+            await change(store)
+    await change(store)
+
+
+async def test_a_transaction_that_is_cancelled_leaves_nothing(store: SQLStore) -> None:
+    begun = asyncio.Event()
+
+    async def linger() -> None:
+        async with store.tenant(ACME) as acme:
+            await acme.insert(_NAME)
+            begun.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.ensure_future(linger())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await require_unchanged(store)
+    await change(store)
+
+
+def test_a_store_serves_one_event_loop_after_another(path: Path) -> None:
+    store = SQLStore.sqlite(path)
+
+    async def visit(number: int) -> int:
+        async with store:
+            await asyncio.gather(*(store.append_many({ACME: [draft(number)]}) for _ in range(5)))
+            return require_chain(await chain(store, ACME)).size
+
+    assert [asyncio.run(visit(number)) for number in range(3)] == [5, 10, 15]
+
+
+def test_a_store_that_was_left_open_serves_the_next_event_loop(path: Path) -> None:
+    store = SQLStore.sqlite(path)
+
+    async def visit() -> int:
+        await asyncio.gather(*(store.append_many({ACME: [draft(1)]}) for _ in range(5)))
+        return require_chain(await chain(store, ACME)).size
+
+    asyncio.run(_enter(store))
+    assert [asyncio.run(visit()) for _ in range(3)] == [5, 10, 15]
+    asyncio.run(store.__aexit__())
+
+
+async def _enter(store: SQLStore) -> None:
+    await store.__aenter__()
