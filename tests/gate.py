@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.types import Message, Receive, Scope, Send
+
 from apikeychain import (
     APIKeyChain,
     APIKeyChainMiddleware,
@@ -22,7 +24,6 @@ from apikeychain.model.headers import Headers, Line
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from apikeychain.testing.local_provider import LocalProvider, Visit
-from starlette.types import Message, Receive, Scope, Send
 
 KEY = "sk-0123456789abcdef"
 APP = "https://app.example.com"

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apikeychain.errors import UpstreamRefusedError
+from apikeychain.flights import Flights
 from apikeychain.model.network import Network
 from apikeychain.rules import egress
 
@@ -103,15 +104,14 @@ class Egress:
         self._resolve = SystemResolver() if resolve is None else resolve
         self._clock = clock
         self._verdicts: OrderedDict[_Key, _Verdict] = OrderedDict()
-        self._flights: dict[_Key, asyncio.Task[_Verdict]] = {}
+        self._flights: Flights[_Key, _Verdict] = Flights()
 
     async def addresses(self, host: str, port: int, network: Network) -> Sequence[str]:
         """See Guard.addresses."""
         key = (host, port, network)
         verdict = self._standing(key)
         if verdict is None:
-            # Shielded: others may wait for the same look-up, which ends by itself.
-            verdict = await asyncio.shield(self._flight(key))
+            verdict = await self._flights.join(key, lambda: self._find(key), lambda found: self._keep(key, found))
         if not verdict.addresses:
             raise _refused(host)
         return verdict.addresses
@@ -120,7 +120,7 @@ class Egress:
         """See Guard.admit. Waits for nothing: a verdict that is too old is renewed beside the call."""
         key = (host, port, network)
         if self._standing(key) is None:
-            self._flight(key)
+            self._flights.begin(key, lambda: self._find(key), lambda found: self._keep(key, found))
         verdict = self._verdicts.get(key)
         if verdict is not None and verdict.refusal:
             raise _refused(host)
@@ -132,19 +132,6 @@ class Egress:
         self._verdicts.move_to_end(key)
         return verdict if self._clock() < verdict.until else None
 
-    def _flight(self, key: _Key) -> asyncio.Task[_Verdict]:
-        """The one look-up of `key` that is under way on this loop."""
-        loop = asyncio.get_running_loop()
-        flight = self._flights.get(key)
-        if flight is None or flight.done() or flight.get_loop() is not loop:
-            flight = self._flights[key] = loop.create_task(self._find(key))
-            flight.add_done_callback(lambda done: self._land(key, done))
-        return flight
-
-    def _land(self, key: _Key, flight: "asyncio.Task[_Verdict]") -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-
     async def _find(self, key: _Key) -> _Verdict:
         host, _, network = key
         try:
@@ -152,13 +139,13 @@ class Egress:
             egress.admit(answers, network, self._nat64)
         except UpstreamRefusedError as refused:
             _log.warning("%s is refused: %s", host, refused.hint)
-            return self._keep(key, (), refused.hint, _REFUSED_SECONDS)
+            return self._verdict((), refused.hint, _REFUSED_SECONDS)
         except (OSError, UnicodeError) as error:
             # No answer is no bad answer: what stands goes on standing for open connections, nothing new is dialled.
             _log.warning("%s is not reached: no address found (%s)", host, type(error).__name__)
             before = self._verdicts.get(key)
-            return self._keep(key, (), before.refusal if before else "", _REFUSED_SECONDS)
-        return self._keep(key, answers, "", _FRESH_SECONDS)
+            return self._verdict((), before.refusal if before else "", _REFUSED_SECONDS)
+        return self._verdict(answers, "", _FRESH_SECONDS)
 
     async def _answers(self, key: _Key) -> tuple[str, ...]:
         host, port, network = key
@@ -169,12 +156,14 @@ class Egress:
         msg = "a localhost name needs Network(private=True)"
         raise UpstreamRefusedError(msg)
 
-    def _keep(self, key: _Key, addresses: tuple[str, ...], refusal: str, seconds: float) -> _Verdict:
-        self._verdicts[key] = verdict = _Verdict(addresses, refusal, self._clock() + seconds)
+    def _verdict(self, addresses: tuple[str, ...], refusal: str, seconds: float) -> _Verdict:
+        return _Verdict(addresses, refusal, self._clock() + seconds)
+
+    def _keep(self, key: _Key, verdict: _Verdict) -> None:
+        self._verdicts[key] = verdict
         self._verdicts.move_to_end(key)
         if len(self._verdicts) > _MAX_HOSTS:
             self._verdicts.popitem(last=False)
-        return verdict
 
 
 def _refused(host: str) -> UpstreamRefusedError:

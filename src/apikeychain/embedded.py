@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from apikeychain.errors import DataDirectoryError
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.signals import Signals
@@ -23,10 +22,10 @@ KEY_FILE_VARIABLE = "APIKEYCHAIN_KEY_FILE"
 
 
 class Serving(Protocol):
-    """What a process holds while it serves calls."""
+    """What a process holds while it serves calls; one that is an async context manager is entered before the plugs."""
 
     def acquire(self) -> None:
-        """Take it, or raise a SetupError."""
+        """Take it, or raise a SetupError. Asked at each call: what is held already is kept."""
         ...
 
     def release(self) -> None:
@@ -63,7 +62,7 @@ class Instead:
 
 
 def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instead: Instead) -> Plugs:
-    """SQLite, a key file and in-process limits in one directory, which is made when it is missing (mode 0700).
+    """SQLite, a key file and in-process limits in one directory. Nothing is made or read before the plugs are opened.
 
     Args:
         directory: for the database and, where `key_file` says nothing else, the key file.
@@ -71,7 +70,6 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
         instead: plugs of the host's own.
 
     Raises:
-        DataDirectoryError: it cannot be made or is no directory.
         MissingExtraError: the packages of the extra ``embedded`` are missing.
     """
     from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
@@ -80,18 +78,13 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
     from apikeychain.backends.sql import SQLiteSignals, SQLStore  # noqa: PLC0415 - likewise
 
     path = Path(directory)
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"the data directory {path} cannot be made: {error.strerror}"
-        raise DataDirectoryError(msg) from None
     database = path / DATABASE
     keys = Path(key_file or os.environ.get(KEY_FILE_VARIABLE) or path / KEY_FILE)
     store = SQLStore.sqlite(database)
     return _with(
         Plugs(
             store=store,
-            key_service=LocalKeyService(keys, create=not database.exists()),
+            key_service=LocalKeyService(keys, create=True, data=database),
             rate_limiter=MemoryRateLimiter(),
             signals=SQLiteSignals(store),
             upstream=_default_upstream,

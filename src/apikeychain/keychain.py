@@ -5,33 +5,32 @@ All that belongs to an event loop belongs to one `Residence`. A keychain that is
 Source: architecture "State, and many workers"; contracts 10.
 """
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self, final
 
 from apikeychain.embedded import Instead, Plugs, Serving, UpstreamFactory, embedded_plugs, memory_plugs
-from apikeychain.errors import AlreadyExistsError, AnswerError, DoesNotExistError, InvalidValueError, NotOpenError
+from apikeychain.errors import AnswerError, NotOpenError
 from apikeychain.model.call import Call, Reply
-from apikeychain.model.ids import TenantId, parse_tenant_id
+from apikeychain.model.ids import TenantId
 from apikeychain.model.network import Network
 from apikeychain.model.provider import BaseURL
-from apikeychain.model.records import Tenant
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.signals import Signals
 from apikeychain.ports.store import Store
 from apikeychain.residence import Residence
-from apikeychain.rules import chain, headers, problem
+from apikeychain.rules import headers, problem
 from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.settings import APIKeyChainSettings
+from apikeychain.tenants import registry
 from apikeychain.tenants.change import Office
+from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 
 HOST = "host"
 _NOT_OPEN = "the keychain is not open: use it inside `async with keychain:` or behind the middleware's lifespan"
-_PAGE = 500
 
 
 @final
@@ -72,10 +71,12 @@ class APIKeyChain:
             serving=serving,
         )
         self.settings = settings or APIKeyChainSettings()
-        self._networks = {BaseURL.parse(base_url.rstrip("/")).text: given for base_url, given in (network or {}).items()}
+        self._networks = {
+            BaseURL.parse(base_url.rstrip("/")).text: given for base_url, given in (network or {}).items()
+        }
         self._trusted = parse_trusted(self.settings.trusted_proxies)
         self._residence: Residence | None = None
-        self._entered = 0
+        self._left: Residence | None = None
 
     @classmethod
     def embedded(
@@ -95,7 +96,7 @@ class APIKeyChain:
         """SQLite, a key file and in-process limits in one directory, for one serving process.
 
         Args:
-            directory: made when it is missing; empty at the first start.
+            directory: made at the opening when it is missing; empty at the first start.
             development: http on localhost and hints in refusals; short for `settings`.
             settings: instead of `development`.
             network: see the class.
@@ -106,8 +107,9 @@ class APIKeyChain:
             signals: likewise.
             upstream: likewise, as a factory that takes the guard.
 
+        Nothing is made or read before the keychain is opened.
+
         Raises:
-            DataDirectoryError: the directory cannot be made.
             MissingExtraError: the extra ``embedded`` is not installed.
         """
         instead = Instead(
@@ -162,45 +164,52 @@ class APIKeyChain:
             SetupError: a plug cannot be opened; the text says what to do.
             BackendUnavailableError: something behind a plug does not answer.
         """
+        if self._left is not None:
+            # What is still being closed is not opened at the same time.
+            await self._left.leave()
         residence = self._residence
         if residence is None or not residence.is_here:
             residence = self._residence = Residence(self._plugs, self.settings, self._networks)
-            self._entered = 0
-        self._entered += 1
+        residence.entered += 1
         try:
             await residence.opened()
         except BaseException:
-            await self.close()
+            await self._leave(residence)
             raise
 
     async def close(self) -> None:
-        """Undo one `open`; the last one writes what is left of the ledger and closes the plugs."""
-        self._entered -= 1
-        residence = self._residence
-        if self._entered <= 0 and residence is not None:
-            self._residence = None
-            await residence.leave()
+        """Undo one `open` or `serve`; the last one writes what is left of the ledger and closes the plugs."""
+        if self._residence is not None:
+            await self._leave(self._residence)
 
     async def serve(self) -> None:
-        """Open for calls, once; what serves alone takes its lock.
+        """`open`, for calls: what serves alone takes its lock, or nothing stays open.
 
         Raises:
             DataDirectoryError: another process serves already.
             SetupError, BackendUnavailableError: as `open`.
         """
-        if self._residence is None or not self._residence.is_here:
-            await self.open()
-        if self._plugs.serving is not None:
-            self._plugs.serving.acquire()
+        await self.open()
+        try:
+            self._take_lock()
+        except BaseException:
+            await self.close()
+            raise
 
     async def handle(self, call: Call) -> Reply:
-        """Answer one call; opens the keychain where no lifespan did."""
+        """Answer one call; opens the keychain where no lifespan did.
+
+        Raises:
+            NotOpenError: it was closed in the meantime.
+            SetupError, BackendUnavailableError: as `serve`.
+        """
         pipeline = self._pipeline
         if pipeline is None:
-            await self.serve()
+            await self._awake()
             pipeline = self._pipeline
         if pipeline is None:
             raise NotOpenError(_NOT_OPEN)
+        self._take_lock()
         return await pipeline.handle(call)
 
     def failed(self, call: Call, error: AnswerError) -> Reply:
@@ -218,49 +227,46 @@ class APIKeyChain:
 
         Raises:
             AlreadyExistsError: there is one of that id.
-            InvalidValueError: not an id.
+            InvalidValueError: not an id, or not a label.
         """
-        office, tenant_id = self._office, parse_tenant_id(tenant)
-        if tenant_id == chain.PLATFORM:
-            msg = f"the tenant id {tenant!r} is reserved"
-            raise InvalidValueError(msg)
-        moment = office.now()
-        record = await office.vault.new_tenant(tenant_id, moment)
-        async with office.store.tenant(tenant_id) as store:
-            if await store.get(Tenant, ()):
-                msg = f"there is a tenant {tenant!r} already"
-                raise AlreadyExistsError(msg)
-            await store.insert(record)
-            await store.append([chain.admin("tenant.created", at=moment, actor=actor)])
-        return TenantAdmin(office, tenant_id, actor)
+        return await registry.create_tenant(self._office, tenant, actor)
 
     async def ensure_tenant(self, tenant: str, *, actor: str = HOST) -> TenantAdmin:
-        """The tenant of that id, new where there was none."""
-        for attempt in (self.tenant, self.create_tenant, self.tenant):
-            with contextlib.suppress(DoesNotExistError, AlreadyExistsError):
-                return await attempt(tenant, actor=actor)
-        msg = f"the tenant {tenant!r} comes and goes"
-        raise DoesNotExistError(msg)
+        """The tenant of that id, new where there was none. Raises InvalidValueError."""
+        return await registry.ensure_tenant(self._office, tenant, actor)
 
     async def tenant(self, tenant: str, *, actor: str = HOST) -> TenantAdmin:
-        """The tenant of that id.
+        """The tenant of that id. Raises DoesNotExistError, InvalidValueError."""
+        return await registry.find_tenant(self._office, tenant, actor)
 
-        Raises:
-            DoesNotExistError: there is none.
-        """
-        office, tenant_id = self._office, parse_tenant_id(tenant)
-        async with office.store.tenant(tenant_id) as store:
-            if await store.get(Tenant, ()) is None:
-                msg = f"there is no tenant {tenant!r}"
-                raise DoesNotExistError(msg)
-        return TenantAdmin(office, tenant_id, actor)
+    async def project(self, project: str, *, actor: str = HOST) -> ProjectAdmin:
+        """The project of that public id, whosever it is. Raises DoesNotExistError, InvalidValueError."""
+        return await registry.find_project(self._office, project, actor)
 
     async def list_tenants(self) -> list[TenantId]:
         """The ids of all tenants, in order."""
-        store, found = self._office.store, list[TenantId]()
-        while page := await store.tenants(found[-1] if found else "", _PAGE):
-            found += page
-        return found
+        return await registry.list_tenants(self._office)
+
+    async def _awake(self) -> None:
+        """Serve, or wait until the one who opens it already has done so."""
+        residence = self._residence
+        if residence is None or not residence.is_here:
+            await self.serve()
+        else:
+            await residence.opened()
+
+    async def _leave(self, residence: Residence) -> None:
+        residence.entered -= 1
+        if residence.entered > 0:
+            return
+        if self._residence is residence:
+            self._residence = None
+        self._left = residence
+        await residence.leave()
+
+    def _take_lock(self) -> None:
+        if self._plugs.serving is not None:
+            self._plugs.serving.acquire()
 
     @property
     def _pipeline(self) -> Pipeline | None:

@@ -83,20 +83,25 @@ class APIKeyChainMiddleware:
         return None
 
     async def _host_lifespan(self, first: Message, scope: Scope, receive: Receive, send: Send) -> None:
-        waiting = [first]
+        waiting, serving = [first], [self.keychain]
 
         async def receive_again() -> Message:
             return waiting.pop() if waiting else await receive()
 
+        async def close_once() -> None:
+            # The keychain counts: a second close would be that of whoever else opened it.
+            while serving:
+                await serving.pop().close()
+
         async def send_closed(message: Message) -> None:
             if message["type"] in _CLOSING:
-                await self.keychain.close()
+                await close_once()
             await send(message)
 
         try:
             await self.app(scope, receive_again, send_closed)
         finally:
-            await self.keychain.close()
+            await close_once()
 
     def _look_at(self, scope: Scope) -> str | None:
         """Look at the first scope for what keeps us from serving here; the one sentence about it, logged once."""

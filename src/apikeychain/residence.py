@@ -19,6 +19,7 @@ from apikeychain.egress import Egress
 from apikeychain.embedded import Plugs
 from apikeychain.errors import BackendUnavailableError, KeyFileError, SealedValueError
 from apikeychain.ledger.ledger import Ledger
+from apikeychain.model.ids import ProjectId
 from apikeychain.model.network import Network
 from apikeychain.model.records import Tenant
 from apikeychain.pipeline import Pipeline
@@ -39,6 +40,7 @@ class Residence:
 
     Attributes:
         office: for the management verbs; `pipeline`: for calls. Both are of use after `opened`.
+        entered: how often the keychain was opened into it.
     """
 
     def __init__(self, plugs: Plugs, settings: APIKeyChainSettings, networks: Mapping[str, Network]) -> None:
@@ -59,6 +61,7 @@ class Residence:
         )
         self._ledger = Ledger(plugs.store, now=_now)
         self.pipeline: Pipeline | None = None
+        self.entered = 0
         self._stop = asyncio.Event()
         self._open: asyncio.Future[None] = self._loop.create_future()
         self._task = self._loop.create_task(self._reside(), name="apikeychain")
@@ -96,18 +99,20 @@ class Residence:
 
     async def _open_plugs(self, stack: AsyncExitStack) -> None:
         plugs, settings = self._plugs, self.office.settings
-        for plug in (plugs.key_service, plugs.store, plugs.rate_limiter, plugs.signals):
-            await _enter(stack, plug)
-        await self._require_key()
         if plugs.serving is not None:
             stack.callback(plugs.serving.release)
+        for plug in (plugs.serving, plugs.key_service, plugs.store, plugs.rate_limiter, plugs.signals):
+            await _enter(stack, plug)
+        await self._require_key()
         guard = Egress(nat64_prefixes=settings.nat64_prefixes)
         upstream = await _enter(stack, plugs.upstream(guard))
         if settings.development:
             _log.warning("development mode: http is served on localhost, and refusals carry hints")
         stack.push_async_callback(self._ledger.drain)
         for work in (self._ledger.run(), self._listen()):
-            stack.push_async_callback(_end, self._loop.create_task(work))
+            task = self._loop.create_task(work)
+            task.add_done_callback(_tell_unclean)
+            stack.push_async_callback(_end, task)
         await asyncio.sleep(0)
         self.pipeline = Pipeline(
             settings=settings,
@@ -134,18 +139,22 @@ class Residence:
                 raise KeyFileError(msg) from None
 
     async def _listen(self) -> None:
-        """Drop what is held of a project that changed."""
+        """Drop what is held of a project that changed, and everything when changes may have gone unheard."""
         while True:
             try:
                 async with contextlib.aclosing(self._plugs.signals.subscribe()) as changes:
                     async for change in changes:
-                        self._snapshots.forget(change.project)
-                        if change.project is not None:
-                            self.office.vault.forget(change.project)
+                        self._forget(change.project)
             except BackendUnavailableError:
                 _log.warning("changes are not heard for now: they take effect within 30 s")
-            self._snapshots.forget(None)
+            except Exception:  # noqa: BLE001 - a plug that broke its contract once is still listened to
+                _log.exception("changes are not heard for now: they take effect within 30 s")
+            self._forget(None)
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+
+    def _forget(self, project: ProjectId | None) -> None:
+        self._snapshots.forget(project)
+        self.office.vault.forget(project)
 
 
 async def _enter(stack: AsyncExitStack, plug: P) -> P:
@@ -158,6 +167,11 @@ async def _enter(stack: AsyncExitStack, plug: P) -> P:
 async def _end(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+def _tell_unclean(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        _log.error("background work ended too early", exc_info=task.exception())
 
 
 def _now() -> datetime:

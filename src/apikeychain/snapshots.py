@@ -3,13 +3,13 @@
 Source: contracts 1 (unknown ids), 10 (state); spec 10.3 (a call loads its own tenant's configuration only).
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from apikeychain.errors import BackendUnavailableError, InvalidValueError, NotFoundError
+from apikeychain.flights import Flights
 from apikeychain.model.ids import ProjectId, parse_project_id
 from apikeychain.model.network import Network
 from apikeychain.model.records import (
@@ -65,13 +65,13 @@ class Snapshots:
     ) -> None:
         self._store, self._clock = store, clock
         self._networks, self._body_limit, self._development = networks, body_limit, development
-        self._held: dict[str, _Held] = {}
-        self._unknown: dict[str, float] = {}
-        self._loading: dict[str, asyncio.Task[Snapshot]] = {}
+        self._held: dict[ProjectId, _Held] = {}
+        self._unknown: dict[ProjectId, float] = {}
+        self._loading: Flights[ProjectId, Snapshot | None] = Flights()
 
     def fresh(self, project: str) -> Snapshot | None:
         """The snapshot that can be used as it is, or None when `load` has to be awaited."""
-        held = self._held.get(project)
+        held = self._held.get(ProjectId(project))
         if held is None or self._clock() - held.loaded >= REFRESH_SECONDS:
             return None
         return held.snapshot
@@ -83,55 +83,45 @@ class Snapshots:
             NotFoundError: no such project, or its proxy is off.
             BackendUnavailableError: the store is down and nothing is held that may still serve.
         """
-        if self._clock() < self._unknown.get(project, 0.0):
-            raise NotFoundError
-        task = self._loading.get(project)
-        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
-            task = asyncio.get_running_loop().create_task(self._read(project))
-            task.add_done_callback(_retrieve)
-            self._loading[project] = task
         try:
-            snapshot = await asyncio.shield(task)
+            project_id = parse_project_id(project)
+        except InvalidValueError:
+            # Never remembered: it costs no query, and a caller may make it as long as a request line.
+            raise NotFoundError from None
+        if self._clock() < self._unknown.get(project_id, 0.0):
+            raise NotFoundError
+        try:
+            snapshot = await self._loading.join(
+                project_id, lambda: self._read(project_id), lambda found: self._keep(project_id, found)
+            )
         except BackendUnavailableError:
-            return self._still_serving(project)
-        finally:
-            if task.done() and self._loading.get(project) is task:
-                del self._loading[project]
+            return self._still_serving(project_id)
+        if snapshot is None:
+            raise NotFoundError
         return snapshot
 
     def forget(self, project: ProjectId | None) -> None:
         """Drop what is held of a project, or of all; a reading that is under way is not kept either."""
-        if project is None:
-            self._held.clear()
-            self._unknown.clear()
-            self._loading.clear()
-            return
-        for cache in (self._held, self._unknown, self._loading):
-            cache.pop(project, None)
+        for known in (*self._held, *self._unknown, *self._loading) if project is None else (project,):
+            self._held.pop(known, None)
+            self._unknown.pop(known, None)
+            self._loading.forget(known)
 
-    async def _read(self, project: str) -> Snapshot:
-        task = asyncio.current_task()
-        snapshot = await self._compile(project)
-        kept = self._loading.get(project) is task
-        if snapshot is None or not snapshot.project.enabled:
+    def _keep(self, project: ProjectId, snapshot: Snapshot | None) -> None:
+        if snapshot is None:
             self._held.pop(project, None)
-            if kept:
-                _hold(self._unknown, project, self._clock() + UNKNOWN_SECONDS, MAX_UNKNOWN)
-            raise NotFoundError
-        if kept:
+            _hold(self._unknown, project, self._clock() + UNKNOWN_SECONDS, MAX_UNKNOWN)
+        else:
             _hold(self._held, project, _Held(snapshot, self._clock()), MAX_SNAPSHOTS)
-        return snapshot
 
-    async def _compile(self, project: str) -> Snapshot | None:
-        try:
-            project_id = parse_project_id(project)
-        except InvalidValueError:
-            return None
-        tenant = await self._store.tenant_of(project_id)
+    async def _read(self, project: ProjectId) -> Snapshot | None:
+        """The project compiled, or None where there is none to serve."""
+        tenant = await self._store.tenant_of(project)
         if tenant is None:
             return None
         async with self._store.tenant(tenant) as store:
-            return await self._compiled(store, project_id)
+            snapshot = await self._compiled(store, project)
+        return snapshot if snapshot is not None and snapshot.project.enabled else None
 
     async def _compiled(self, store: TenantStore, project: ProjectId) -> Snapshot | None:
         tenant = await store.get(Tenant, ())
@@ -152,7 +142,7 @@ class Snapshots:
             development=self._development,
         )
 
-    def _still_serving(self, project: str) -> Snapshot:
+    def _still_serving(self, project: ProjectId) -> Snapshot:
         """What is held serves on for 5 s after the store was first found down."""
         held = self._held.get(project)
         if held is None:
@@ -177,13 +167,7 @@ async def children(store: TenantStore, kind: type[R], project: ProjectId) -> lis
         after = own[-1].key
 
 
-def _retrieve(task: asyncio.Task[Snapshot]) -> None:
-    """Look at the outcome, so that a reading whose callers all left is no "exception never retrieved"."""
-    if not task.cancelled():
-        task.exception()
-
-
-def _hold(cache: dict[str, V], key: str, value: V, bound: int) -> None:
+def _hold(cache: dict[ProjectId, V], key: ProjectId, value: V, bound: int) -> None:
     """Keep `value` as the newest; the oldest goes when there are more than `bound`."""
     cache.pop(key, None)
     cache[key] = value

@@ -1,3 +1,4 @@
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from apikeychain.testing.key_service import KeyServiceContract
 
 class TestLocalKeyService(KeyServiceContract):
     @pytest.fixture
-    def key_service(self, tmp_path: Path) -> KeyService:
-        return LocalKeyService(tmp_path / "platform.key", create=True)
+    async def key_service(self, tmp_path: Path) -> AsyncGenerator[KeyService, None]:
+        async with LocalKeyService(tmp_path / "platform.key", create=True) as service:
+            yield service
 
     async def pull_plug(self, key_service: KeyService) -> None:
         assert isinstance(key_service, LocalKeyService)

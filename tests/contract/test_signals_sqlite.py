@@ -6,6 +6,7 @@ import pytest
 from apikeychain.backends.sql import SQLiteSignals, SQLStore
 from apikeychain.ports.signals import Signals
 from apikeychain.testing.signals import SignalsContract
+from lost_database import put_folder_in_place
 
 
 class TestSQLiteSignals(SignalsContract):
@@ -24,6 +25,4 @@ class TestSQLiteSignals(SignalsContract):
         assert isinstance(signals, SQLiteSignals)
         engine = signals.store.engine
         await engine.dispose()
-        path = Path(str(engine.url.database))
-        path.rename(path.with_suffix(".lost"))
-        path.mkdir()
+        put_folder_in_place(engine)

@@ -6,6 +6,7 @@ import pytest
 from apikeychain.backends.sql import SQLStore
 from apikeychain.ports.store import Store
 from apikeychain.testing.store import StoreContract
+from lost_database import put_folder_in_place
 
 
 class TestSQLiteStore(StoreContract):
@@ -28,6 +29,4 @@ class TestSQLiteStore(StoreContract):
         """A folder where the file was: there is nothing to connect to."""
         assert isinstance(store, SQLStore)
         await store.engine.dispose()
-        path = Path(str(store.engine.url.database))
-        path.rename(path.with_suffix(".lost"))
-        path.mkdir()
+        put_folder_in_place(store.engine)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from command import ROOT
+from command import ROOT, module
 
 _PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -63,6 +63,13 @@ async def _run(page: Path, names: dict[str, Any]) -> None:
             await types.FunctionType(code, names)()
         else:
             exec(code, names)  # noqa: S102  # the pages are ours, and running them is the test
+
+
+def test_the_python_blocks_of_the_pages_pass_a_type_checker(tmp_path: Path) -> None:
+    pages = [tmp_path / f"page_{number}.py" for number in range(len(_RUN))]
+    for page, file in zip(_RUN, pages, strict=True):
+        file.write_text("".join(block for _, block in _blocks(page)))
+    module("mypy", "--check-untyped-defs", "--cache-dir", tmp_path / "cache", *pages, cwd=tmp_path)
 
 
 def test_the_readme_shows_the_two_commands_and_ci_runs_the_second() -> None:

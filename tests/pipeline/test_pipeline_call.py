@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,7 @@ from apikeychain import (
 )
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.quota import Balance, Spend
+from apikeychain.model.records import Tenant
 from apikeychain.testing.local_provider import Visit
 from gate import APP, KEY, Gate, open_gate
 
@@ -399,6 +401,19 @@ async def test_every_passed_call_leaves_one_entry_and_refusals_are_counted() -> 
         (refusals,) = [json.loads(e.payload)["data"] for e in await acme.entries(0, 100) if e.kind == "refusals"]
         assert (refusals["code"], refusals["count"]) == ("origin-refused", 5)
         assert (await acme.verify_ledger()).size == len(await acme.entries(0, 1000))
+
+
+async def test_without_the_pseudonym_key_no_call_is_made_since_none_could_be_written_down() -> None:
+    async with open_gate() as gate:
+        store = gate.keychain._office.store
+        async with store.tenant(gate.acme.id) as records:
+            tenant = await records.get(Tenant, ())
+            assert tenant is not None
+            await records.replace(replace(tenant, wrapped_pseudonym_key=b"x", generation=2), 1)
+        await gate.shop.configure(quota="500/minute")
+        await asyncio.sleep(0.05)
+        assert (await gate.get()).code == "ledger-unavailable"
+        assert gate.provider.requests == []
 
 
 class Down:

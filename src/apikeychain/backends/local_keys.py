@@ -9,6 +9,7 @@ Source: contracts 5.
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from apikeychain.backends import key_file
 from apikeychain.backends.platform_keys import PlatformKeys
@@ -21,17 +22,31 @@ class LocalKeyService:
 
     A retired version is gone from the file at once; blocks of the disk and backups of the file are yours to destroy.
 
+    An async context manager: entering it makes or reads the file, once or often. Nothing stays open.
+
     Args:
         path: the file, mode 0600, best in another place than the data that it protects.
         create: whether to make the file if there is none. Only for a new installation: a new key opens nothing old.
-
-    Raises:
-        KeyFileError: missing, a link, open to others, damaged, or it cannot be written. The text says what to do.
+        data: what the key protects; where that exists already, no file is made.
     """
 
-    def __init__(self, path: Path | str, *, create: bool = False) -> None:
-        self.path = Path(path)
-        if create:
+    def __init__(self, path: Path | str, *, create: bool = False, data: Path | None = None) -> None:
+        self.path, self._create, self._data = Path(path), create, data
+
+    async def __aenter__(self) -> Self:
+        """Make or read the file.
+
+        Raises:
+            KeyFileError: missing, a link, open to others, damaged, or it cannot be written. The text says what to do.
+        """
+        await asyncio.to_thread(self._open)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing stays open."""
+
+    def _open(self) -> None:
+        if self._create and not (self._data and self._data.exists()):
             key_file.create(self.path)
         key_file.read(self.path)
 

@@ -1,17 +1,21 @@
-"""One serving process on one data directory.
+"""The data directory, and one serving process on it.
 
 Source: contracts 10; flock(2): the kernel frees the lock when its holder dies, however it dies.
 """
 
+import asyncio
 import fcntl
 import os
 from pathlib import Path
+from typing import Self
 
 from apikeychain.errors import DataDirectoryError
 
 
 class ServingLock:
     """An exclusive lock on a data directory, held while a process serves calls from it.
+
+    An async context manager: entering it makes the directory (mode 0700) where it is missing, leaving it releases.
 
     Args:
         directory: exists when the lock is acquired.
@@ -20,6 +24,23 @@ class ServingLock:
     def __init__(self, directory: Path) -> None:
         self._path = directory / "serving.lock"
         self._file: int | None = None
+
+    async def __aenter__(self) -> Self:
+        """Make the directory.
+
+        Raises:
+            DataDirectoryError: it cannot be made, or is no directory.
+        """
+        try:
+            await asyncio.to_thread(self._path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"the data directory {self._path.parent} cannot be made: {error.strerror}"
+            raise DataDirectoryError(msg) from None
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let the lock go."""
+        self.release()
 
     def acquire(self) -> None:
         """Take the lock; a lock that is held already is kept.

@@ -156,18 +156,13 @@ class _Backend(httpcore.AsyncNetworkBackend):
             addresses = list(await self._guard.addresses(host, port, self._network))
         failure: Exception = httpcore.ConnectError()
         for index, address in enumerate(addresses):
+            share = left() / (len(addresses) - index)
             try:
-                stream = await self._dialler.connect_tcp(
-                    address,
-                    port,
-                    timeout=left() / (len(addresses) - index),
-                    local_address=local_address,
-                    socket_options=socket_options,
+                return _Dialled(
+                    await self._dialler.connect_tcp(address, port, share, local_address, socket_options), left
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
-            else:
-                return _Dialled(stream, left)
         raise failure
 
 

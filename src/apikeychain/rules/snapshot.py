@@ -3,10 +3,12 @@
 Source: contracts 2 (preflights, http origins), 4 (provider base URL, a secret's provider), 7 (quotas); amendment 7.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from apikeychain.errors import InvalidValueError
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.provider import Provider
 from apikeychain.model.quota import Quota
@@ -53,7 +55,7 @@ class Snapshot:
 
     Attributes:
         origins: the allowed origins, as browsers send them.
-        routes: by name; only enabled ones whose provider exists and may be dialled.
+        routes: by name; only enabled ones that fit their provider, which exists and may be dialled.
         secrets: by name. What a route injects is decided by `secret_of` alone.
         keys: by version.
         route_quotas: by route name, where a route has one.
@@ -144,7 +146,10 @@ def _compile_routes(
         network = networks.get(provider.base_url)
         if network is None and provider.address.port != _HTTPS_PORT:
             continue
-        compiled[route.name.encode()] = compile_route(route, provider, network=network or PUBLIC, body_limit=body_limit)
+        # One that fitted when it was added and does not any more (a lower body limit) takes no other route down.
+        with contextlib.suppress(InvalidValueError):
+            found = compile_route(route, provider, network=network or PUBLIC, body_limit=body_limit)
+            compiled[route.name.encode()] = found
     return compiled
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from apikeychain.errors import InvalidValueError
 from apikeychain.model.ledger import JSON
 from apikeychain.model.origin import Origin
 from apikeychain.model.provider import Provider
@@ -57,10 +58,12 @@ async def configure(change: ProjectChange, wanted: Wanted, first_key: ProjectKey
     """Bring the project to what is wanted, providers first and removals last.
 
     Raises:
-        InvalidValueError, DoesNotExistError, StillInUseError: as the single verbs do; nothing is changed then.
+        InvalidValueError: as the single verbs do, or two of one name are given; nothing is changed then.
+        DoesNotExistError, StillInUseError: as the single verbs do; nothing is changed then.
     """
-    for provider in wanted.providers or ():
-        await providers.register(change, provider)
+    _require_single("provider", [provider.name for provider in wanted.providers or ()])
+    _require_single("route", [route.name for route in wanted.routes or ()])
+    changed = {provider.name for provider in wanted.providers or () if await providers.put(change, provider)}
     for origin in wanted.origins or ():
         await origins.allow(change, origin)
     for name, given in (wanted.secrets or {}).items():
@@ -69,6 +72,8 @@ async def configure(change: ProjectChange, wanted: Wanted, first_key: ProjectKey
         await routes.put(change, route)
     if wanted.prune:
         await _prune(change, wanted)
+    # Only now: a provider and its routes may change together.
+    await routes.require_fit(change, changed)
     adjust(change, wanted)
 
 
@@ -92,6 +97,13 @@ def adjust(change: ProjectChange, wanted: Wanted) -> None:
     if wanted.enabled is not None and wanted.enabled != project.enabled:
         change.project = replace(change.project, enabled=wanted.enabled)
         change.note("project.enabled" if wanted.enabled else "project.disabled")
+
+
+def _require_single(noun: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"the {noun} {name!r} is given twice"
+            raise InvalidValueError(msg)
 
 
 async def _prune(change: ProjectChange, wanted: Wanted) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import final
+from urllib.parse import quote
 
-from apikeychain.errors import DoesNotExistError
+from apikeychain.errors import DoesNotExistError, InvalidValueError
 from apikeychain.model.ids import ProjectId, TenantId, parse_name
 from apikeychain.model.ledger import LedgerDraft
 from apikeychain.model.origin import Origin, parse_origin
@@ -34,6 +35,9 @@ from apikeychain.tenants.configure import ProviderSecret, Wanted, adjust, config
 from apikeychain.tenants.secrets import SecretInfo
 from apikeychain.watch import suspension
 
+# RFC 3986, pchar and the slash of a tail.
+_UNQUOTED = "/:@!$&'()*+,;="
+
 
 @final
 class ProjectAdmin:
@@ -51,14 +55,23 @@ class ProjectAdmin:
         self._office, self._tenant = office, tenant
         self.id, self.name, self.actor = project, name, actor
 
+    @property
+    def tenant(self) -> TenantId:
+        """Whose project it is."""
+        return self._tenant
+
     def url(self, route: str, *segments: str) -> str:
         """The path that a page calls, below the application's root.
 
         Args:
             route: the route's name.
-            segments: the values of the template's ``{names}``, in order, then the tail.
+            segments: the values of the template's ``{names}``, in order, then the tail; percent-encoded where
+                a path needs it.
+
+        Raises:
+            InvalidValueError: not a route's name.
         """
-        tail = "".join(f"/{segment}" for segment in segments)
+        tail = "".join(f"/{quote(segment, safe=_UNQUOTED)}" for segment in segments)
         return f"{self._office.settings.prefix}/{self.id}/proxy/{parse_name(route, 'route')}{tail}"
 
     async def show(self) -> Project:
@@ -223,10 +236,10 @@ class ProjectAdmin:
             seconds: how long, or None until `lift`.
 
         Raises:
-            InvalidValueError: `value` does not fit `scope`.
+            InvalidValueError: `value` does not fit `scope`, or there is no such moment.
         """
         now = self._office.now()
-        until = None if seconds is None else now + timedelta(seconds=seconds)
+        until = None if seconds is None else _after(now, seconds)
         async with self._office.store.tenant(self._tenant) as store:
             pseudonym = await self._pseudonym(store, scope, value)
             found = await suspension.suspend(
@@ -273,3 +286,11 @@ class ProjectAdmin:
 
 def _of_provider(name: str, secret: Secret | ProviderSecret) -> ProviderSecret:
     return secret if isinstance(secret, ProviderSecret) else ProviderSecret(secret, name)
+
+
+def _after(now: datetime, seconds: float) -> datetime:
+    try:
+        return now + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        msg = f"not a time to suspend for: {seconds} seconds"
+        raise InvalidValueError(msg) from None

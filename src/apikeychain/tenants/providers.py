@@ -16,18 +16,24 @@ async def register(change: ProjectChange, provider: Provider) -> None:
     Raises:
         InvalidValueError: a route of the provider does not fit it any more.
     """
+    if await put(change, provider):
+        await routes.require_fit(change, {provider.name})
+
+
+async def put(change: ProjectChange, provider: Provider) -> bool:
+    """`register` without a look at the routes, for those that change too. Whether a stored one was changed."""
     stored = await change.find(RegisteredProvider, provider.name)
     if stored is None:
         await change.store.insert(
             RegisteredProvider(project=change.project.id, provider=provider, created=change.moment),
         )
         change.note("provider.registered", provider=provider.name, base_url=provider.base_url)
-    elif stored.provider != provider:
-        for record in await children(change.store, AddedRoute, change.project.id):
-            if record.route.provider == provider.name:
-                routes.compile_for(change, record.route, provider)
-        await change.store_changed(stored, provider=provider)
-        change.note("provider.changed", provider=provider.name, base_url=provider.base_url)
+        return False
+    if stored.provider == provider:
+        return False
+    await change.store_changed(stored, provider=provider)
+    change.note("provider.changed", provider=provider.name, base_url=provider.base_url)
+    return True
 
 
 async def remove(change: ProjectChange, name: str) -> None:

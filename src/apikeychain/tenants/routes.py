@@ -1,13 +1,14 @@
 """A project's routes."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from apikeychain.errors import AlreadyExistsError
 from apikeychain.model.network import PUBLIC
-from apikeychain.model.provider import Provider
 from apikeychain.model.records import AddedRoute, RegisteredProvider
 from apikeychain.model.route import ProxyRoute
 from apikeychain.rules.routing import compile_route
+from apikeychain.snapshots import children
 from apikeychain.tenants.change import ProjectChange
 
 
@@ -27,8 +28,7 @@ async def add(change: ProjectChange, route: ProxyRoute) -> None:
 
 async def put(change: ProjectChange, route: ProxyRoute) -> None:
     """Add a route or change it; an equal one changes nothing. Raises what `add` raises but AlreadyExistsError."""
-    registered = await change.require(RegisteredProvider, route.provider)
-    compile_for(change, route, registered.provider)
+    await _require_fit(change, route)
     stored = await change.find(AddedRoute, route.name)
     if stored is None:
         await change.store.insert(AddedRoute(project=change.project.id, route=route, created=change.moment))
@@ -63,7 +63,14 @@ async def remove(change: ProjectChange, name: str) -> None:
     change.note("route.removed", route=name)
 
 
-def compile_for(change: ProjectChange, route: ProxyRoute, provider: Provider) -> None:
-    """Raise InvalidValueError unless `route` compiles for `provider`."""
-    network = change.office.networks.get(provider.base_url, PUBLIC)
-    compile_route(route, provider, network=network, body_limit=change.office.settings.body_limit)
+async def require_fit(change: ProjectChange, providers: Iterable[str]) -> None:
+    """Raise InvalidValueError unless every route of these providers fits its provider as it is now."""
+    for record in await children(change.store, AddedRoute, change.project.id):
+        if record.route.provider in providers:
+            await _require_fit(change, record.route)
+
+
+async def _require_fit(change: ProjectChange, route: ProxyRoute) -> None:
+    registered = await change.require(RegisteredProvider, route.provider)
+    network = change.office.networks.get(registered.provider.base_url, PUBLIC)
+    compile_route(route, registered.provider, network=network, body_limit=change.office.settings.body_limit)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import final
 
-from apikeychain.errors import AlreadyExistsError, DoesNotExistError
+from apikeychain.errors import AlreadyExistsError, DoesNotExistError, InvalidValueError
 from apikeychain.ledger.verify import verify
-from apikeychain.model.ids import ProjectId, TenantId, new_project_id, parse_name
-from apikeychain.model.ledger import Head, LedgerEntry
+from apikeychain.model.ids import ProjectId, TenantId, new_project_id, parse_name, parse_project_id
+from apikeychain.model.ledger import JSON, Head, LedgerEntry
 from apikeychain.model.records import (
     AddedRoute,
     AllowedOrigin,
@@ -45,9 +45,9 @@ class TenantAdmin:
 
         Raises:
             AlreadyExistsError: the tenant has one of that name.
-            InvalidValueError: not a name.
+            InvalidValueError: not a name, or one that reads like an id.
         """
-        parse_name(name, "project")
+        _parse_label(name)
         project, moment = new_project_id(), self._office.now()
         async with self._office.store.tenant(self.id) as store:
             await self._require_tenant(store)
@@ -79,12 +79,7 @@ class TenantAdmin:
             DoesNotExistError: the tenant has none.
         """
         async with self._office.store.tenant(self.id) as store:
-            await self._require_tenant(store)
-            found = await store.get(ProjectName, (name,))
-            project = await store.get(Project, (found.project if found else name,))
-        if project is None:
-            msg = f"the tenant {self.id!r} has no project {name!r}"
-            raise DoesNotExistError(msg)
+            project = await self._find(store, name)
         return self._admin(project.id, project.name)
 
     async def list_projects(self) -> list[Project]:
@@ -102,20 +97,13 @@ class TenantAdmin:
         Raises:
             DoesNotExistError: the tenant has none of that name or id.
         """
-        project = await self.project(name)
+        moment = self._office.now()
         async with self._office.store.tenant(self.id) as store:
-            await _remove_all(store, project.id)
-            await store.append(
-                [
-                    chain.admin(
-                        "project.removed",
-                        at=self._office.now(),
-                        actor=self.actor,
-                        project=project.id,
-                        data={"name": project.name},
-                    )
-                ]
-            )
+            project = await self._find(store, name)
+            await _remove_all(store, project)
+            data: dict[str, JSON] = {"name": project.name}
+            entry = chain.admin("project.removed", at=moment, actor=self.actor, project=project.id, data=data)
+            await store.append([entry])
         await self._office.signals.publish(Change(project.id))
 
     async def entries(self, after: int = 0, limit: int = 100) -> Sequence[LedgerEntry]:
@@ -137,18 +125,37 @@ class TenantAdmin:
     def _admin(self, project: ProjectId, name: str) -> ProjectAdmin:
         return ProjectAdmin(self._office, self.id, project, name, self.actor)
 
+    async def _find(self, store: TenantStore, name: str) -> Project:
+        await self._require_tenant(store)
+        named = await store.get(ProjectName, (name,))
+        project = await store.get(Project, (named.project if named else name,))
+        if project is None:
+            msg = f"the tenant {self.id!r} has no project {name!r}"
+            raise DoesNotExistError(msg)
+        return project
+
     async def _require_tenant(self, store: TenantStore) -> None:
         if await store.get(Tenant, ()) is None:
             msg = f"there is no tenant {self.id!r}"
             raise DoesNotExistError(msg)
 
 
-async def _remove_all(store: TenantStore, project: ProjectId) -> None:
+def _parse_label(name: str) -> None:
+    """Raise InvalidValueError for what is no name, or could be taken for the id of another project."""
+    parse_name(name, "project")
+    try:
+        parse_project_id(name)
+    except InvalidValueError:
+        return
+    msg = f"not a project name: {name!r} (it reads like a project's id)"
+    raise InvalidValueError(msg)
+
+
+async def _remove_all(store: TenantStore, project: Project) -> None:
     for kind in (AddedRoute, SealedSecret, RegisteredProvider, AllowedOrigin, Suspension, ProjectKey):
-        for record in await children(store, kind, project):
+        for record in await children(store, kind, project.id):
             await store.remove(kind, record.key, record.generation)
-    stored = await store.get(Project, (project,))
-    named = await store.get(ProjectName, (stored.name,)) if stored else None
-    if stored and named:
+    named = await store.get(ProjectName, (project.name,))
+    if named is not None:
         await store.remove(ProjectName, named.key, named.generation)
-        await store.remove(Project, stored.key, stored.generation)
+    await store.remove(Project, project.key, project.generation)

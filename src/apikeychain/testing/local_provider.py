@@ -109,6 +109,8 @@ class Visit:
         """Write raw bytes, and wait while the other side does not read."""
         self._writer.write(data)
         await self._writer.drain()
+        # drain() waits only while the buffer is full: without this an endless answer would never see its reader leave.
+        await asyncio.sleep(0)
 
     async def gone(self) -> None:
         """Wait until the other side has left."""
@@ -156,7 +158,8 @@ class LocalProvider:
         self.requests: list[Received] = []
         self.server_names: list[str | None] = []
         self.connections = 0
-        self._hosts, self._certificate, self._maximum_tls = hosts, certificate, maximum_tls
+        self._certificate: Certificate = certificate
+        self._hosts, self._maximum_tls = hosts, maximum_tls
         self._handlers: dict[str, Handler] = {}
         self._talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._open: set[asyncio.Task[None]] = set()

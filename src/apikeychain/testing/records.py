@@ -87,7 +87,7 @@ _ROUTES = (
         headers=("x-more",),
         tolerated=("x-stainless-*",),
         answer_headers=("x-answer",),
-        secret="other",  # noqa: S106  # a name
+        secret="other",  # noqa: S106  # the name of a secret, not one
         max_body_bytes=5,
         timeouts=Timeouts(connect=0.25, total=None),
         stream=True,

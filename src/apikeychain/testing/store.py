@@ -9,7 +9,7 @@ import pytest
 
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, link
+from apikeychain.model.ledger import Head, LedgerEntry, link
 from apikeychain.model.records import Project, ProjectName, Record, Tenant
 from apikeychain.ports.store import Store, TenantStore
 from apikeychain.testing.records import ACME, GLOBEX, RECORDS, SHOP, draft, project, tenant

@@ -1,4 +1,4 @@
-"""The half of the contract of Upstream that is about what breaks: callers who leave, providers that cut, bodies that lie."""
+"""The half of the contract of Upstream about what breaks: callers who leave, providers that cut, bodies that lie."""
 
 import asyncio
 import logging
@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from apikeychain.errors import BodyTooLargeError, CallerGoneError, UpstreamRefusedError
+from apikeychain.errors import BodyTooLargeError, CallerGoneError, UpstreamRefusedError, UpstreamTimeoutError
+from apikeychain.model.route import Timeouts
 from apikeychain.testing.local_provider import Visit
 from apikeychain.testing.upstream_scene import CANARY, LocalGuard, Stage, endless, stream, until
 
@@ -51,6 +52,29 @@ class UpstreamBreaks(Stage):
                 await reply.body.aclose()
                 await scene.provider.until_left(1.0)
                 assert [chunk async for chunk in reply.body] == []
+
+    @pytest.mark.parametrize("seconds", [0.1, 30.0])
+    async def test_a_provider_that_never_begins_tls_is_left(self, seconds: float) -> None:
+        """When its time is over, or when the caller leaves."""
+        left = asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+            left.set()
+
+        async with self.scene() as scene, await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            call = asyncio.ensure_future(scene.call(port=port, timeouts=Timeouts(connect=seconds)))
+            await asyncio.wait([call], timeout=0.3)
+            if call.done():
+                assert isinstance(call.exception(), UpstreamTimeoutError)
+            else:
+                call.cancel()
+                await asyncio.wait([call])
+                assert call.cancelled()
+            async with asyncio.timeout(1):
+                await left.wait()
 
     @pytest.mark.parametrize(
         "answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: \x00\r\n\r\n", b"HTTP/1.1 101 Go\r\n\r\n"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,8 @@ from apikeychain.testing.local_provider import LocalProvider
 
 HOST = "api.provider.test"
 CANARY = "canary-5d1f0c"
+
+Where = tuple[str, int, Network]
 
 
 @dataclass
@@ -31,8 +33,8 @@ class LocalGuard:
     answers: Sequence[str] = ("127.0.0.1",)
     refuses: bool = False
     delay: float = 0.0
-    asked: list[tuple[str, int, Network]] = field(default_factory=list)
-    admitted: list[tuple[str, int, Network]] = field(default_factory=list)
+    asked: list[Where] = field(default_factory=list[Where])
+    admitted: list[Where] = field(default_factory=list[Where])
 
     async def addresses(self, host: str, port: int, network: Network) -> Sequence[str]:
         """See Guard.addresses."""
@@ -95,7 +97,7 @@ class Stage(ABC):
         """The client under test."""
 
     @asynccontextmanager
-    async def scene(self, guard: LocalGuard | None = None, **provider: object) -> AsyncIterator[Scene]:
+    async def scene(self, guard: LocalGuard | None = None, **provider: object) -> AsyncGenerator[Scene, None]:
         """A running provider and a client for it."""
         guard = guard or LocalGuard()
         async with LocalProvider(HOST, **provider) as local, self.make(guard) as upstream:  # type: ignore[arg-type]  # passed on

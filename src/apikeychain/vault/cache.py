@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from apikeychain.flights import Flights
 from apikeychain.model.ids import ProjectId, TenantId
 
 KEEP_SECONDS = 300.0
@@ -35,7 +36,7 @@ class OpenedValues(Generic[V]):
     def __init__(self, clock: Callable[[], float], *, capacity: int = CAPACITY) -> None:
         self._clock, self._capacity = clock, capacity
         self._entries: OrderedDict[Label, _Entry[V]] = OrderedDict()
-        self._flights: dict[Label, asyncio.Task[V]] = {}
+        self._flights: Flights[Label, V] = Flights()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -59,32 +60,16 @@ class OpenedValues(Generic[V]):
         value = self.peek(label)
         if value is not None:
             return value
-        flight = self._flights.get(label)
-        # A flight of another loop can neither be awaited here nor be trusted to land.
-        if flight is None or flight.get_loop() is not asyncio.get_running_loop():
-            flight = asyncio.get_running_loop().create_task(self._fly(label, open_it))
-            self._flights[label] = flight
-            flight.add_done_callback(_own_up)
-        return await asyncio.shield(flight)
-
-    def forget(self, project: ProjectId) -> None:
-        """Drop what belongs to `project` at once, and keep nothing of what is being opened for it now."""
-        for label in [label for label in self._entries if label[1] == project]:
-            del self._entries[label]
-        for label in [label for label in self._flights if label[1] == project]:
-            del self._flights[label]
-
-    async def _fly(self, label: Label, open_it: Callable[[], Coroutine[None, None, V]]) -> V:
+        # They begin before the trip: what is late in coming has been valid for less.
         until = self._clock() + KEEP_SECONDS
-        try:
-            value = await open_it()
-        finally:
-            wanted = self._flights.get(label) is asyncio.current_task()
-            if wanted:
-                del self._flights[label]
-        if wanted:
-            self._keep(label, _Entry(value, until))
-        return value
+        return await self._flights.join(label, open_it, lambda opened: self._keep(label, _Entry(opened, until)))
+
+    def forget(self, project: ProjectId | None) -> None:
+        """Drop what belongs to `project`, or all, at once, and keep nothing of what is being opened for it now."""
+        for label in (*self._entries, *self._flights):
+            if project is None or label[1] == project:
+                self._entries.pop(label, None)
+                self._flights.forget(label)
 
     def _keep(self, label: Label, entry: _Entry[V]) -> None:
         self._entries[label] = entry
@@ -97,9 +82,3 @@ class OpenedValues(Generic[V]):
     def _drop(self, label: Label, entry: _Entry[V]) -> None:
         if self._entries.get(label) is entry:
             del self._entries[label]
-
-
-def _own_up(flight: asyncio.Task[V]) -> None:
-    # Where every waiter was cancelled nobody is left to hear of the failure; asyncio would log it as forgotten.
-    if not flight.cancelled():
-        flight.exception()

@@ -178,8 +178,8 @@ class Vault:
             lambda: unwrap_key(self._key_service, wrapped, context),
         )
 
-    def forget(self, project: ProjectId) -> None:
-        """Drop every opened key and secret of a project: its generation changed."""
+    def forget(self, project: ProjectId | None) -> None:
+        """Drop every opened key and secret of a project whose generation changed, or of all when it is not known."""
         self._keys.forget(project)
         self._secrets.forget(project)
 

@@ -1,5 +1,6 @@
 import ssl
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,32 +32,24 @@ async def test_no_body_has_a_length_where_one_is_expected(method: str, length: b
 
 
 @pytest.mark.parametrize(
-    "request_",
+    "change",
     [
-        replace(REQUEST, scheme="http"),
-        replace(REQUEST, method="CONNECT"),
-        replace(REQUEST, method="TRACE"),
-        replace(REQUEST, method="GET /x HTTP/1.1\r\nhost: evil.test\r\n\r\nGET"),
-        *(replace(REQUEST, host=host) for host in ("", "127.0.0.1", "127.1", "[::1]", "0x7f.1", "A.test", "a.test:1")),
+        {"scheme": "http"},
+        *({"method": method} for method in ("CONNECT", "TRACE", "GET /x HTTP/1.1\r\nhost: evil.test\r\n\r\nGET")),
+        *({"host": host} for host in ("", "127.0.0.1", "127.1", "[::1]", "0x7f.1", "A.test", "a.test:1")),
+        *({"target": target} for target in (b"", b"*", b"x", b"/a b", b"/a\r\n", b"/a#b", b"/caf\xc3\xa9")),
         *(
-            replace(REQUEST, target=target)
-            for target in (b"", b"*", b"x", b"/a b", b"/a\r\n", b"/a#b", b"/caf\xc3\xa9")
-        ),
-        *(
-            replace(REQUEST, headers=((name, b"1"),))
+            {"headers": ((name, b"1"),)}
             for name in (b"host", b"Content-Length", b"transfer-encoding", b"connection", b"te", b"expect", b"upgrade")
         ),
-        *(replace(REQUEST, headers=((name, b"1"),)) for name in (b"", b"a b", b"a:b", b"a\r\nb", b"caf\xc3\xa9")),
-        *(
-            replace(REQUEST, headers=((b"x-a", value),))
-            for value in (b"a\r\nb: c", b"a\n", b"a\x00", b" a", b"a ", b"\x7f")
-        ),
+        *({"headers": ((name, b"1"),)} for name in (b"", b"a b", b"a:b", b"a\r\nb", b"caf\xc3\xa9")),
+        *({"headers": ((b"x-a", value),)} for value in (b"a\r\nb: c", b"a\n", b"a\x00", b" a", b"a ", b"\x7f")),
     ],
     ids=repr,
 )
-async def test_what_could_be_read_as_another_request_is_refused(request_: UpstreamRequest) -> None:
-    with pytest.raises(UpstreamRefusedError, match="cannot|can be sent"):
-        Exchange(request_)
+async def test_what_could_be_read_as_another_request_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(UpstreamRefusedError, match="not one that can be sent"):
+        Exchange(replace(REQUEST, **change))
 
 
 def test_tls_is_verified_and_new_unless_the_network_says_otherwise() -> None:

@@ -24,6 +24,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "platform.key"
 
 
+def opened(path: Path | str, *, create: bool = False, data: Path | None = None) -> LocalKeyService:
+    """A service as it is once it was entered."""
+    service = LocalKeyService(path, create=create, data=data)
+    service._open()
+    return service
+
+
 def content(path: Path) -> bytes:
     return path.read_bytes()
 
@@ -39,10 +46,10 @@ def no_room_for_files() -> Generator[None]:
 
 
 def test_the_file_is_made_once_for_its_owner_only(path: Path) -> None:
-    LocalKeyService(path, create=True)
+    opened(path, create=True)
     made = path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    LocalKeyService(str(path), create=True)
+    opened(str(path), create=True)
     assert path.read_bytes() == made
     assert [left.name for left in path.parent.iterdir()] == [path.name]
 
@@ -50,7 +57,7 @@ def test_the_file_is_made_once_for_its_owner_only(path: Path) -> None:
 def test_the_mode_does_not_depend_on_the_umask(path: Path) -> None:
     before = os.umask(0o777)
     try:
-        LocalKeyService(path, create=True)
+        opened(path, create=True)
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -58,13 +65,38 @@ def test_the_mode_does_not_depend_on_the_umask(path: Path) -> None:
 
 def test_nothing_is_made_unless_asked(path: Path) -> None:
     with pytest.raises(KeyFileError, match=r"there is no key file at .*: restore it from your backup"):
-        LocalKeyService(path)
+        opened(path)
+    assert not path.exists()
+
+
+async def test_nothing_is_touched_before_it_is_opened(path: Path) -> None:
+    service = LocalKeyService(path, create=True)
+    assert os.listdir(path.parent) == []
+    async with service as entered:
+        assert entered is service
+        assert os.listdir(path.parent) == [path.name]
+    async with LocalKeyService(path):
+        pass
+    with pytest.raises(KeyFileError, match="restore it from your backup"):
+        await LocalKeyService(path.with_name("other.key")).__aenter__()
+
+
+def test_no_new_key_is_made_for_data_that_exist(path: Path) -> None:
+    data = path.with_name("data.sqlite3")
+    opened(path, create=True, data=data)
+    data.touch()
+    before = path.read_bytes()
+    opened(path, create=True, data=data)
+    assert path.read_bytes() == before
+    path.unlink()
+    with pytest.raises(KeyFileError, match="restore it from your backup"):
+        opened(path, create=True, data=data)
     assert not path.exists()
 
 
 def test_two_who_make_it_at_once_get_one_key(path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
-        services = [task.result() for task in [threads.submit(LocalKeyService, path, create=True) for _ in range(8)]]
+        services = [task.result() for task in [threads.submit(opened, path, create=True) for _ in range(8)]]
     assert len({key_file.read(service.path) for service in services}) == 1
     assert [left.name for left in path.parent.iterdir()] == [path.name]
 
@@ -80,25 +112,25 @@ def test_a_file_that_comes_while_ours_is_written_is_kept(path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o660, 0o777])
 def test_a_file_that_others_can_open_is_refused(path: Path, mode: int) -> None:
-    LocalKeyService(path, create=True)
+    opened(path, create=True)
     path.chmod(mode)
     with pytest.raises(KeyFileError, match=r"open to others: run chmod 600 .*platform\.key"):
-        LocalKeyService(path)
+        opened(path)
 
 
 def test_a_link_is_not_followed_even_to_a_good_file(path: Path) -> None:
-    LocalKeyService(path, create=True)
+    opened(path, create=True)
     link = path.with_name("link.key")
     link.symlink_to(path)
     for create in (False, True):
         with pytest.raises(KeyFileError, match="symbolic link"):
-            LocalKeyService(link, create=create)
+            opened(link, create=create)
 
 
 def test_a_link_into_nowhere_is_not_filled(path: Path) -> None:
     path.symlink_to(path.with_name("elsewhere.key"))
     with pytest.raises(KeyFileError, match="symbolic link"):
-        LocalKeyService(path, create=True)
+        opened(path, create=True)
     assert not path.with_name("elsewhere.key").exists()
 
 
@@ -107,17 +139,17 @@ def test_a_directory_or_a_pipe_is_no_key_file(tmp_path: Path) -> None:
     os.mkfifo(pipe, 0o600)
     for place in (tmp_path, pipe):
         with pytest.raises(KeyFileError, match="not a regular file"):
-            LocalKeyService(place)
+            opened(place)
 
 
 def test_a_place_below_a_file_says_why(path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(KeyFileError, match="cannot be opened"):
-        LocalKeyService(path / "platform.key")
+        opened(path / "platform.key")
 
 
 def test_the_file_reads_as_documented(path: Path) -> None:
-    LocalKeyService(path, create=True)
+    opened(path, create=True)
     newest = key_file.read(path).newest
     entry = f'{{"key":"{newest.key.hex()}","number":1,"version":"{newest.version.hex()}"}}'
     assert path.read_text() == f'{{"format":"apikeychain-key-file","keys":[{entry}],"v":1}}\n'
@@ -174,33 +206,33 @@ def test_a_damaged_foreign_or_invented_file_is_refused_and_left_alone(path: Path
     path.write_bytes(raw)
     path.chmod(0o600)
     with pytest.raises(KeyFileError, match="damaged or not a key file of this version: restore it from your backup"):
-        LocalKeyService(path, create=True)
+        opened(path, create=True)
     assert path.read_bytes() == raw
 
 
 def test_no_error_text_shows_a_key(path: Path) -> None:
-    LocalKeyService(path, create=True)
+    opened(path, create=True)
     key = key_file.read(path).newest.key
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(KeyFileError) as caught:
-        LocalKeyService(path)
+        opened(path)
     assert key.hex() not in str(caught.value)
     assert caught.value.__suppress_context__
 
 
 def test_no_room_leaves_no_file_behind(path: Path) -> None:
     with no_room_for_files(), pytest.raises(KeyFileError, match=r"cannot be written .*: make room"):
-        LocalKeyService(path, create=True)
+        opened(path, create=True)
     assert list(path.parent.iterdir()) == []
 
 
 def test_a_missing_directory_is_told(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="cannot be written"):
-        LocalKeyService(tmp_path / "gone" / "platform.key", create=True)
+        opened(tmp_path / "gone" / "platform.key", create=True)
 
 
 async def test_no_room_leaves_the_old_file_whole(path: Path) -> None:
-    service = LocalKeyService(path, create=True)
+    service = opened(path, create=True)
     await service.rotate()
     before = content(path)
     with no_room_for_files(), pytest.raises(KeyFileError, match="make room"):
@@ -212,7 +244,7 @@ async def test_no_room_leaves_the_old_file_whole(path: Path) -> None:
 
 
 async def test_a_version_counts_at_once_in_every_process(path: Path) -> None:
-    served, command = LocalKeyService(path, create=True), LocalKeyService(path)
+    served, command = opened(path, create=True), opened(path)
     wrapped = await served.wrap(KEY, CONTEXT)
     assert await command.rotate() == 2
     newer = await served.wrap(KEY, CONTEXT)
@@ -223,14 +255,14 @@ async def test_a_version_counts_at_once_in_every_process(path: Path) -> None:
 
 
 async def test_the_key_of_another_installation_opens_nothing(tmp_path: Path) -> None:
-    ours = LocalKeyService(tmp_path / "ours.key", create=True)
-    theirs = LocalKeyService(tmp_path / "theirs.key", create=True)
+    ours = opened(tmp_path / "ours.key", create=True)
+    theirs = opened(tmp_path / "theirs.key", create=True)
     with pytest.raises(SealedValueError):
         await theirs.unwrap(await ours.wrap(KEY, CONTEXT), CONTEXT)
 
 
 async def test_retiring_the_newest_changes_nothing(path: Path) -> None:
-    service = LocalKeyService(path, create=True)
+    service = opened(path, create=True)
     before = content(path)
     with pytest.raises(InvalidValueError):
         await service.retire(1)
@@ -238,7 +270,7 @@ async def test_retiring_the_newest_changes_nothing(path: Path) -> None:
 
 
 async def test_a_retired_key_is_in_no_file_of_the_directory(path: Path) -> None:
-    service = LocalKeyService(path, create=True)
+    service = opened(path, create=True)
     old = key_file.read(path).newest.key.hex()
     # What a process leaves behind that dies between writing and renaming.
     path.with_name(".platform.key.0011223344556677.new").write_bytes(content(path))
@@ -251,7 +283,7 @@ async def test_a_retired_key_is_in_no_file_of_the_directory(path: Path) -> None:
 
 def test_two_who_rotate_at_once_take_turns(path: Path) -> None:
     """env-28: no version is lost, no number is given twice, one is the newest."""
-    LocalKeyService(path, create=True)
+    opened(path, create=True)
     with ThreadPoolExecutor(8) as threads:
         turns = [threads.submit(key_file.change, path, PlatformKeys.rotated) for _ in range(16)]
     numbers = sorted(turn.result().newest.number for turn in turns)
@@ -260,7 +292,7 @@ def test_two_who_rotate_at_once_take_turns(path: Path) -> None:
 
 
 def test_a_file_that_vanished_is_not_the_locked_one(path: Path) -> None:
-    LocalKeyService(path, create=True)
+    opened(path, create=True)
     with key_file._opened(path) as file:
         assert key_file._is_at(file, path)
         path.unlink()
@@ -268,7 +300,7 @@ def test_a_file_that_vanished_is_not_the_locked_one(path: Path) -> None:
 
 
 async def test_a_call_is_told_that_the_key_service_is_down_and_a_command_what_to_do(path: Path) -> None:
-    service = LocalKeyService(path, create=True)
+    service = opened(path, create=True)
     wrapped = await service.wrap(KEY, CONTEXT)
     os.chmod(path, 0o644)  # noqa: PTH101 - as a person does it, in one system call
     with pytest.raises(BackendUnavailableError, match="chmod 600"):

@@ -2,7 +2,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
@@ -37,6 +36,10 @@ async def change(store: SQLStore) -> None:
         await acme.append([draft(2)])
 
 
+def corrupt(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100] + b"\xa5" * 200_000)
+
+
 async def require_unchanged(store: SQLStore) -> None:
     async with store.tenant(ACME) as acme:
         assert await acme.get(ProjectName, _NAME.key) is None
@@ -65,7 +68,7 @@ async def test_a_locked_database_closes_the_gate_and_loses_nothing(store: SQLSto
 
 
 async def test_a_full_disk_closes_the_gate_and_loses_nothing(store: SQLStore) -> None:
-    def limit(connection: Any, _entry: object) -> None:
+    def limit(connection: sqlite3.Connection, _entry: object) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA max_page_count = 1")
         cursor.close()
@@ -81,7 +84,7 @@ async def test_a_full_disk_closes_the_gate_and_loses_nothing(store: SQLStore) ->
 
 
 async def test_a_read_only_file_closes_the_gate_and_loses_nothing(store: SQLStore) -> None:
-    def forbid(connection: Any, _entry: object) -> None:
+    def forbid(connection: sqlite3.Connection, _entry: object) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA query_only = ON")
         cursor.close()
@@ -97,7 +100,7 @@ async def test_a_read_only_file_closes_the_gate_and_loses_nothing(store: SQLStor
 
 async def test_a_corrupt_file_closes_the_gate(store: SQLStore, path: Path) -> None:
     await store.engine.dispose()
-    path.write_bytes(path.read_bytes()[:100] + b"\xa5" * 200_000)
+    corrupt(path)
     with pytest.raises(BackendUnavailableError, match="SQLITE_"):
         await store.tenant_of(SHOP)
     with pytest.raises(BackendUnavailableError, match="SQLITE_"):

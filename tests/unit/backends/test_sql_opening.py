@@ -1,22 +1,19 @@
 import asyncio
-import logging
-import os
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from apikeychain.backends import sql
 from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.engine import sqlite_engine
-from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS
+from apikeychain.backends.sql.opening import MIGRATIONS, VERSION_TABLE, VERSIONS
 from apikeychain.backends.sql.schema import SCHEMA, metadata
-from apikeychain.errors import BackendUnavailableError, DatabaseVersionError, DataDirectoryError
+from apikeychain.errors import BackendUnavailableError, DatabaseVersionError, DataDirectoryError, MissingExtraError
 from apikeychain.testing.records import ACME, draft, tenant
 
 
@@ -30,6 +27,18 @@ def tables_of(path: Path) -> dict[str, str]:
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
     connection.close()
     return {name: " ".join(text.split()) for name, text in rows}
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
 
 
 def execute(path: Path, *statements: str) -> None:
@@ -61,10 +70,8 @@ async def test_migrations_make_the_tables_that_the_code_speaks_of(path: Path, tm
 
 
 def test_the_versions_that_the_code_knows_are_the_migrations() -> None:
-    config = Config()
-    config.set_main_option("script_location", "apikeychain.backends.sql:migrations")
-    script = ScriptDirectory.from_config(config)
-    assert tuple(revision.revision for revision in reversed(list(script.walk_revisions()))) == VERSIONS
+    steps = reversed(list(ScriptDirectory(MIGRATIONS).walk_revisions()))
+    assert tuple(step.revision for step in steps) == VERSIONS
 
 
 async def test_commits_are_acknowledged_when_they_are_on_the_disk(path: Path) -> None:
@@ -79,21 +86,29 @@ async def test_commits_are_acknowledged_when_they_are_on_the_disk(path: Path) ->
 async def test_opening_again_keeps_everything_and_writes_nothing(path: Path) -> None:
     async with SQLStore.sqlite(path) as store, store.tenant(ACME) as acme:
         head = await acme.append([draft(1)])
-    before = path.read_bytes()
+    before = read(path)
     async with SQLStore.sqlite(path) as store:
-        assert path.read_bytes() == before
+        assert read(path) == before
         async with store.tenant(ACME) as acme:
             assert await acme.append([]) == head
 
 
-async def test_the_hosts_log_hears_nothing_of_it(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    async with SQLStore.sqlite(path):
-        assert not [record.name for record in caplog.records if record.name.startswith(("alembic", "sqlalchemy"))]
-    assert not logging.getLogger("alembic.runtime.migration").disabled
+def test_the_hosts_log_hears_nothing_and_alembic_is_loaded_only_to_migrate(path: Path) -> None:
+    program = (
+        "import asyncio, logging, sys\n"
+        "from apikeychain.backends.sql import SQLStore\n"
+        "logging.basicConfig(level=logging.INFO)\n"
+        "async def main():\n"
+        "    async with SQLStore.sqlite(sys.argv[1]):\n"
+        "        print('alembic' in sys.modules, logging.getLogger('alembic.runtime.migration').disabled)\n"
+        "asyncio.run(main())\n"
+    )
+    for loaded in (True, False):
+        told = subprocess.run([sys.executable, "-c", program, path], check=True, capture_output=True, text=True)  # noqa: S603  # our own program
+        assert (told.stdout, told.stderr) == (f"{loaded} False\n", "")
 
 
-async def test_many_who_open_at_once_do_no_harm(path: Path) -> None:
+def test_many_who_open_at_once_do_no_harm(path: Path) -> None:
     program = (
         "import asyncio, sys\n"
         "from apikeychain.backends.sql import SQLStore\n"
@@ -125,9 +140,8 @@ async def test_many_who_open_at_once_do_no_harm(path: Path) -> None:
 async def test_one_who_waited_finds_the_migration_done(path: Path) -> None:
     async with SQLStore.sqlite(path):
         pass
-    copy = path.with_name("copy.db")
-    copy.write_bytes(path.read_bytes())
-    path.unlink()
+    tables = tables_of(path)
+    remove(path)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("PRAGMA journal_mode = WAL")
     holder.execute("BEGIN IMMEDIATE")
@@ -138,7 +152,7 @@ async def test_one_who_waited_finds_the_migration_done(path: Path) -> None:
 
     waiting = asyncio.ensure_future(open_it())
     await asyncio.sleep(0.3)
-    for text in tables_of(copy).values():
+    for text in tables.values():
         holder.execute(text)
     holder.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('{VERSIONS[-1]}')")  # noqa: S608  # constants
     holder.execute("COMMIT")
@@ -164,17 +178,17 @@ def sqlite_rows(path: Path) -> list[tuple[object, ...]]:
 
 async def test_the_database_of_something_else_is_left_alone(path: Path) -> None:
     execute(path, "CREATE TABLE customers (id INTEGER)")
-    before = path.read_bytes()
+    before = read(path)
     with pytest.raises(DatabaseVersionError, match="the database of something else"):
         await SQLStore.sqlite(path).__aenter__()
-    assert path.read_bytes() == before
+    assert read(path) == before
 
 
 async def test_what_is_no_database_is_left_alone(path: Path) -> None:
-    path.write_bytes(b"letters to my aunt " * 100)
+    write(path, b"letters to my aunt " * 100)
     with pytest.raises(DataDirectoryError, match="cannot be used: SQLITE_NOTADB"):
         await SQLStore.sqlite(path).__aenter__()
-    assert path.read_bytes() == b"letters to my aunt " * 100
+    assert read(path) == b"letters to my aunt " * 100
 
 
 async def test_a_folder_that_does_not_exist_is_named(path: Path) -> None:
@@ -203,18 +217,18 @@ async def test_a_hosts_engine_stays_open(path: Path) -> None:
 
 def test_the_packages_are_loaded_when_they_are_asked_for() -> None:
     program = (
-        "import sys, apikeychain, apikeychain.backends.sql as sql\n"
-        "assert not {'sqlalchemy', 'alembic', 'aiosqlite'} & sys.modules.keys()\n"
-        "sys.modules['aiosqlite'] = None\n"
-        "try:\n"
-        "    sql.SQLStore\n"
-        "except ImportError as error:\n"
-        "    print(error)\n"
+        "import sys, apikeychain, apikeychain.backends.sql\n"
+        "print(sorted({'sqlalchemy', 'alembic', 'aiosqlite'} & sys.modules.keys()))\n"
     )
-    told = subprocess.run(  # noqa: S603  # our own program
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=dict(os.environ)
-    )
-    assert told.stdout == "the SQLite store needs more packages: pip install 'apikeychain[embedded]'\n"
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: S603  # our own program
+    assert told.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("package", ["sqlalchemy", "aiosqlite", "alembic", "greenlet"])
+def test_a_missing_package_is_told_with_what_brings_it(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r"the SQLite store needs .* pip install 'apikeychain\[embedded\]'"):
+        sql.SQLStore  # noqa: B018  # the look-up is the test
 
 
 def test_the_package_has_no_other_names() -> None:

@@ -11,6 +11,7 @@ from apikeychain.model.records import Project
 from apikeychain.ports.signals import Change
 from apikeychain.testing.records import ACME, GLOBEX, SHOP, draft, project, tenant
 from apikeychain.testing.signals import soon, subscribed
+from lost_database import put_folder_in_place
 
 _BLOG = ProjectId("p_" + "b" * 20)
 
@@ -126,9 +127,7 @@ async def test_what_happened_before_anybody_subscribed_is_not_told(signals: SQLi
 async def test_a_database_that_is_lost_ends_the_subscription(signals: SQLiteSignals, store: SQLStore) -> None:
     listening = asyncio.ensure_future(anext(signals.subscribe()))
     await asyncio.sleep(0.05)
-    path = Path(str(store.engine.url.database))
-    path.rename(path.with_suffix(".lost"))
-    path.mkdir()
+    put_folder_in_place(store.engine)
     async with store.tenant(ACME) as acme:
         await acme.replace(project(SHOP, generation=2), 1)
     await store.engine.dispose()

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, event
 from apikeychain.backends.sql import SQLiteSignals, SQLStore
 from apikeychain.backends.sql.schema import metadata
 from apikeychain.errors import AlreadyExistsError, ConflictError
-from apikeychain.model.ids import ProjectId
 from apikeychain.model.records import KINDS, Project, Record
 from apikeychain.ports.signals import Change
 from apikeychain.testing.records import ACME, GLOBEX, RECORDS, SHOP, draft, project, tenant
@@ -82,13 +81,14 @@ async def test_every_statement_on_a_tenants_rows_names_the_tenant(store: SQLStor
     await store.append_many({ACME: [draft(4)], GLOBEX: [draft(1)]})
     await store.tenant_of(SHOP)
     await store.tenants("", 10)
-    await SQLiteSignals(store).publish(Change(ProjectId(SHOP)))
-    await store.last_change()
+    signals = SQLiteSignals(store)
+    for _ in range(2):
+        await signals.publish(Change(SHOP))
 
     touching = [(text, rows) for text, rows in statements if _TABLES & set(re.findall(r"\w+", text))]
     verbs = {text.split()[0] for text, _ in touching}
     assert verbs == {"SELECT", "INSERT", "UPDATE", "DELETE"}
-    assert _TABLES == {name for text, _ in touching for name in _TABLES & set(re.findall(r"\w+", text))}
+    assert {name for text, _ in touching for name in re.findall(r"\w+", text)} >= _TABLES
     excused: set[str] = set()
     for text, rows in touching:
         if text in _EXCEPTIONS:

@@ -42,7 +42,7 @@ def test_a_bare_route_is_a_get_that_takes_nothing() -> None:
 def test_lists_become_tuples_so_that_nothing_changes_later() -> None:
     route = _route(
         methods=["GET", "POST"],
-        parameters=[QueryParameter("q", choices=["a"])],  # type: ignore[arg-type]  # lists are what people write
+        parameters=[QueryParameter("q", choices=["a"])],
         headers=["X-A"],
         tolerated=["x-stainless-*"],
         answer_headers=["Link"],
@@ -54,9 +54,9 @@ def test_lists_become_tuples_so_that_nothing_changes_later() -> None:
         ("Link",),
     )
     assert route.parameters == (QueryParameter("q", choices=("a",)),)
-    assert JSONBody([JSONField("a")]).fields == (JSONField("a"),)  # type: ignore[arg-type]  # likewise
-    assert FormBody([FormParameter("a")]).fields == (FormParameter("a"),)  # type: ignore[arg-type]  # likewise
-    assert RawBody(["image/*"]).types == ("image/*",)  # type: ignore[arg-type]  # likewise
+    assert JSONBody([JSONField("a")]).fields == (JSONField("a"),)
+    assert FormBody([FormParameter("a")]).fields == (FormParameter("a"),)
+    assert RawBody(["image/*"]).types == ("image/*",)
 
 
 def test_a_template_names_its_parameters_in_order() -> None:

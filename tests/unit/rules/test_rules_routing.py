@@ -75,7 +75,7 @@ def test_a_stream_has_no_total_timeout() -> None:
     assert a_route(timeouts=timeouts, stream=True).timeouts == Timeouts(first_byte=5, total=None)
 
 
-@pytest.mark.parametrize(("body", "streams"), [(None, True), (RawBody(), True), (JSONBody(), False)])
+@pytest.mark.parametrize(("body", "streams"), [(None, False), (RawBody(), True), (JSONBody(), False)])
 def test_a_body_is_read_whole_where_its_fields_are_declared(body: RawBody | JSONBody | None, streams: bool) -> None:
     route = a_route(methods=("POST",), body=body, max_body_bytes=77)
     assert (route.streams_body, route.body_cap) == (streams, 77)

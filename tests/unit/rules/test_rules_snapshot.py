@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from apikeychain.errors import InvalidValueError
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.quota import Quota
 from apikeychain.model.records import ProjectKey, SealedSecret, Suspension
@@ -35,9 +34,9 @@ def test_a_disabled_route_or_one_without_its_provider_is_not_served(route: Proxy
     assert not a_snapshot(routes=[route]).routes
 
 
-def test_a_route_above_the_body_limit_is_refused_when_the_project_is_compiled() -> None:
-    with pytest.raises(InvalidValueError):
-        a_snapshot(routes=[replace(WEATHER, max_body_bytes=(100 << 20) + 1)])
+def test_a_route_above_the_body_limit_is_not_served_and_the_others_are() -> None:
+    large = replace(WEATHER, name="large", max_body_bytes=(100 << 20) + 1)
+    assert [*a_snapshot(routes=[large, WEATHER]).routes] == [b"weather"]
 
 
 def test_a_port_other_than_443_is_served_only_where_host_code_says_so() -> None:  # amendment 7

@@ -5,6 +5,7 @@ Files: `schema` (tables), `codec` (record to text), `scope` (every statement, wi
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from apikeychain.errors import MissingExtraError
@@ -28,10 +29,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    for package in _PACKAGES:
-        try:
-            import_module(package)
-        except ModuleNotFoundError:
-            asked = "the SQLite store"
-            raise MissingExtraError(asked, "embedded") from None
+    # Looked for and not imported: Alembic alone takes a tenth of a second, and is needed only where tables are made.
+    if not all(find_spec(package) for package in _PACKAGES):
+        asked = "the SQLite store"
+        raise MissingExtraError(asked, "embedded")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

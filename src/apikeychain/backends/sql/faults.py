@@ -21,8 +21,6 @@ def told_as_ours(broken_rule: APIKeyChainError | None = None) -> Generator[None,
     """
     try:
         yield
-    except APIKeyChainError:
-        raise
     except FAULTS as fault:
         if broken_rule and isinstance(fault, IntegrityError):
             raise broken_rule from None

@@ -1,12 +1,13 @@
 """Opening a SQLite file: create it, judge it, migrate it under its write lock."""
 
 import asyncio
-import io
 import logging
 import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -15,8 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from apikeychain.backends.sql.faults import FAULTS, name_of
 from apikeychain.errors import BackendUnavailableError, DatabaseVersionError, DataDirectoryError, SetupError
 
-VERSIONS = ("0001",)
+# In their order: each is a module of migrations/versions, whose revision has its name.
+VERSIONS = ("v0001_the_first_tables",)
+MIGRATIONS = str(Path(__file__).parent / "migrations")
 VERSION_TABLE = "apikeychain_version"
+_STEPS = "apikeychain.backends.sql.migrations.versions"
 _RETRY_SECONDS = 0.02
 
 
@@ -39,8 +43,9 @@ async def migrate(engine: AsyncEngine, busy_seconds: float) -> None:
             await _write_ahead(connection, time.monotonic() + busy_seconds)
             await connection.exec_driver_sql("BEGIN IMMEDIATE")
             # Another process may have been faster.
-            if await connection.run_sync(_version, path) != VERSIONS[-1]:
-                await connection.run_sync(_upgrade)
+            version = await connection.run_sync(_version, path)
+            if version != VERSIONS[-1]:
+                await connection.run_sync(_upgrade, version)
             await connection.commit()
 
 
@@ -74,16 +79,19 @@ async def _write_ahead(connection: AsyncConnection, deadline: float) -> None:
             return
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, version: str | None) -> None:
+    """Take the steps behind `version`, in the transaction that is open."""
     with _hushed("alembic.runtime.migration"), _hushed("alembic.runtime.plugins"):
         # Imported here: it takes a tenth of a second, and most openings find their version.
-        from alembic import command  # noqa: PLC0415  # see above
-        from alembic.config import Config  # noqa: PLC0415  # see above
+        from alembic.operations import Operations  # noqa: PLC0415  # see above
+        from alembic.runtime.migration import MigrationContext  # noqa: PLC0415  # see above
+        from alembic.script import ScriptDirectory  # noqa: PLC0415  # see above
 
-        config = Config(stdout=io.StringIO())
-        config.set_main_option("script_location", "apikeychain.backends.sql:migrations")
-        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-        command.upgrade(config, "head")
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        with Operations.context(context):
+            for step in VERSIONS[VERSIONS.index(version) + 1 if version else 0 :]:
+                import_module(f"{_STEPS}.{step}").upgrade()
+        context.stamp(ScriptDirectory(MIGRATIONS), VERSIONS[-1])
 
 
 @contextmanager

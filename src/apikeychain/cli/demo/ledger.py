@@ -16,7 +16,7 @@ from apikeychain.ledger.verify import verify
 from apikeychain.model.ids import TenantId
 from apikeychain.model.ledger import LedgerEntry
 
-SHOWN = 9
+SHOWN = 7
 
 
 async def newest(house: House) -> dict[str, object]:

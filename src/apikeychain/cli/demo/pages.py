@@ -29,9 +29,10 @@ def own_page(house: House) -> Starlette:
             headers=headers,
         )
 
+    files = {"/": "own.html", "/own.js": "own.js", "/shared.js": "shared.js", "/style.css": "style.css"}
     return Starlette(
         routes=[
-            *_files({"/": "own.html", "/own.js": "own.js", "/shared.js": "shared.js", "/style.css": "style.css"}, headers),
+            *_files(files, headers),
             _addresses(house, headers),
             Route("/seen.json", seen),
             Route("/tampered.json", tampered, methods=["POST"]),
@@ -80,7 +81,14 @@ def _file(path: str, file: Path, headers: dict[str, str]) -> Route:
 def _addresses(house: House, headers: dict[str, str]) -> Route:
     """What a page must know to call: addresses only."""
     paths = {name: house.api + house.project.url(name) for name in ("weather", "forecast", "echo", "limited")}
-    addresses = {"own": house.own, "foreign": house.foreign, "routes": paths}
+    provider = house.weather.provider.base_url
+    addresses = {
+        "own": house.own,
+        "foreign": house.foreign,
+        "provider": provider,
+        "routes": paths,
+        "allow": f"apikeychain --data {house.directory} origin allow {house.project.id} {house.foreign}",
+    }
 
     async def sent(_: Request) -> Response:
         return JSONResponse(addresses, headers=headers)

@@ -25,7 +25,7 @@ ROUTES = (
         "weather",
         provider="weather",
         path="/data/2.5/weather",
-        parameters=(QueryParameter("q", pattern="[A-Za-z ,]{1,64}", required=True),)
+        parameters=(QueryParameter("q", pattern="[A-Za-z ,]{1,64}", required=True),),
     ),
     ProxyRoute("forecast", provider="weather", path="/data/2.5/forecast", stream=True),
     ProxyRoute("echo", provider="weather", path="/echo"),
@@ -49,8 +49,8 @@ async def running(directory: Path | None, port: int) -> AsyncGenerator[House, No
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apikeychain-demo-")))
         weather = await stack.enter_async_context(WeatherProvider())
         keychain = APIKeyChain.embedded(folder, development=True, network=weather.network)
-        await stack.enter_async_context(keychain)
         await keychain.serve()
+        stack.push_async_callback(keychain.close)
         host, own, foreign = (serving.port_of(socket) for socket in sockets)
         tenant = await keychain.ensure_tenant(TENANT)
         house = House(

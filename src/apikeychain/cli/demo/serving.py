@@ -13,7 +13,6 @@ from apikeychain.errors import SetupError
 
 ADDRESS = "127.0.0.1"
 SERVERS = 3
-_MAX_PORT = 65535
 _POLL_SECONDS = 0.01
 
 
@@ -45,13 +44,12 @@ def _bind(port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        if port > _MAX_PORT:
-            raise OSError(0, "there is no such port")
         listener.bind((ADDRESS, port))
         listener.listen()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        msg = f"port {port} cannot be used ({error.strerror}): apikeychain demo --port 9000"
+        why = getattr(error, "strerror", None) or "there is no such port"
+        msg = f"port {port} cannot be used ({why}). The demo needs three in a row: apikeychain demo --port 9000"
         raise SetupError(msg) from None
     return listener
 

@@ -5,6 +5,7 @@ back, ``/forecast`` lets its events come one by one.
 """
 
 import asyncio
+import base64
 import hashlib
 import json
 import secrets
@@ -84,6 +85,14 @@ class WeatherProvider:
             for place, request in enumerate(received)
         ]
 
+    def leaks_into(self, text: bytes) -> bool:
+        """Whether `text` holds the key: as it is, percent-encoded, in hex, or in base64 wherever it may begin."""
+        key = self._key.encode()
+        percent = "".join(f"%{byte:02x}" for byte in key).encode()
+        spellings = [key, percent, key.hex().encode(), *(_base64_core(key, before) for before in range(3))]
+        lowered = text.lower()
+        return any(spelling in text or spelling in lowered for spelling in spellings)
+
     def _masked(self, text: str) -> str:
         return text.replace(self._key, "•" * 12)
 
@@ -120,6 +129,12 @@ class WeatherProvider:
         return True
 
 
+def _base64_core(key: bytes, before: int) -> bytes:
+    """The characters of base64 that `key` alone determines behind `before` other bytes."""
+    whole = base64.b64encode(bytes(before) + key)
+    return whole[(before * 8 + 5) // 6 : (before + len(key)) * 8 // 6]
+
+
 def _report(place: str) -> bytes:
     """Weather, made up, the same for the same place."""
     dice = hashlib.sha256(place.encode()).digest()
@@ -127,6 +142,5 @@ def _report(place: str) -> bytes:
         "name": place,
         "weather": [{"description": _SKIES[dice[0] % len(_SKIES)]}],
         "main": {"temp": dice[1] % 35 - 5, "humidity": 30 + dice[2] % 60},
-        "wind": {"speed": dice[3] % 12},
     }
     return json.dumps(report).encode()

@@ -1,1 +1,1 @@
-"""Alembic's environment: migrations that travel inside the wheel."""
+"""Migrations that travel inside the wheel, laid out as Alembic has them."""

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "v0001_the_first_tables"
 down_revision = None
 
 _SCHEMA = "apikeychain"

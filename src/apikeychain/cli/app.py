@@ -1,0 +1,97 @@
+"""The tree of commands, the options that all of them take, and how errors are told."""
+
+import asyncio
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
+
+from apikeychain import __version__
+from apikeychain.cli import apply, ledger, origin, project, provider, route, secret, suspension, tenant
+from apikeychain.cli.invocation import Invocation
+from apikeychain.cli.output import complain
+from apikeychain.errors import APIKeyChainError
+
+USAGE = 2
+INTERRUPTED = 130
+
+app = App(
+    name="apikeychain",
+    help="Manage what browsers may call, and the keys that they never see.",
+    version=__version__,
+    help_format="plaintext",
+)
+for _noun in (tenant.app, project.app, origin.app, provider.app, route.app, secret.app, ledger.app):
+    app.command(_noun)
+project.app.command(suspension.suspend)
+project.app.command(suspension.lift)
+app.command(apply.apply)
+
+
+@app.command
+async def demo(*, once: bool = False, directory: Path | None = None, port: int = 8000) -> int:
+    """Show the whole job on this machine: a host, a stand-in provider, a page.
+
+    Args:
+        once: run through all of it without a browser, print what happened, and end.
+        directory: keep the demo's data here instead of in a temporary directory.
+        port: of the page, on 127.0.0.1.
+    """
+    from apikeychain.cli.demo.command import demo as play  # noqa: PLC0415 - it needs the extra `demo`
+
+    return await play(once=once, directory=directory, port=port)
+
+
+_everywhere = Group("Options of every command", sort_key=100)
+
+
+@app.meta.default
+async def _start(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    data: Annotated[Path, Parameter(group=_everywhere, env_var="APIKEYCHAIN_DATA")] = Path("apikeychain-data"),
+    json: Annotated[bool, Parameter(group=_everywhere, negative="", show_default=False)] = False,
+    actor: Annotated[str, Parameter(group=_everywhere)] = "cli",
+    development: Annotated[bool, Parameter(group=_everywhere, negative="", show_default=False)] = False,
+) -> object:
+    """Parse what all commands take, then run the one that was named.
+
+    Args:
+        tokens: the command and its own arguments.
+        data: the data directory of the keychain.
+        json: answer with one JSON document.
+        actor: the label of who does this, for the ledger: no name, no address.
+        development: take http origins on localhost, for a keychain that runs in development.
+    """
+    command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    if "call" in ignored:
+        call = Invocation(data=data, actor=actor, development=development, json=json)
+        bound.arguments["call"] = call
+    result = command(*bound.args, **bound.kwargs)
+    return await result if inspect.isawaitable(result) else result
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and tell its errors. Returns the exit code."""
+    try:
+        result = app.meta(
+            list(arguments), exit_on_error=False, print_error=False, result_action="return_value", backend="asyncio"
+        )
+    except CycloptsError as error:
+        return _usage(error)
+    except APIKeyChainError as error:
+        complain(str(error))
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: CycloptsError) -> int:
+    told = str(error).split(" Available commands", 1)[0].removesuffix(".")
+    if isinstance(error, UnusedCliTokensError):
+        told = "there are arguments too many"  # not shown: one may be a secret that somebody typed
+    chain = " ".join(("apikeychain", *(error.command_chain or ())))
+    complain(f"{told}; see {chain} --help")
+    return USAGE

@@ -1,0 +1,82 @@
+"""All tenants of a keychain: by the host's own id, and by the public id of a project."""
+
+import contextlib
+
+from apikeychain.errors import AlreadyExistsError, DoesNotExistError, InvalidValueError
+from apikeychain.model.ids import TenantId, parse_project_id, parse_tenant_id
+from apikeychain.model.records import Tenant
+from apikeychain.rules import chain
+from apikeychain.tenants.change import Office
+from apikeychain.tenants.project import ProjectAdmin
+from apikeychain.tenants.tenant import TenantAdmin
+
+_PAGE = 500
+
+
+async def create_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
+    """A new tenant.
+
+    Raises:
+        AlreadyExistsError: there is one of that id.
+        InvalidValueError: not an id.
+    """
+    tenant_id, moment = parse_tenant_id(tenant), office.now()
+    if tenant_id == chain.PLATFORM:
+        msg = f"the tenant id {tenant!r} is reserved"
+        raise InvalidValueError(msg)
+    entry = chain.admin("tenant.created", at=moment, actor=actor)
+    record = await office.vault.new_tenant(tenant_id, moment)
+    async with office.store.tenant(tenant_id) as store:
+        if await store.get(Tenant, ()):
+            msg = f"there is a tenant {tenant!r} already"
+            raise AlreadyExistsError(msg)
+        await store.insert(record)
+        await store.append([entry])
+    return TenantAdmin(office, tenant_id, actor)
+
+
+async def find_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
+    """The tenant of that id.
+
+    Raises:
+        DoesNotExistError: there is none.
+        InvalidValueError: not an id.
+    """
+    tenant_id = parse_tenant_id(tenant)
+    async with office.store.tenant(tenant_id) as store:
+        if await store.get(Tenant, ()) is None:
+            msg = f"there is no tenant {tenant!r}"
+            raise DoesNotExistError(msg)
+    return TenantAdmin(office, tenant_id, actor)
+
+
+async def ensure_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
+    """The tenant of that id, new where there was none."""
+    with contextlib.suppress(DoesNotExistError):
+        return await find_tenant(office, tenant, actor)
+    try:
+        return await create_tenant(office, tenant, actor)
+    except AlreadyExistsError:
+        return await find_tenant(office, tenant, actor)
+
+
+async def find_project(office: Office, project: str, actor: str) -> ProjectAdmin:
+    """The project of that public id, whosever it is.
+
+    Raises:
+        DoesNotExistError: there is none.
+        InvalidValueError: not a project's id.
+    """
+    owner = await office.store.tenant_of(parse_project_id(project))
+    if owner is None:
+        msg = f"there is no project {project!r}"
+        raise DoesNotExistError(msg)
+    return await TenantAdmin(office, owner, actor).project(project)
+
+
+async def list_tenants(office: Office) -> list[TenantId]:
+    """The ids of all tenants, in order."""
+    found: list[TenantId] = []
+    while page := await office.store.tenants(found[-1] if found else "", _PAGE):
+        found += page
+    return found

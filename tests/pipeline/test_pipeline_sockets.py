@@ -1,0 +1,188 @@
+"""The gate under uvicorn over real sockets: memory, back-pressure, callers that leave."""
+
+import asyncio
+import contextlib
+import re
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from apikeychain.testing.local_provider import LocalProvider, Visit
+from streaming_host import ORIGIN
+
+MIB = 1 << 20
+HOST = Path(__file__).parents[1] / "streaming_host.py"
+
+
+@dataclass
+class Server:
+    """A host process and the provider that it calls."""
+
+    port: int
+    project: str
+    pid: int
+    provider: LocalProvider
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port, limit=MIB)
+
+    def head(self, route: str, method: str = "GET", *lines: str) -> bytes:
+        path = f"/api/apikeychain/{self.project}/proxy/{route}"
+        head = [f"{method} {path} HTTP/1.1", "host: localhost", f"origin: {ORIGIN}", "connection: close", *lines]
+        return "\r\n".join([*head, "", ""]).encode()
+
+    def peak_mib(self) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) / 1024
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    @contextlib.asynccontextmanager
+    async def growth(self, most_mib: float) -> AsyncGenerator[None, None]:
+        """The largest resident size inside stands less than `most_mib` above that before."""
+        self.forget_peak()
+        before = self.peak_mib()
+        yield
+        assert self.peak_mib() - before < most_mib
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncGenerator[Server, None]:
+    async with LocalProvider("files.localhost") as provider:
+        base = f"https://files.localhost:{provider.port}"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, HOST, tmp_path / "data", base, provider.ca_pem_path, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        try:
+            port, project = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().split()
+            yield Server(int(port), project, process.pid, provider)
+        finally:
+            process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 10)
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def down(visit: Visit) -> None:
+    await visit.head(200, [(b"content-length", b"%d" % (100 * MIB))])
+    for _ in range(400):
+        await visit.write(b"d" * (MIB // 4))
+
+
+async def up(visit: Visit) -> None:
+    await visit.answer(200, body=b"taken")
+
+
+async def test_a_hundred_mib_down_add_less_than_16_mib(server: Server) -> None:
+    server.provider.on("/down", down)
+    for _ in range(2):
+        async with server.growth(16 if _ else 1000):
+            reader, writer = await server.connect()
+            writer.write(server.head("down"))
+            await reader.readuntil(b"\r\n\r\n")
+            count = 0
+            while piece := await reader.read(MIB):
+                count += len(piece)
+            assert count == 100 * MIB
+            writer.close()
+
+
+async def test_a_hundred_mib_up_add_less_than_16_mib(server: Server) -> None:
+    server.provider.on("/up", up)
+    for _ in range(2):
+        async with server.growth(16 if _ else 1000):
+            reader, writer = await server.connect()
+            lines = ("content-type: application/octet-stream", f"content-length: {100 * MIB}")
+            writer.write(server.head("up", "POST", *lines))
+            for _piece in range(400):
+                writer.write(b"u" * (MIB // 4))
+                await writer.drain()
+            assert (await reader.read()).endswith(b"taken")
+            assert server.provider.requests[-1].body_bytes == 100 * MIB
+            writer.close()
+
+
+async def test_a_reader_that_stalls_holds_the_provider_back(server: Server) -> None:
+    written = 0
+
+    async def endless(visit: Visit) -> None:
+        nonlocal written
+        await visit.head(200, [(b"transfer-encoding", b"chunked")])
+        while True:
+            await visit.chunk(b"e" * MIB)
+            written += MIB
+
+    server.provider.on("/down", endless)
+    async with server.growth(16):
+        reader, writer = await server.connect()
+        writer.write(server.head("down"))
+        await reader.readexactly(MIB)
+        await asyncio.sleep(1.0)
+        first = written
+        await asyncio.sleep(0.5)
+        assert written - first <= MIB
+        assert written < 32 * MIB
+    writer.close()
+    await server.provider.until_left()
+
+
+async def test_a_caller_that_leaves_before_the_head_is_noticed_within_a_second(server: Server) -> None:
+    async def sleep(visit: Visit) -> None:
+        await visit.gone()
+
+    server.provider.on("/down", sleep)
+    _, writer = await server.connect()
+    writer.write(server.head("down"))
+    await asyncio.sleep(0.3)
+    assert len(server.provider.requests) == 1
+    writer.close()
+    await server.provider.until_left()
+
+
+async def test_a_caller_that_leaves_in_an_upload_is_noticed_within_a_second(server: Server) -> None:
+    server.provider.on("/up", up)
+    _, writer = await server.connect()
+    lines = ("content-type: application/octet-stream", "content-length: 1000")
+    writer.write(server.head("up", "POST", *lines) + b"part")
+    await asyncio.sleep(0.3)
+    assert len(server.provider.requests) == 1
+    writer.close()
+    await server.provider.until_left()
+    assert not server.provider.requests[-1].is_whole
+
+
+async def test_a_caller_that_leaves_in_the_body_is_noticed_within_a_second(server: Server) -> None:
+    async def drip(visit: Visit) -> None:
+        await visit.head(200, [(b"transfer-encoding", b"chunked"), (b"content-type", b"text/event-stream")])
+        await visit.chunk(b"data: 1\n\n")
+        await visit.gone()
+
+    server.provider.on("/down", drip)
+    reader, writer = await server.connect()
+    writer.write(server.head("down"))
+    await reader.readuntil(b"data: 1\n\n")
+    writer.close()
+    await server.provider.until_left()
+
+
+async def test_an_answer_that_breaks_is_cut_on_the_wire_too(server: Server) -> None:
+    async def broken(visit: Visit) -> None:
+        await visit.head(200, [(b"transfer-encoding", b"chunked")])
+        await visit.chunk(b"half")
+        visit.cut()
+
+    server.provider.on("/down", broken)
+    reader, writer = await server.connect()
+    writer.write(server.head("down"))
+    answer = await reader.read()
+    assert answer.endswith(b"4\r\nhalf\r\n")
+    writer.close()

@@ -1,0 +1,57 @@
+"""A host application in a process of its own, for what only real sockets and real memory show.
+
+python streaming_host.py DIRECTORY BASE_URL CA_FILE: prints its port and the project's id, then serves.
+"""
+
+import asyncio
+import sys
+
+import uvicorn
+from starlette.applications import Starlette
+
+from apikeychain import (
+    APIKeyChain,
+    APIKeyChainMiddleware,
+    HeaderCredential,
+    Network,
+    Provider,
+    ProxyRoute,
+    RawBody,
+    Secret,
+)
+
+KEY = "sk-0123456789abcdef"
+ORIGIN = "http://localhost:5173"
+
+
+async def main(directory: str, base_url: str, ca_file: str) -> None:
+    network = {base_url: Network(private=True, trust=ca_file)}
+    keychain = APIKeyChain.embedded(directory, development=True, network=network)
+    app = Starlette()
+    app.add_middleware(APIKeyChainMiddleware, keychain=keychain)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    async with keychain:
+        shop = await (await keychain.ensure_tenant("acme")).ensure_project("shop")
+        up = ProxyRoute(
+            "up", provider="files", path="/up", methods=["POST"], body=RawBody(), max_body_bytes=100 * 1024 * 1024
+        )
+        await shop.configure(
+            origins=[ORIGIN],
+            providers=[Provider("files", base_url, HeaderCredential("x-key"))],
+            secrets={"files": Secret(KEY)},
+            routes=[ProxyRoute("down", provider="files", path="/down"), up],
+            quota="100000/minute",
+            address_quota="100000/minute",
+            enabled=True,
+        )
+        serving = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        print(port, shop.id, flush=True)  # noqa: T201 - the one line that the test reads
+        await serving
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

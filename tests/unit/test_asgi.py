@@ -1,0 +1,268 @@
+"""Scopes and messages on one side, calls and replies on the other."""
+
+import asyncio
+from typing import Any, Self
+
+import pytest
+from starlette.types import Message
+
+from apikeychain.asgi import Inbox, application, call_of, path_of
+from apikeychain.errors import (
+    AnswerError,
+    BackendUnavailableError,
+    CallerGoneError,
+    InternalError,
+    NotOpenError,
+    UpstreamTimeoutError,
+)
+from apikeychain.model.call import Call, Reply
+from gate import scope_of
+
+PREFIX = "/api/apikeychain"
+
+
+class Server:
+    """The server's side of one request."""
+
+    def __init__(self, *messages: Message, leave: asyncio.Event | None = None) -> None:
+        self.waiting = list(messages) or [{"type": "http.request", "body": b"", "more_body": False}]
+        self.leave = leave or asyncio.Event()
+        self.sent: list[Message] = []
+
+    async def receive(self) -> Message:
+        if self.waiting:
+            return self.waiting.pop(0)
+        await self.leave.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+
+
+class Stream:
+    """A body that can break, and notes its closing."""
+
+    def __init__(self, *chunks: bytes, error: Exception | None = None) -> None:
+        self.chunks, self.error, self.closed = list(chunks), error, 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.chunks:
+            return self.chunks.pop(0)
+        if self.error is not None:
+            raise self.error
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+def failed(_call: Call, error: AnswerError) -> Reply:
+    return Reply(error.status, (), error.code.encode())
+
+
+def path(**scope: Any) -> bytes:
+    return path_of(scope_of("/x") | scope)
+
+
+def test_the_raw_path_counts_and_not_the_decoded_one() -> None:
+    assert path(path="/a/b", raw_path=b"/a%2Fb") == b"/a%2Fb"
+
+
+def test_a_query_in_the_raw_path_is_not_the_path() -> None:
+    assert path(raw_path=b"/a?b=/c") == b"/a"
+
+
+@pytest.mark.parametrize(
+    ("root", "raw", "expected"),
+    [
+        ("/root", b"/root/api", b"/api"),
+        ("/root/", b"/root/api", b"/api"),
+        ("/root", b"/api", b"/api"),
+        ("/root", b"/rooted/api", b"/rooted/api"),
+        ("", b"/api", b"/api"),
+    ],
+)
+def test_the_servers_root_path_is_no_part_of_the_path(root: str, raw: bytes, expected: bytes) -> None:
+    assert path(root_path=root, raw_path=raw) == expected
+
+
+def test_a_server_without_raw_paths_is_still_found_under_the_prefix() -> None:
+    scope = scope_of("/api/ä")
+    del scope["raw_path"]
+    assert path_of(scope) == b"/api/%C3%A4"
+
+
+def test_a_call_is_what_came_and_nothing_else() -> None:
+    scope = scope_of(f"{PREFIX}/p_x/proxy/weather/a%2Fb", b"q=%20", method="POST", headers=[(b"X-A", b"1")])
+    inbox = Inbox(Server().receive)
+    call = call_of(scope, PREFIX, inbox)
+    assert (call.project, call.area, call.path, call.query) == ("p_x", "proxy", b"weather/a%2Fb", b"q=%20")
+    assert (call.method, call.scheme, call.peer) == ("POST", "https", "203.0.113.9")
+    assert call.headers.get(b"x-a") == b"1"
+    assert call.body is inbox
+
+
+def test_a_server_that_names_no_peer_gives_an_empty_one() -> None:
+    assert call_of(scope_of(PREFIX) | {"client": None}, PREFIX, Inbox(Server().receive)).peer == ""
+
+
+async def test_a_body_comes_in_its_pieces_to_its_end() -> None:
+    server = Server(
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.request", "more_body": True},
+        {"type": "http.request", "body": b"b"},
+    )
+    inbox = Inbox(server.receive)
+    assert [chunk async for chunk in inbox] == [b"a", b"b"]
+    assert inbox.ended
+    assert [chunk async for chunk in inbox] == []
+
+
+async def test_a_disconnect_is_never_the_end_of_a_body() -> None:
+    inbox = Inbox(
+        Server({"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.disconnect"}).receive
+    )
+    with pytest.raises(CallerGoneError):
+        assert [chunk async for chunk in inbox] == [b"a"]
+    assert not inbox.ended
+
+
+async def test_a_reply_of_bytes_is_two_messages() -> None:
+    async def handle(_call: Call) -> Reply:
+        return Reply(201, ((b"x-a", b"1"),), b"body")
+
+    server = Server()
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), server.receive, server.send)
+    assert server.sent == [
+        {"type": "http.response.start", "status": 201, "headers": [(b"x-a", b"1")]},
+        {"type": "http.response.body", "body": b"body"},
+    ]
+
+
+async def test_a_head_request_gets_no_body() -> None:
+    async def handle(_call: Call) -> Reply:
+        return Reply(200, (), b"body")
+
+    server = Server()
+    await application(handle, failed, PREFIX)(scope_of(PREFIX, method="HEAD"), server.receive, server.send)
+    assert server.sent[1] == {"type": "http.response.body", "body": b""}
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (ZeroDivisionError("secret-1"), b"internal"),
+        (NotOpenError("open me"), b"internal"),
+        (BackendUnavailableError(), b"backend-unavailable"),
+        (InternalError(), b"internal"),
+    ],
+)
+async def test_what_is_no_answer_becomes_one(error: Exception, answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def handle(_call: Call) -> Reply:
+        raise error
+
+    server = Server()
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), server.receive, server.send)
+    assert server.sent[1]["body"] == answer
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("error", [UpstreamTimeoutError(), CallerGoneError(), ZeroDivisionError()])
+async def test_a_stream_that_breaks_has_no_end_and_is_closed_once(error: Exception) -> None:
+    stream = Stream(b"half", error=error)
+
+    async def handle(_call: Call) -> Reply:
+        return Reply(200, (), stream)
+
+    server = Server()
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), server.receive, server.send)
+    assert server.sent[-1] == {"type": "http.response.body", "body": b"half", "more_body": True}
+    assert stream.closed == 1
+
+
+async def test_a_stream_is_closed_when_not_even_the_head_can_be_sent() -> None:
+    stream = Stream(b"never")
+
+    async def handle(_call: Call) -> Reply:
+        return Reply(200, (), stream)
+
+    async def send(_message: Message) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        await application(handle, failed, PREFIX)(scope_of(PREFIX), Server().receive, send)
+    assert stream.closed == 1
+
+
+async def test_a_caller_that_leaves_ends_a_slow_call_and_nothing_is_sent() -> None:
+    ended = asyncio.Event()
+
+    async def handle(call: Call) -> Reply:
+        assert [chunk async for chunk in call.body] == []
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.set()
+        return Reply(200)
+
+    last, stray = {"type": "http.request", "more_body": False}, {"type": "http.request"}
+    server = Server(last, stray)
+    server.leave.set()
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), server.receive, server.send)
+    assert ended.is_set()
+    assert server.sent == []
+    current = asyncio.current_task()
+    assert current is not None
+    assert current.cancelling() == 0
+
+
+async def test_while_a_body_is_read_nobody_else_receives() -> None:
+    body = asyncio.Event()
+
+    async def receive() -> Message:
+        await body.wait()
+        return {"type": "http.request", "body": b"late", "more_body": False}
+
+    async def handle(call: Call) -> Reply:
+        return Reply(200, (), b"".join([chunk async for chunk in call.body]))
+
+    server = Server()
+    asyncio.get_running_loop().call_later(0.2, body.set)
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), receive, server.send)
+    assert server.sent[1]["body"] == b"late"
+
+
+async def test_somebody_elses_cancellation_is_passed_on() -> None:
+    started = asyncio.Event()
+
+    async def handle(_call: Call) -> Reply:
+        started.set()
+        await asyncio.sleep(30)
+        return Reply(200)
+
+    server = Server()
+    task = asyncio.ensure_future(application(handle, failed, PREFIX)(scope_of(PREFIX), server.receive, server.send))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_answer_that_is_quick_starts_no_watcher() -> None:
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        received += 1
+        return {"type": "http.disconnect"}
+
+    async def handle(_call: Call) -> Reply:
+        return Reply(200, (), b"quick")
+
+    server = Server()
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), receive, server.send)
+    await asyncio.sleep(0.1)
+    assert received == 0
