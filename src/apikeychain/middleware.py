@@ -66,21 +66,20 @@ class APIKeyChainMiddleware:
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = await receive()
-        refusal = self._look_at(scope) or await self._start()
-        if refusal is not None:
-            await send({"type": "lifespan.startup.failed", "message": refusal})
-            return
+        try:
+            await self._start(scope)
+        except Exception as error:
+            # A server prints the text and needs no more; a test client would go on without the error.
+            told = str(error) if isinstance(error, APIKeyChainError) else traceback.format_exc()
+            await send({"type": "lifespan.startup.failed", "message": told})
+            raise
         await self._host_lifespan(first, scope, receive, send)
 
-    async def _start(self) -> str | None:
-        """Open the keychain; what kept it from opening, as the server shall print it."""
-        try:
-            await self.keychain.serve()
-        except APIKeyChainError as error:
-            return str(error)
-        except Exception:  # noqa: BLE001 - the server must hear of whatever kept us from starting
-            return traceback.format_exc()
-        return None
+    async def _start(self, scope: Scope) -> None:
+        self._look_at(scope)
+        if self._unfit is not None:
+            raise self._unfit
+        await self.keychain.serve()
 
     async def _host_lifespan(self, first: Message, scope: Scope, receive: Receive, send: Send) -> None:
         waiting, serving = [first], [self.keychain]
@@ -103,14 +102,13 @@ class APIKeyChainMiddleware:
         finally:
             await close_once()
 
-    def _look_at(self, scope: Scope) -> str | None:
-        """Look at the first scope for what keeps us from serving here; the one sentence about it, logged once."""
+    def _look_at(self, scope: Scope) -> None:
+        """Look at the first scope for what keeps us from serving here, and log it once."""
         if not self._looked:
             self._looked = True
             self._unfit = _misplacement(scope, outer_cors=self.keychain.settings.outer_cors) or _unfit_server(scope)
             if self._unfit is not None:
                 _log.error("%s", self._unfit)
-        return str(self._unfit) if self._unfit is not None else None
 
 
 def _unfit_server(scope: Scope) -> InternalError | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Message, Receive, Scope, Send
 
 from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings
-from apikeychain.errors import BackendUnavailableError, NotOpenError
+from apikeychain.errors import BackendUnavailableError, MisplacedMiddlewareError, NotOpenError
 from gate import host, scope_of
 
 URL = "/api/apikeychain/p_aaaaaaaaaaaaaaaaaaaa/proxy/weather"
@@ -46,9 +46,10 @@ async def call(app: Any, scope: dict[str, Any]) -> Conversation:
     return talk
 
 
-async def lifespan(app: Any, scope: dict[str, Any] | None = None) -> Conversation:
+async def lifespan(app: Any, raising: type[Exception] | None = None) -> Conversation:
     talk = Conversation("lifespan.startup", "lifespan.shutdown")
-    await app({"type": "lifespan", "asgi": {"version": "3.0"}, **(scope or {})}, talk.receive, talk.send)
+    with pytest.raises(raising) if raising else nullcontext():
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, talk.receive, talk.send)
     return talk
 
 
@@ -165,7 +166,7 @@ class Shut:
 )
 async def test_what_keeps_us_from_opening_keeps_the_server_from_starting(error: Exception, told: str) -> None:
     keychain = APIKeyChain.in_memory(store=Shut(error))  # type: ignore[arg-type]  # it never gets to its verbs
-    talk = await lifespan(APIKeyChainMiddleware(host, keychain))
+    talk = await lifespan(APIKeyChainMiddleware(host, keychain), type(error))
     assert talk.types == ["lifespan.startup.failed"]
     assert told in talk.sent[0]["message"]
 
@@ -179,7 +180,7 @@ async def test_inside_a_cors_middleware_nothing_is_served(kind: str, caplog: pyt
     keychain = APIKeyChain.in_memory()
     app = app_of(Middleware(CORSMiddleware), Middleware(APIKeyChainMiddleware, keychain=keychain))
     if kind == "lifespan":
-        talk = await lifespan(app)
+        talk = await lifespan(app, MisplacedMiddlewareError)
         assert talk.types == ["lifespan.startup.failed"]
         assert "app.add_middleware(APIKeyChainMiddleware, keychain=keychain)" in talk.sent[0]["message"]
     else:

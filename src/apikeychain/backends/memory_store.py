@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
-from apikeychain.model.records import Key, Project, Record, Tenant
+from apikeychain.model.records import Key, Project, ProjectName, Record, Tenant
 
 R = TypeVar("R", bound=Record)
 
@@ -113,6 +113,7 @@ class MemoryTenantStore:
         self._room = house.rooms.get(tenant, _Room())
         self._records, self._leases = self._room.records.copy(), self._room.leases.copy()
         self._new: list[LedgerEntry] = []
+        self._changed = False
 
     async def get(self, kind: type[R], key: Key) -> R | None:
         """See TenantStore.get."""
@@ -133,6 +134,7 @@ class MemoryTenantStore:
             msg = f"there is such a {record.kind} already"
             raise AlreadyExistsError(msg)
         self._records[record.kind, record.key] = record
+        self._changed = True
 
     async def replace(self, record: Record, generation: int) -> None:
         """See TenantStore.replace."""
@@ -143,6 +145,7 @@ class MemoryTenantStore:
         """See TenantStore.remove."""
         self._require(kind.kind, key, generation)
         del self._records[kind.kind, key]
+        self._changed = True
 
     async def append(self, payloads: Sequence[LedgerDraft]) -> Head:
         """See TenantStore.append."""
@@ -171,11 +174,25 @@ class MemoryTenantStore:
         return True
 
     def commit(self) -> None:
-        """Make what was done last."""
+        """Make what was done last.
+
+        Raises:
+            ConflictError: it would leave a record whose tenant or project is not stored.
+        """
         self._house.reach()
+        if self._changed and self._has_orphans():
+            msg = "something belongs to a tenant or project that is not stored"
+            raise ConflictError(msg)
         self._room.records, self._room.leases = self._records, self._leases
         self._room.entries.extend(self._new)
         self._house.rooms[self._tenant] = self._room
+
+    def _has_orphans(self) -> bool:
+        owned = [key for key in self._records if key[0] != Tenant.kind]
+        projects = {key for kind, key in owned if kind == Project.kind}
+        of_projects = [key for kind, key in owned if kind not in {Project.kind, ProjectName.kind}]
+        has_tenant = (Tenant.kind, ()) in self._records
+        return (bool(owned) and not has_tenant) or any(key[:1] not in projects for key in of_projects)
 
     def _require(self, kind: str, key: Key, generation: int) -> None:
         self._house.reach()

@@ -1,6 +1,5 @@
 """The tree of commands, the options that all of them take, and how errors are told."""
 
-import asyncio
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +43,7 @@ async def demo(*, once: bool = False, directory: Path | None = None, port: int =
     return await play(once=once, directory=directory, port=port)
 
 
+app.meta.suppress_keyboard_interrupt = False
 _everywhere = Group("Options of every command", sort_key=100)
 
 
@@ -83,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
     except APIKeyChainError as error:
         complain(str(error))
         return 1
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         return INTERRUPTED
     return result if isinstance(result, int) else 0
 

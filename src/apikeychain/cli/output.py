@@ -29,7 +29,7 @@ def say(text: str) -> None:
 
 def document(value: object) -> None:
     """One JSON document."""
-    sys.stdout.write(json.dumps(value, default=_plain, indent=2) + "\n")
+    Console().print(Text(json.dumps(value, default=_plain, indent=2)), soft_wrap=True)
 
 
 def table(rows: Sequence[Document], columns: Sequence[str]) -> None:

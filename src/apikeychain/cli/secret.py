@@ -2,7 +2,10 @@
 
 import getpass
 import os
+import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -96,8 +99,11 @@ def _given(name: str, *, stdin: bool, file: Path | None, env: str | None) -> Sec
         return _from_env(env)
     if file is not None:
         return read_secret(file)
-    if stdin:
-        return _secret(sys.stdin.buffer.read(MAX_BYTES + 2))
+    with _interruptible():
+        return _secret(sys.stdin.buffer.read(MAX_BYTES + 2)) if stdin else _asked(name)
+
+
+def _asked(name: str) -> Secret:
     if not sys.stdin.isatty():
         msg = "there is no terminal to ask for the secret: say --stdin, --file PATH or --env NAME"
         raise InvalidValueError(msg)
@@ -106,6 +112,16 @@ def _given(name: str, *, stdin: bool, file: Path | None, env: str | None) -> Sec
     except EOFError:
         msg = "no secret was given"
         raise InvalidValueError(msg) from None
+
+
+@contextmanager
+def _interruptible() -> Generator[None, None, None]:
+    """Ctrl-C ends a wait for input at once: the handler of an event loop only notes it until the input is there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _from_env(name: str) -> Secret:

@@ -84,6 +84,8 @@ class Store(Protocol):
         S5: `append_many` puts each tenant's drafts behind its chain in one transaction and returns the heads.
         S6: concurrent appends to one chain, by whatever verb, make one chain without a gap or a fork.
         S7: a store that cannot be reached raises BackendUnavailableError.
+        S8: a transaction that would leave a record whose tenant or project is not stored raises ConflictError at its
+            end, and stores nothing.
     """
 
     async def tenant_of(self, project: ProjectId) -> TenantId | None:

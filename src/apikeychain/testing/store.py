@@ -10,9 +10,10 @@ import pytest
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerEntry, link
-from apikeychain.model.records import Project, ProjectName, Record, Tenant
+from apikeychain.model.origin import Origin
+from apikeychain.model.records import AllowedOrigin, Project, ProjectName, Record, Tenant
 from apikeychain.ports.store import Store, TenantStore
-from apikeychain.testing.records import ACME, GLOBEX, RECORDS, SHOP, draft, project, tenant
+from apikeychain.testing.records import ACME, GLOBEX, NOW, RECORDS, SHOP, draft, project, tenant
 
 
 class StoreContract(ABC):
@@ -227,6 +228,26 @@ class StoreContract(ABC):
             await store.append_many({ACME: [draft(1)]})
         with pytest.raises(BackendUnavailableError):
             await chain(store, ACME)
+
+    async def test_s8_nothing_is_left_without_its_owner(self, stocked: Store) -> None:
+        """S8: neither without its tenant nor without its project; the transaction is absent as a whole."""
+        ownerless = AllowedOrigin(project=ProjectId("p_" + "z" * 20), origin=Origin("https://a.example"), created=NOW)
+        kept = replace(ownerless, project=SHOP)
+        with pytest.raises(ConflictError):  # noqa: PT012 - the end of the transaction raises
+            async with stocked.tenant(ACME) as acme:
+                await acme.insert(kept)
+                await acme.insert(ownerless)
+        with pytest.raises(ConflictError):
+            async with stocked.tenant(TenantId("nobody")) as nobody:
+                await nobody.insert(project(ownerless.project))
+        with pytest.raises(ConflictError):  # noqa: PT012 - the end of the transaction raises
+            async with stocked.tenant(ACME) as acme:
+                await acme.insert(kept)
+                await acme.remove(Project, (SHOP,), 1)
+        async with stocked.tenant(ACME) as acme:
+            assert await acme.list(AllowedOrigin, (), 10) == []
+            assert await acme.get(Project, (SHOP,)) is not None
+        assert await stocked.tenant_of(ownerless.project) is None
 
 
 async def names_in_pages(store: TenantStore, size: int) -> Sequence[str]:

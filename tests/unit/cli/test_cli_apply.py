@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from command import ROOT
 from terminal import Terminal
 
 KEY = "sk-0123456789"
@@ -276,7 +277,7 @@ def test_a_tenant_that_cannot_be_made_is_told_at_its_place(terminal: Terminal, f
 
 
 def test_a_file_that_is_not_there_or_no_toml_is_told_on_one_line(terminal: Terminal, file: Path) -> None:
-    file.write_text("x = ")
+    file.write_text("x = ?")
     assert "is no TOML: Invalid value (at line 1, column 5)" in terminal.refused("apply", file)
     assert "cannot be read: No such file" in terminal.refused("apply", file.with_name("none.toml"))
 
@@ -288,3 +289,14 @@ def test_an_http_origin_of_a_file_needs_the_word_development(terminal: Terminal,
     assert _kinds(terminal.read("apply", file, "--development"))[-1] == "origin.allowed"
     file.write_text(_PROJECT + 'origins = ["http://example.com"]')
     assert terminal.refused("apply", file, "--development").endswith("'http://example.com'")
+
+
+def test_the_file_of_the_documentation_can_be_applied(
+    terminal: Terminal, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENWEATHER_KEY", KEY)
+    page = (ROOT / "docs" / "how-to" / "manage.md").read_text()
+    file.write_text(page.split("```toml\n", 1)[1].split("```", 1)[0])
+    file.with_name("search.key").write_text(KEY)
+    assert terminal.told("apply", file).endswith("12 changes made\n")
+    assert [row["name"] for row in terminal.read("route", "list", "acme/storefront")] == ["find", "weather"]

@@ -1,10 +1,13 @@
 """`apikeychain secret`: from a prompt, stdin, a file or the environment, never from the command line."""
 
+import contextlib
 import io
 import os
 import pty
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -103,20 +106,62 @@ def test_an_end_of_input_at_the_prompt_is_no_secret(
     assert terminal.refused("secret", "put", project, "openweather") == "no secret was given"
 
 
-def test_the_prompt_of_a_real_terminal_does_not_echo(terminal: Terminal, project: str) -> None:
+@pytest.fixture
+def prompt(terminal: Terminal, project: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The command in a real terminal, waiting for the secret, and our end of the terminal."""
     ours, theirs = pty.openpty()
-    command = [SCRIPTS / "apikeychain", "--data", terminal.data, "secret", "put", project, "openweather"]
+    command = [str(SCRIPTS / "apikeychain"), "--data", str(terminal.data), "secret", "put", project, "openweather"]
     with subprocess.Popen(  # noqa: S603  # the command is written here
         command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     ) as process:
         os.close(theirs)
-        shown = b""
-        while b"(not shown): " not in shown:
-            shown += os.read(ours, 1024)
-        os.write(ours, f"{VALUE}\n".encode())
-        while b"fingerprint" not in shown:
-            shown += os.read(ours, 1024)
-        assert process.wait(30) == 0
+        _read_until(ours, b"(not shown): ")
+        yield process, ours
     os.close(ours)
+
+
+def _read_until(terminal: int, end: bytes) -> bytes:
+    shown = b""
+    while end not in shown:
+        shown += os.read(terminal, 1024)
+    return shown
+
+
+def _rest(terminal: int) -> bytes:
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while more := os.read(terminal, 1024):
+            shown += more
+    return shown
+
+
+def test_the_prompt_of_a_real_terminal_does_not_echo(
+    terminal: Terminal, project: str, prompt: tuple[subprocess.Popen[bytes], int]
+) -> None:
+    process, ours = prompt
+    os.write(ours, f"{VALUE}\n".encode())
+    shown = _read_until(ours, b"fingerprint")
+    assert process.wait(30) == 0
     assert VALUE.encode() not in shown
     assert terminal.read("secret", "list", project)[0]["version"] == 1
+
+
+def test_one_interrupt_at_the_prompt_ends_the_command(
+    terminal: Terminal, project: str, prompt: tuple[subprocess.Popen[bytes], int]
+) -> None:
+    process, ours = prompt
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert b"Traceback" not in _rest(ours)
+    assert terminal.read("secret", "list", project) == []
+
+
+def test_an_interrupt_is_an_exit_code_of_its_own(
+    terminal: Terminal, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", _Stdin(b"", terminal=True))
+    monkeypatch.setattr("getpass.getpass", interrupted)
+    assert terminal.run("secret", "put", project, "openweather") == (130, "", "")
