@@ -15,7 +15,7 @@ BY_QUERY = Provider("weather", "https://api.weather.example/v1", QueryCredential
 LOCATION_BASE = b"/api/apikeychain/p_x/proxy/weather"
 
 
-def a_route(provider: Provider = BY_HEADER, *, network: Network = PUBLIC, **options: Any) -> CompiledRoute:  # whatever a route may have
+def a_route(provider: Provider = BY_HEADER, *, network: Network = PUBLIC, **options: Any) -> CompiledRoute:
     """The route ``weather``, compiled."""
     return compile_route(
         ProxyRoute("weather", provider="weather", **options), provider, network=network, body_limit=100 * MIB

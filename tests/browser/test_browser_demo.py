@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
-from playwright.async_api import Browser, FrameLocator, Page, Response, async_playwright, expect
+from playwright.async_api import Browser, Error, FrameLocator, Page, Request, Response, async_playwright, expect
 
 from apikeychain.cli.demo.house import House
 from apikeychain.cli.demo.running import running
@@ -54,15 +55,23 @@ class Seen:
     Attributes:
         responses: in the order in which they came.
         told: what the console said.
+        blocked: requests whose answer Chromium kept from the page and from us.
     """
 
     page: Page
     responses: list[Response] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    blocked: list[Request] = field(default_factory=list)
 
     @property
     def foreign(self) -> FrameLocator:
         return self.page.frame_locator("#foreign")
+
+    def note(self, response: Response) -> None:
+        self.responses.append(response)
+
+    def note_blocked(self, request: Request) -> None:
+        self.blocked.append(request)
 
     async def texts(self) -> list[str]:
         """Bodies, headers, documents, storage and console."""
@@ -70,7 +79,8 @@ class Seen:
         for response in self.responses:
             lines = await response.headers_array() + await response.request.headers_array()
             texts += [response.url, *(f"{line['name']}: {line['value']}" for line in lines)]
-            texts.append((await response.body()).decode("latin-1"))
+            texts.append(await body_of(response))
+        texts += [await asked_again(request) for request in self.blocked]
         for frame in self.page.frames:
             texts.append(await frame.content())
             texts.append(
@@ -84,13 +94,30 @@ async def seen(browser: Browser, house: House) -> Seen:
     """The page on the allowed origin, with the foreign one in its frame, both at rest."""
     page = await browser.new_page()
     seen = Seen(page)
-    page.on("response", lambda response: seen.responses.append(response))
+    page.on("response", seen.note)
+    page.on("requestfailed", seen.note_blocked)
     page.on("console", lambda message: seen.told.append(message.text))
     page.on("pageerror", lambda error: seen.told.append(f"error: {error}"))
     await page.goto(house.own)
     await page.locator("body[data-ready=yes]").wait_for()
     await seen.foreign.locator("body[data-ready=yes]").wait_for()
     return seen
+
+
+async def body_of(response: Response) -> str:
+    try:
+        return (await response.body()).decode("latin-1")
+    except Error:
+        # Chromium keeps no body that the page took piece by piece.
+        assert response.headers["content-type"] == "text/event-stream"
+        return await asked_again(response.request)
+
+
+async def asked_again(request: Request) -> str:
+    """What the browser got and did not keep, asked for without a browser."""
+    async with httpx.AsyncClient() as client:
+        reply = await client.get(request.url, headers=await request.all_headers())
+    return f"{reply.headers.raw!r} {reply.text}"
 
 
 def spellings(secret: str) -> list[str]:
@@ -161,6 +188,7 @@ async def test_the_secret_is_nowhere_in_what_the_browser_received(seen: Seen, ho
     await expect(seen.page.locator("#entries")).to_contain_text("echo 200")
     texts = await seen.texts()
     assert any('"you sent the key": "[redacted]' in text for text in texts)
+    assert any("origin-refused" in text for text in texts)
     found = [
         text[:80]
         for text in texts

@@ -77,7 +77,8 @@ async def size(tenant: TenantAdmin) -> int:
 async def _verified(tenant: TenantAdmin) -> Head:
     total = await size(tenant)
     columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("verifying", total=total)
         return await tenant.verify_ledger(lambda done, _: bar.update(task, completed=done))
 

@@ -84,7 +84,7 @@ class UpstreamRequest:
         target: the request target as sent, path and query, e.g. ``b"/v1/chat?x=1"``: to be sent byte for byte.
         headers: end-to-end lines, without host, content-length, transfer-encoding and connection.
         body: all of it, a stream, or None for no body.
-        content_length: the length of a streamed body where it is known; a plug that sees another count cuts the request.
+        content_length: the length of a streamed body where it is known; a plug that counts another cuts the request.
         timeouts: in seconds.
         network: the exceptions that host code made for this provider.
     """

@@ -98,7 +98,8 @@ def _hint(origin: str, project: str) -> str:
         parse_origin(origin, development=True)
     except InvalidValueError:
         return f"{origin[:200]!a} cannot be allowed: only https://host[:port] can, and http for localhost."
-    return f"{origin} is not on the list. To allow it: apikeychain origin allow {project} {origin}"
+    option = "" if origin.startswith("https://") else "--development "
+    return f"{origin} is not on the list. To allow it: apikeychain {option}origin allow {project} {origin}"
 
 
 def _has_listed_referer(headers: Headers, project: Snapshot) -> bool:

@@ -298,5 +298,5 @@ def test_the_file_of_the_documentation_can_be_applied(
     page = (ROOT / "docs" / "how-to" / "manage.md").read_text()
     file.write_text(page.split("```toml\n", 1)[1].split("```", 1)[0])
     file.with_name("search.key").write_text(KEY)
-    assert terminal.told("apply", file).endswith("12 changes made\n")
+    assert terminal.told("apply", file).endswith("11 changes made\n")
     assert [row["name"] for row in terminal.read("route", "list", "acme/storefront")] == ["find", "weather"]

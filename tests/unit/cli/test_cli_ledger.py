@@ -4,6 +4,8 @@ import json
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from apikeychain.embedded import DATABASE
 from terminal import Terminal
 
@@ -40,11 +42,19 @@ def test_a_limit_that_cannot_be_is_a_wrong_command_line(terminal: Terminal) -> N
 def test_a_chain_that_holds_is_told_with_its_head(terminal: Terminal) -> None:
     terminal.project()
     last = terminal.read("ledger", "list", "acme")[-1]
+    told = terminal.told("ledger", "verify", "acme")
+    assert told == f"all 2 entries of acme hold; the hash of the last one is\n{last['hash']}\n"
+    document = terminal.read("ledger", "verify", "acme")
+    assert document == {"tenant": "acme", "holds": True, "entries": 2, "hash": last["hash"]}
+
+
+def test_a_terminal_sees_how_far_the_verification_is(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal.project()
+    monkeypatch.setenv("FORCE_COLOR", "1")
     code, out, err = terminal.run("ledger", "verify", "acme")
-    assert (code, out) == (0, f"all 2 entries of acme hold; the hash of the last one is\n{last['hash']}\n")
-    assert "Traceback" not in err
-    code, out, _ = terminal.run("ledger", "verify", "acme", "--json")
-    assert (code, json.loads(out)) == (0, {"tenant": "acme", "holds": True, "entries": 2, "hash": last["hash"]})
+    assert (code, "verifying" in out) == (0, False)
+    assert "verifying" in err
+    assert "2/2" in err
 
 
 def test_the_first_entry_that_does_not_hold_is_named(terminal: Terminal) -> None:
@@ -52,9 +62,8 @@ def test_the_first_entry_that_does_not_hold_is_named(terminal: Terminal) -> None
     for verb in ("enable", "disable", "enable"):
         terminal.told("project", verb, project)
     _tamper(terminal, "update ledger set payload = replace(payload, '\"cli\"', '\"cly\"') where seq in (3, 4)")
-    code, out, err = terminal.run("ledger", "verify", "acme")
-    assert (code, out) == (1, "")
-    assert "apikeychain: the ledger of 'acme' is broken at entry 3: " in err
+    problem = terminal.refused("ledger", "verify", "acme")
+    assert problem.startswith("the ledger of 'acme' is broken at entry 3: ")
     code, out, _ = terminal.run("ledger", "verify", "acme", "--json")
     told = json.loads(out)
     assert (code, told["holds"], told["entry"]) == (1, False, 3)
@@ -66,6 +75,4 @@ def test_a_missing_entry_is_named(terminal: Terminal) -> None:
     for verb in ("enable", "disable", "enable"):
         terminal.told("project", verb, project)
     _tamper(terminal, "delete from ledger where seq = 2")
-    code, _, err = terminal.run("ledger", "verify", "acme")
-    assert code == 1
-    assert "is broken at entry 2: " in err
+    assert "is broken at entry 2: " in terminal.refused("ledger", "verify", "acme")

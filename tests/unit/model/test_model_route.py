@@ -18,7 +18,7 @@ from apikeychain.model.route import (
 )
 
 
-def _route(**options: Any) -> ProxyRoute:  # noqa: ANN401  # whatever a route may have
+def _route(**options: Any) -> ProxyRoute:  # whatever a route may have
     return ProxyRoute(options.pop("name", "weather"), provider=options.pop("provider", "weather"), **options)
 
 

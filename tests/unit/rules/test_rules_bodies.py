@@ -36,7 +36,7 @@ MESSAGE = JSONBody(
 ALL = ("GET", "POST", "DELETE")
 
 
-def _json(body: JSONBody = MESSAGE, **options: Any) -> CompiledRoute:  # noqa: ANN401  # whatever a route may have
+def _json(body: JSONBody = MESSAGE, **options: Any) -> CompiledRoute:  # whatever a route may have
     return a_route(methods=ALL, body=body, **options)
 
 

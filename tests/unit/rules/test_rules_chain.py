@@ -266,7 +266,7 @@ def test_the_longest_actor_and_the_largest_integers_are_taken() -> None:
     assert draft.data == {"n": [largest, -largest, True]}
 
 
-def call(**changes: Any) -> dict[str, JSON]:  # noqa: ANN401 - any argument of call_data
+def call(**changes: Any) -> dict[str, JSON]:
     arguments: dict[str, Any] = {
         "route": "chat",
         "base_url": "https://api.example.com/v1",
@@ -325,7 +325,7 @@ def test_a_pseudonym_is_half_an_hmac_of_the_address() -> None:
 # What is done to a log of ten good entries: case file "audit_chain_attacks".
 
 
-def _edit(entries: Entries, place: int, name: str, value: Any) -> int:  # noqa: ANN401 - as the case has it
+def _edit(entries: Entries, place: int, name: str, value: Any) -> int:
     if name == "payload":
         payload = json.dumps(value, ensure_ascii=False).encode()
         entries[place] = dataclasses.replace(entries[place], payload=payload)

@@ -240,7 +240,7 @@ def test_the_hint_names_the_refused_origin_and_the_command() -> None:
         _admit((b"origin", b"http://localhost:3000"))
     assert refused.value.hint == (
         "http://localhost:3000 is not on the list. "
-        f"To allow it: apikeychain origin allow {PROJECT} http://localhost:3000"
+        f"To allow it: apikeychain --development origin allow {PROJECT} http://localhost:3000"
     )
     with pytest.raises(OriginRefusedError, match=r"origin allow p_a+ https://other\.example"):
         _admit(SAME, caller=Caller("192.0.2.1", "https", "other.example"))

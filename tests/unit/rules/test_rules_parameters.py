@@ -14,7 +14,7 @@ from apikeychain.rules.parameters import Declarations
 from exchange import BY_QUERY, a_route, goes_up
 
 
-def _query(query: bytes, *parameters: QueryParameter, **options: Any) -> bytes:  # noqa: ANN401  # whatever a route may have
+def _query(query: bytes, *parameters: QueryParameter, **options: Any) -> bytes:  # whatever a route may have
     return goes_up(a_route(parameters=parameters, **options), b"weather", query).query
 
 

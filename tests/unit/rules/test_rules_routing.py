@@ -21,7 +21,7 @@ from apikeychain.rules.routing import compile_route, fill, match
 from exchange import BY_HEADER, BY_QUERY, a_call, a_route
 
 
-def _project(**options: Any) -> Any:  # noqa: ANN401  # whatever a route may have, and a stand-in for a snapshot
+def _project(**options: Any) -> Any:  # whatever a route may have, and a stand-in for a snapshot
     return SimpleNamespace(routes=MappingProxyType({b"weather": a_route(**options)}))
 
 

@@ -87,7 +87,7 @@ def _addresses(house: House, headers: dict[str, str]) -> Route:
         "foreign": house.foreign,
         "provider": provider,
         "routes": paths,
-        "allow": f"apikeychain --data {house.directory} origin allow {house.project.id} {house.foreign}",
+        "allow": f"apikeychain --development --data {house.directory} origin allow {house.project.id} {house.foreign}",
     }
 
     async def sent(_: Request) -> Response:
