@@ -10,36 +10,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Error, FrameLocator, Page, Request, Response, async_playwright, expect
+from playwright.async_api import Browser, Error, FrameLocator, Page, Request, Response, expect
 
 from apikeychain.cli.demo.house import House
 from apikeychain.cli.demo.running import running
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-def require(chromium: Path) -> Path:
-    if not chromium.exists():
-        pytest.fail("Chromium is missing: apt-get install -y chromium", pytrace=False)
-    return chromium
-
-
-@pytest.fixture
-async def browser() -> AsyncGenerator[Browser, None]:
-    executable = require(CHROMIUM)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield browser
-        await browser.close()
+from chromium import require
 
 
 @pytest.fixture

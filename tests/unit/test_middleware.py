@@ -54,7 +54,7 @@ async def lifespan(app: Any, raising: type[Exception] | None = None) -> Conversa
 
 
 def code(talk: Conversation) -> str:
-    return dict(talk.sent[0]["headers"]).get(b"x-apikeychain-error", b"").decode()
+    return str(dict(talk.sent[0]["headers"]).get(b"x-apikeychain-error", b"").decode())
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/apikeychai", "/api/apikeychainx/y", "/other/api/apikeychain/"])

@@ -60,8 +60,9 @@ class Place:
             beside: further keys of the table, which are read by somebody else.
         """
         before, given = len(self.problems), dict[str, object]()
-        self.refuse_unknown(table, (*_adapters(cls), *beside))
-        for name, adapter in _adapters(cls).items():
+        adapters = _adapters(cast("type[object]", cls))
+        self.refuse_unknown(table, (*adapters, *beside))
+        for name, adapter in adapters.items():
             if name not in table:
                 self._require_default(cls, name)
             elif not _is_broken(table[name]):

@@ -1,7 +1,5 @@
 """All tenants of a keychain: by the host's own id, and by the public id of a project."""
 
-import contextlib
-
 from apikeychain.errors import AlreadyExistsError, DoesNotExistError, InvalidValueError
 from apikeychain.model.ids import TenantId, parse_project_id, parse_tenant_id
 from apikeychain.model.records import Tenant
@@ -44,16 +42,19 @@ async def find_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
     """
     tenant_id = parse_tenant_id(tenant)
     async with office.store.tenant(tenant_id) as store:
-        if await store.get(Tenant, ()) is None:
-            msg = f"there is no tenant {tenant!r}"
-            raise DoesNotExistError(msg)
+        stored = await store.get(Tenant, ())
+    if stored is None:
+        msg = f"there is no tenant {tenant!r}"
+        raise DoesNotExistError(msg)
     return TenantAdmin(office, tenant_id, actor)
 
 
 async def ensure_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
     """The tenant of that id, new where there was none."""
-    with contextlib.suppress(DoesNotExistError):
+    try:
         return await find_tenant(office, tenant, actor)
+    except DoesNotExistError:
+        pass
     try:
         return await create_tenant(office, tenant, actor)
     except AlreadyExistsError:

@@ -35,6 +35,10 @@ def content(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
 @contextmanager
 def no_room_for_files() -> Generator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -71,10 +75,10 @@ def test_nothing_is_made_unless_asked(path: Path) -> None:
 
 async def test_nothing_is_touched_before_it_is_opened(path: Path) -> None:
     service = LocalKeyService(path, create=True)
-    assert os.listdir(path.parent) == []
+    assert names_in(path.parent) == []
     async with service as entered:
         assert entered is service
-        assert os.listdir(path.parent) == [path.name]
+        assert names_in(path.parent) == [path.name]
     async with LocalKeyService(path):
         pass
     with pytest.raises(KeyFileError, match="restore it from your backup"):

@@ -21,6 +21,7 @@ def test_a_store_serves_one_event_loop_after_another() -> None:
 async def test_no_two_tenants_have_one_project() -> None:
     store = MemoryStore()
     async with store.tenant(ACME) as acme:
+        await acme.insert(tenant(ACME))
         await acme.insert(project(SHOP))
     async with store.tenant(GLOBEX) as globex:
         with pytest.raises(AlreadyExistsError):

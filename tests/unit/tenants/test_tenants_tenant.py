@@ -161,9 +161,7 @@ async def test_a_removed_project_leaves_its_ledger_entries_and_nothing_else(
 
 
 async def test_a_project_is_removed_once_and_by_its_id_too(acme: TenantAdmin, shop: ProjectAdmin) -> None:
-    outcomes = await asyncio.gather(
-        *[acme.remove_project(name) for name in ("shop", shop.id)], return_exceptions=True
-    )
+    outcomes = await asyncio.gather(*[acme.remove_project(name) for name in ("shop", shop.id)], return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} in ({type(None), DoesNotExistError}, {type(None), ConflictError})
     assert (await kinds(acme)).count("project.removed") == 1
     with pytest.raises(DoesNotExistError):
@@ -184,7 +182,7 @@ async def test_a_change_is_told_to_whoever_listens(
 
     async def listen() -> None:
         async for change in acme._office.signals.subscribe():
-            heard.append(change)
+            heard.append(change)  # noqa: PERF401 - a list that is read while it grows
 
     listening = asyncio.create_task(listen())
     await asyncio.sleep(0.1)

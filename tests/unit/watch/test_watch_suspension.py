@@ -10,6 +10,7 @@ from apikeychain.ledger.verify import verify
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import LedgerEntry
 from apikeychain.model.records import Project, Scope, Suspension
+from apikeychain.testing.records import tenant
 from apikeychain.watch.suspension import lift, suspend
 
 ACME = TenantId("acme")
@@ -22,6 +23,7 @@ HOUR = timedelta(hours=1)
 async def store() -> MemoryStore:
     store = MemoryStore()
     async with store.tenant(ACME) as rows:
+        await rows.insert(tenant(ACME))
         await rows.insert(Project(id=PROJECT, name="shop", created=NOON))
     return store
 

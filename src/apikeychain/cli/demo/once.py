@@ -101,7 +101,7 @@ class Visitor:
     async def echo(self) -> tuple[str, str]:
         """Overwritten in header and body; the length stays true."""
         reply = await self._call("echo")
-        body, header = reply.json()["you sent the key"], reply.headers.get("x-request-id", "")
+        body, header = reply.json().get("you sent the key", ""), reply.headers.get("x-request-id", "")
         key = len(self._house.weather.key)
         marked = all(text.startswith("[redacted]") for text in (body, header)) and not self._leaks(reply)
         told = "redacted in header and body" if marked else "not redacted"

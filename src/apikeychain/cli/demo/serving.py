@@ -68,7 +68,7 @@ async def served(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None, 
     """
     config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1)
     server = Server(config)
-    task = asyncio.create_task(server.serve([listener]))
+    task = asyncio.create_task(_run(server, listener))
     try:
         while not server.started:
             await asyncio.sleep(_POLL_SECONDS)
@@ -79,3 +79,9 @@ async def served(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None, 
     finally:
         server.should_exit = True
         await asyncio.wait([task])
+
+
+async def _run(server: Server, listener: socket.socket) -> None:
+    # A start that fails ends in an exit, which would take the whole loop along.
+    with contextlib.suppress(SystemExit):
+        await server.serve([listener])

@@ -1,0 +1,63 @@
+"""Other processes that use a keychain, for tests of what happens between two of them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import IO
+
+_FRAME = """
+import asyncio, sys
+from pathlib import Path
+from apikeychain import APIKeyChain, APIKeyChainSettings, HeaderCredential, Provider, Secret
+QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
+
+async def main(directory, *arguments):
+    keychain = APIKeyChain.embedded(directory, settings=QUICK)
+{body}
+
+try:
+    asyncio.run(main(*sys.argv[1:]))
+except Exception as error:
+    print(f"{{type(error).__name__}}: {{error}}", flush=True)
+    sys.exit(1)
+"""
+
+
+def _clean() -> dict[str, str]:
+    """Not measured: a process that is killed, or whose disk is full, leaves broken data behind."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_", "PYTEST_"))}
+
+
+def program(body: str) -> str:
+    """A script whose `body` has a `keychain` on `directory`."""
+    return _FRAME.format(body="\n".join(f"    {line}" for line in body.strip().splitlines()))
+
+
+def run_other(body: str, *arguments: object) -> tuple[int, str]:
+    """Exit code and output of a process that ran `body`."""
+    done = subprocess.run(  # noqa: S603  # our own program
+        [sys.executable, "-c", program(body), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        env=_clean(),
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout.strip()
+
+
+@contextmanager
+def other_running(body: str, *arguments: object) -> Generator[tuple["subprocess.Popen[str]", IO[str]], None, None]:
+    """A process that runs `body`, killed at the end of the block, and its output."""
+    process = subprocess.Popen(  # noqa: S603  # our own program
+        [sys.executable, "-c", program(body), *map(str, arguments)], stdout=subprocess.PIPE, env=_clean(), text=True
+    )
+    assert process.stdout
+    try:
+        yield process, process.stdout
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -1,0 +1,328 @@
+"""The one-directory default: nothing before the opening, one server, commands beside it, clear words when it cannot."""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from apikeychain import APIKeyChain, APIKeyChainSettings, Secret
+from apikeychain.backends.memory_keys import MemoryKeyService
+from apikeychain.backends.memory_limiter import MemoryRateLimiter
+from apikeychain.backends.memory_signals import MemorySignals
+from apikeychain.backends.memory_store import MemoryStore
+from apikeychain.embedded import Instead, embedded_plugs, memory_plugs
+from apikeychain.errors import (
+    APIKeyChainError,
+    BackendUnavailableError,
+    DatabaseVersionError,
+    DataDirectoryError,
+    KeyFileError,
+)
+from apikeychain.ports.upstream import Guard, Upstream
+from gate import open_gate
+from management import APP, CANARY, WEATHER, fill, kinds
+from processes import other_running, run_other
+from sample_project import a_call
+
+QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
+DATABASE, KEYS = "apikeychain.sqlite3", "platform.key"
+
+
+def embedded(directory: Path, **more: object) -> APIKeyChain:
+    return APIKeyChain.embedded(directory, settings=QUICK, **more)  # type: ignore[arg-type]  # its arguments
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+async def filled(directory: Path) -> None:
+    async with embedded(directory) as keychain:
+        await fill(await (await keychain.create_tenant("acme")).create_project("shop"))
+
+
+async def refused(directory: Path, error: type[APIKeyChainError], **more: object) -> str:
+    """What the opening says; it leaves nothing open."""
+    keychain = embedded(directory, **more)
+    with pytest.raises(error) as caught:
+        await keychain.open()
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+async def secrets_of(directory: Path, **more: object) -> list[str]:
+    """The names of the secrets that still open."""
+    async with embedded(directory, **more) as keychain:
+        acme = await keychain.tenant("acme")
+        shop = await acme.project("shop")
+        before = await kinds(acme)
+        await shop.configure(secrets={"weather": Secret(CANARY)})
+        assert await kinds(acme) == before
+        return [told.name for told in await shop.list_secrets()]
+
+
+async def test_nothing_is_touched_before_the_opening(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "data"
+    keychain = embedded(place)
+    assert names_in(tmp_path) == []
+    async with keychain:
+        assert {DATABASE, KEYS} <= {*names_in(place)}
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert {stat.S_IMODE((place / name).stat().st_mode) for name in names_in(place)} == {0o600}
+
+
+async def test_what_was_stored_is_there_at_the_next_start(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    assert await secrets_of(tmp_path) == ["weather"]
+
+
+async def test_the_key_file_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, named, given = tmp_path / "data", tmp_path / "named.key", tmp_path / "given.key"
+    monkeypatch.setenv("APIKEYCHAIN_KEY_FILE", str(named))
+    await filled(data)
+    assert await secrets_of(data) == ["weather"]
+    assert named.exists()
+    assert KEYS not in names_in(data)
+    async with embedded(tmp_path / "other", key_file=given):
+        assert given.exists()
+    monkeypatch.delenv("APIKEYCHAIN_KEY_FILE")
+    assert "there is no key file" in await refused(data, KeyFileError)
+    assert await secrets_of(data, key_file=named) == ["weather"]
+
+
+async def test_a_lost_key_file_is_not_replaced_by_a_new_key(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    key = content(tmp_path / KEYS)
+    tmp_path.joinpath(KEYS).unlink()
+    assert "restore it from your backup" in await refused(tmp_path, KeyFileError)
+    assert KEYS not in names_in(tmp_path)
+    tmp_path.joinpath(KEYS).write_bytes(key)
+    tmp_path.joinpath(KEYS).chmod(0o600)
+    assert await secrets_of(tmp_path) == ["weather"]
+
+
+async def test_the_key_file_of_another_installation_is_refused(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    await filled(ours)
+    await filled(theirs)
+    text = await refused(ours, KeyFileError, key_file=theirs / KEYS)
+    assert text == "this platform key does not open what is stored: restore the one that belongs to this data"
+    assert await secrets_of(ours) == ["weather"]
+
+
+async def test_a_key_file_that_others_can_read_or_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    path, key = tmp_path / KEYS, content(tmp_path / KEYS)
+    path.chmod(0o644)
+    assert f"run chmod 600 {path}" in await refused(tmp_path, KeyFileError)
+    path.chmod(0o600)
+    path.write_bytes(key[:-20])
+    assert "damaged or not a key file" in await refused(tmp_path, KeyFileError)
+    path.write_bytes(key)
+    assert await secrets_of(tmp_path) == ["weather"]
+
+
+async def test_a_key_file_that_is_lost_while_serving_closes_the_gate_and_is_back_with_it(tmp_path: Path) -> None:
+    path = tmp_path / KEYS
+    async with LocalProvider("weather.localhost") as local:
+        network = {f"https://weather.localhost:{local.port}": local.network}
+        async with open_gate(keychain=embedded(tmp_path, network=network), provider=None) as gate:
+            assert gate
+    await filled(tmp_path / "other")
+    async with embedded(tmp_path / "other") as keychain:
+        shop = await (await keychain.tenant("acme")).project("shop")
+        path = tmp_path / "other" / KEYS
+        key = content(path)
+        path.unlink()
+        keychain._office.vault.forget(None)
+        with pytest.raises(BackendUnavailableError, match="there is no key file"):
+            await shop.put_secret("weather", Secret(CANARY), provider="weather")
+        path.write_bytes(key)
+        path.chmod(0o600)
+        assert (await shop.put_secret("weather", Secret(CANARY), provider="weather")).version == 1
+
+
+def set_version(directory: Path, version: str) -> str:
+    """Write a version into the database; the one before."""
+    with contextlib.closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as database:
+        [before] = database.execute("SELECT version_num FROM apikeychain_version").fetchone()
+        database.execute("UPDATE apikeychain_version SET version_num = ?", [version])
+        return str(before)
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    before = set_version(tmp_path, "9999")
+    assert "has version 9999" in await refused(tmp_path, DatabaseVersionError)
+    assert set_version(tmp_path, before) == "9999"
+    assert await secrets_of(tmp_path) == ["weather"]
+
+
+async def test_a_corrupt_database_is_told_and_left_alone(tmp_path: Path) -> None:
+    await filled(tmp_path)
+    whole = content(tmp_path / DATABASE)
+    tmp_path.joinpath(DATABASE).write_bytes(b"This is no database. " * 1000)
+    assert f"{tmp_path / DATABASE} cannot be used: " in await refused(tmp_path, DataDirectoryError)
+    assert content(tmp_path / DATABASE) == b"This is no database. " * 1000
+    tmp_path.joinpath(DATABASE).write_bytes(whole)
+    assert await secrets_of(tmp_path) == ["weather"]
+
+
+async def test_a_place_that_is_no_directory_or_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    tmp_path.joinpath("file").touch()
+    assert "cannot be made" in await refused(tmp_path / "file", DataDirectoryError)
+    assert "cannot be made" in await refused(Path("/proc/apikeychain"), DataDirectoryError)
+    tmp_path.joinpath(DATABASE).mkdir()
+    assert await refused(tmp_path, APIKeyChainError)
+
+
+async def test_a_locked_database_is_told_at_the_start_and_to_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apikeychain.backends.sql.store.SQLStore.sqlite.__func__.__kwdefaults__", {"busy_seconds": 0.3})
+    body = """
+async with keychain: pass
+import sqlite3
+database = sqlite3.connect(Path(directory, "apikeychain.sqlite3"))
+database.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+await asyncio.sleep(60)
+"""
+    await filled(tmp_path)
+    async with embedded(tmp_path) as keychain:
+        shop = await (await keychain.tenant("acme")).project("shop")
+        with other_running(body, tmp_path) as (process, output):
+            assert await asyncio.to_thread(output.readline) == "locked\n"
+            with pytest.raises(BackendUnavailableError, match="SQLITE_BUSY"):
+                await shop.disable()
+            process.kill()
+            process.wait()
+        await shop.disable()
+        assert not (await shop.show()).enabled
+    assert await secrets_of(tmp_path) == ["weather"]
+
+
+async def test_a_second_server_is_refused_and_a_command_is_not(tmp_path: Path) -> None:
+    serve = """
+await keychain.serve()
+print("serving", flush=True)
+"""
+    manage = """
+async with keychain:
+    acme = await keychain.tenant("acme")
+    await (await acme.project("shop")).allow_origin("https://two.example.com")
+print("managed", flush=True)
+"""
+    await filled(tmp_path)
+    keychain = embedded(tmp_path)
+    await keychain.serve()
+    code, told = await asyncio.to_thread(run_other, serve, tmp_path)
+    assert code == 1
+    assert told.startswith(
+        f"DataDirectoryError: another process serves from {tmp_path}: the embedded default is for one"
+    )
+    assert "Run one worker, or wire shared backends" in told
+    assert await asyncio.to_thread(run_other, manage, tmp_path) == (0, "managed")
+    shop = await (await keychain.tenant("acme")).project("shop")
+    assert [allowed.origin for allowed in await shop.list_origins()] == [APP, "https://two.example.com"]
+    await keychain.close()
+    assert await asyncio.to_thread(run_other, serve, tmp_path) == (0, "serving")
+
+
+async def test_a_change_of_another_process_is_heard_within_two_seconds(tmp_path: Path) -> None:
+    disable = """
+async with keychain:
+    await (await (await keychain.tenant("acme")).project("shop")).disable()
+"""
+    await filled(tmp_path)
+    async with embedded(tmp_path) as keychain:
+        shop = await (await keychain.tenant("acme")).project("shop")
+        assert keychain._residence
+        held = keychain._residence._snapshots
+        await held.load(shop.id)
+        await asyncio.sleep(0.2)
+        assert (await asyncio.to_thread(run_other, disable, tmp_path))[0] == 0
+        deadline = asyncio.get_running_loop().time() + 2
+        while held.fresh(shop.id) is not None:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.05)
+        assert (await keychain.handle(a_call())).status == 404
+
+
+async def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk: SQLite meets the same refusal to write."""
+    grow = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+async with keychain:
+    shop = await (await keychain.tenant("acme")).project("shop")
+    size = max(path.stat().st_size for path in Path(directory).iterdir())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20_000, resource.RLIM_INFINITY))
+    for number in range(1000):
+        try:
+            await shop.allow_origin(f"https://app{number}.example.com")
+        except Exception as error:
+            print(f"{type(error).__name__}: {error}", flush=True)
+            break
+        print(number, flush=True)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+"""
+    await filled(tmp_path)
+    code, told = await asyncio.to_thread(run_other, grow, tmp_path)
+    *acknowledged, last = told.splitlines()
+    assert code == 0
+    assert last.startswith("BackendUnavailableError: the store does not answer: SQLITE_")
+    async with embedded(tmp_path) as keychain:
+        acme = await keychain.tenant("acme")
+        origins = {allowed.origin for allowed in await (await acme.project("shop")).list_origins()}
+        assert {f"https://app{number}.example.com" for number in acknowledged} <= origins
+        assert (await kinds(acme)).count("origin.allowed") == len(origins)
+    assert await secrets_of(tmp_path) == ["weather"]
+
+
+async def test_a_disk_without_room_at_the_first_start_is_told(tmp_path: Path) -> None:
+    start = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(arguments[0]), resource.RLIM_INFINITY))
+await keychain.open()
+"""
+    for room, error in ((10, "KeyFileError: the key file"), (4096, "DataDirectoryError: ")):
+        code, told = await asyncio.to_thread(run_other, start, tmp_path, room)
+        assert (code, told.startswith(error)) == (1, True), told
+        assert "\n" not in told
+    await filled(tmp_path)
+
+
+def test_any_single_plug_can_be_the_hosts_own(tmp_path: Path) -> None:
+    def upstream(guard: Guard) -> Upstream:
+        raise AssertionError(guard)
+
+    own = Instead(
+        store=MemoryStore(),
+        key_service=MemoryKeyService(),
+        rate_limiter=MemoryRateLimiter(),
+        signals=MemorySignals(),
+        upstream=upstream,
+    )
+    for plugs in (memory_plugs(own), embedded_plugs(tmp_path, key_file=None, instead=own)):
+        assert (plugs.store, plugs.key_service, plugs.rate_limiter) == (own.store, own.key_service, own.rate_limiter)
+        assert (plugs.signals, plugs.upstream) == (own.signals, upstream)
+    assert names_in(tmp_path) == []
+
+
+async def test_a_directory_of_another_is_not_made_open(tmp_path: Path) -> None:
+    os.umask(os.umask(0o000))
+    async with embedded(tmp_path / "data"):
+        assert stat.S_IMODE(tmp_path.joinpath("data").stat().st_mode) == 0o700
+    assert WEATHER.name == "weather"

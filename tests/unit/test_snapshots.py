@@ -1,0 +1,264 @@
+"""What a worker holds of projects: fresh for 30 s, dropped at a change, serving on for 5 s without a store."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from apikeychain import snapshots as module
+from apikeychain.backends.memory_store import MemoryStore, MemoryTenantStore
+from apikeychain.errors import BackendUnavailableError, NotFoundError
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.records import AddedRoute, AllowedOrigin, Project, RegisteredProvider, Tenant
+from apikeychain.snapshots import Snapshots, children
+from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER
+
+ACME = TenantId("acme")
+OTHER = ProjectId("p_" + "b" * 20)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class CountingStore(MemoryStore):
+    """Counts the questions for a project's tenant, and holds readings up while its gate is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.gone: set[str] = set()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def tenant_of(self, project: ProjectId) -> TenantId | None:
+        self.asked.append(project)
+        if project in self.gone:
+            return ACME
+        return await super().tenant_of(project)
+
+    @asynccontextmanager
+    async def tenant(self, tenant: TenantId) -> AsyncGenerator[MemoryTenantStore, None]:
+        async with super().tenant(tenant) as store:
+            yield store
+            await self.gate.wait()
+
+    async def change(self, **fields: object) -> None:
+        """Change the project's own fields."""
+        async with super().tenant(ACME) as store:
+            stored = await store.get(Project, (PROJECT,))
+            assert stored
+            changed = replace(stored, generation=stored.generation + 1, **fields)  # type: ignore[arg-type]  # its fields
+            await store.replace(changed, stored.generation)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store() -> CountingStore:
+    store = CountingStore()
+    async with store.tenant(ACME) as rows:
+        await rows.insert(Tenant(id=ACME, created=NOW, wrapped_secret=b"", wrapped_pseudonym_key=b""))
+        await rows.insert(Project(id=PROJECT, name="shop", created=NOW, enabled=True))
+        await rows.insert(RegisteredProvider(project=PROJECT, provider=PROVIDER, created=NOW))
+        await rows.insert(AddedRoute(project=PROJECT, route=WEATHER, created=NOW))
+    return store
+
+
+@pytest.fixture
+def held(store: CountingStore, clock: Clock) -> Snapshots:
+    return Snapshots(store, networks={}, body_limit=100 << 20, development=False, clock=clock)
+
+
+async def test_a_project_is_read_once_and_fresh_for_thirty_seconds(
+    held: Snapshots, store: CountingStore, clock: Clock
+) -> None:
+    assert held.fresh(PROJECT) is None
+    snapshot = await held.load(PROJECT)
+    assert [*snapshot.routes] == [b"weather"]
+    clock.now += 29.9
+    assert held.fresh(PROJECT) is snapshot
+    clock.now += 0.1
+    assert held.fresh(PROJECT) is None
+    assert await held.load(PROJECT) is not snapshot
+    assert store.asked == [PROJECT, PROJECT]
+
+
+async def test_a_change_is_seen_as_soon_as_it_is_heard(held: Snapshots, store: CountingStore) -> None:
+    await held.load(PROJECT)
+    await store.change(quota="1/minute")
+    held.forget(PROJECT)
+    assert held.fresh(PROJECT) is None
+    assert (await held.load(PROJECT)).project.quota == "1/minute"
+
+
+async def test_where_it_is_not_known_what_changed_everything_is_dropped(held: Snapshots) -> None:
+    await held.load(PROJECT)
+    with pytest.raises(NotFoundError):
+        await held.load(OTHER)
+    held.forget(None)
+    assert held.fresh(PROJECT) is None
+    assert held._unknown == {}
+
+
+async def test_callers_at_one_moment_share_one_reading(held: Snapshots, store: CountingStore) -> None:
+    found = await asyncio.gather(*[held.load(PROJECT) for _ in range(20)])
+    assert len({id(snapshot) for snapshot in found}) == 1
+    assert store.asked == [PROJECT]
+
+
+async def test_a_change_during_a_reading_is_not_lost(held: Snapshots, store: CountingStore) -> None:
+    store.gate.clear()
+    before = asyncio.create_task(held.load(PROJECT))
+    await asyncio.sleep(0.01)
+    held.forget(PROJECT)
+    after = asyncio.create_task(held.load(PROJECT))
+    store.gate.set()
+    old, new = await before, await after
+    assert old is not new
+    assert held.fresh(PROJECT) is new
+
+
+async def test_a_caller_that_leaves_leaves_the_others_their_reading(held: Snapshots, store: CountingStore) -> None:
+    store.gate.clear()
+    first, second = (asyncio.create_task(held.load(PROJECT)) for _ in range(2))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    store.gate.set()
+    assert (await second).project.id == PROJECT
+    assert first.cancelled()
+
+
+async def test_an_unknown_project_is_asked_for_once_in_five_seconds(
+    held: Snapshots, store: CountingStore, clock: Clock
+) -> None:
+    for _ in range(3):
+        with pytest.raises(NotFoundError):
+            await held.load(OTHER)
+    assert store.asked == [OTHER]
+    clock.now += 5
+    with pytest.raises(NotFoundError):
+        await held.load(OTHER)
+    assert store.asked == [OTHER, OTHER]
+
+
+async def test_a_project_that_comes_is_served_once_it_is_heard_of(held: Snapshots, store: CountingStore) -> None:
+    await store.change(enabled=False)
+    with pytest.raises(NotFoundError):
+        await held.load(PROJECT)
+    await store.change(enabled=True)
+    held.forget(PROJECT)
+    assert (await held.load(PROJECT)).project.enabled
+
+
+@pytest.mark.parametrize("text", ["", "shop", "p_UPPER", "p_" + "a" * 60_000, "../etc", "p_\x00"])
+async def test_what_is_no_id_costs_no_question_and_no_memory(held: Snapshots, store: CountingStore, text: str) -> None:
+    with pytest.raises(NotFoundError):
+        await held.load(text)
+    assert held.fresh(text) is None
+    assert (store.asked, held._unknown) == ([], {})
+
+
+async def test_a_disabled_project_is_dropped_at_its_next_reading(
+    held: Snapshots, store: CountingStore, clock: Clock
+) -> None:
+    await held.load(PROJECT)
+    await store.change(enabled=False)
+    clock.now += 30
+    with pytest.raises(NotFoundError):
+        await held.load(PROJECT)
+    store.reachable = False
+    clock.now += 5
+    with pytest.raises(BackendUnavailableError):
+        await held.load(PROJECT)
+
+
+async def test_a_project_that_vanishes_between_two_questions_is_unknown(held: Snapshots, store: CountingStore) -> None:
+    store.gone.add(OTHER)
+    with pytest.raises(NotFoundError):
+        await held.load(OTHER)
+
+
+async def test_without_a_store_what_is_held_serves_for_five_seconds(
+    held: Snapshots, store: CountingStore, clock: Clock
+) -> None:  # contracts 10
+    snapshot = await held.load(PROJECT)
+    store.reachable = False
+    clock.now += 30
+    assert await held.load(PROJECT) is snapshot
+    clock.now += 4.9
+    assert await held.load(PROJECT) is snapshot
+    clock.now += 0.1
+    with pytest.raises(BackendUnavailableError):
+        await held.load(PROJECT)
+    with pytest.raises(BackendUnavailableError):
+        await held.load(OTHER)
+    store.reachable = True
+    again = await held.load(PROJECT)
+    assert held.fresh(PROJECT) is again
+    store.reachable = False
+    clock.now += 30
+    assert await held.load(PROJECT) is again
+
+
+async def test_the_number_of_projects_held_is_bounded(
+    held: Snapshots, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_SNAPSHOTS", 1)
+    monkeypatch.setattr(module, "MAX_UNKNOWN", 2)
+    async with store.tenant(ACME) as rows:
+        await rows.insert(Project(id=OTHER, name="blog", created=NOW, enabled=True))
+    await held.load(PROJECT)
+    await held.load(OTHER)
+    assert held.fresh(PROJECT) is None
+    assert held.fresh(OTHER) is not None
+    scanned = [ProjectId("p_" + letter * 20) for letter in "cde"]
+    for project in scanned:
+        with pytest.raises(NotFoundError):
+            await held.load(project)
+    assert [*held._unknown] == scanned[1:]
+
+
+async def test_http_origins_count_in_development_only(store: CountingStore, clock: Clock) -> None:
+    async with store.tenant(ACME) as rows:
+        for origin in (APP, "http://localhost:5173"):
+            await rows.insert(AllowedOrigin(project=PROJECT, origin=origin, created=NOW))  # type: ignore[arg-type]  # as parsed
+    for development, count in ((True, 2), (False, 1)):
+        fresh = Snapshots(store, networks={}, body_limit=100 << 20, development=development, clock=clock)
+        assert len((await fresh.load(PROJECT)).origins) == count
+
+
+async def test_a_route_that_fits_no_more_takes_no_project_down(store: CountingStore, clock: Clock) -> None:
+    async with store.tenant(ACME) as rows:
+        large = AddedRoute(project=PROJECT, route=replace(WEATHER, name="large", max_body_bytes=2048), created=NOW)
+        await rows.insert(large)
+        small = AddedRoute(project=PROJECT, route=replace(WEATHER, name="small", max_body_bytes=512), created=NOW)
+        await rows.insert(small)
+    lowered = Snapshots(store, networks={}, body_limit=1024, development=False, clock=clock)
+    assert b"large" not in (await lowered.load(PROJECT)).routes
+    assert b"small" in (await lowered.load(PROJECT)).routes
+
+
+async def test_the_children_of_a_project_are_read_over_pages_and_no_others(
+    store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAGE", 2)
+    async with store.tenant(ACME) as rows:
+        await rows.insert(Project(id=OTHER, name="blog", created=NOW))
+        for project in (PROJECT, OTHER):
+            for number in range(5):
+                origin = f"https://app{number}.example.com"
+                await rows.insert(AllowedOrigin(project=project, origin=origin, created=NOW))  # type: ignore[arg-type]  # as parsed
+        found = await children(rows, AllowedOrigin, PROJECT)
+    assert [(record.project, record.origin) for record in found] == [
+        (PROJECT, f"https://app{number}.example.com") for number in range(5)
+    ]

@@ -1,0 +1,33 @@
+import logging
+
+import pytest
+
+from apikeychain.watch import refused_origins
+from apikeychain.watch.refused_origins import RefusedOrigins
+
+PROJECT = "p_" + "a" * 20
+
+
+def test_a_refused_origin_is_named_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    named = RefusedOrigins()
+    with caplog.at_level(logging.WARNING, "apikeychain.gate"):
+        for seconds in (100.0, 130.0, 159.9, 160.0, 161.0):
+            named.note(PROJECT, "https://evil.example is not allowed", seconds)
+    assert caplog.messages == [f"project {PROJECT}: https://evil.example is not allowed"] * 2
+
+
+def test_projects_and_origins_are_named_apart(caplog: pytest.LogCaptureFixture) -> None:
+    named = RefusedOrigins()
+    for project, hint in ((PROJECT, "one"), (PROJECT, "two"), ("p_" + "b" * 20, "one"), (PROJECT, "one")):
+        named.note(project, hint, 100.0)
+    assert len(caplog.messages) == 3
+
+
+def test_memory_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refused_origins, "MAX_NAMED", 2)
+    named = RefusedOrigins()
+    for hint in ("one", "two", "three"):
+        named.note(PROJECT, hint, 100.0)
+    assert len(named._named) == 1
+    named.note(PROJECT, "two", 101.0)
+    assert caplog.messages.count(f"project {PROJECT}: two") == 2
