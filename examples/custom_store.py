@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from apikeychain import APIKeyChain
-from apikeychain.backends.sql.codec import dump, load
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError
+from apikeychain.model.codec import dump, load
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
 from apikeychain.model.records import KINDS, Key, Project, ProjectName, Record, Tenant

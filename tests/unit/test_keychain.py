@@ -11,8 +11,7 @@ from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings,
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
-from apikeychain.embedded import memory_plugs
-from apikeychain.embedded import Instead
+from apikeychain.embedded import Instead, memory_plugs
 from apikeychain.errors import (
     BackendUnavailableError,
     DataDirectoryError,

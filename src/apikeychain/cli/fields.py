@@ -60,7 +60,7 @@ class Place:
             beside: further keys of the table, which are read by somebody else.
         """
         before, given = len(self.problems), dict[str, object]()
-        adapters = _adapters(cast("type[object]", cls))
+        adapters = _adapters(cast("type[Any]", cls))
         self.refuse_unknown(table, (*adapters, *beside))
         for name, adapter in adapters.items():
             if name not in table:

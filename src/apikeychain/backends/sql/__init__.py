@@ -1,6 +1,6 @@
 """The SQL store: SQLAlchemy Core, SQLite today. Loads SQLAlchemy on first use of a name, not before.
 
-Files: `schema` (tables), `codec` (record to text), `scope` (every statement, with its tenant), `faults` (errors),
+Files: `schema` (tables), `scope` (every statement, with its tenant), `faults` (errors),
 `engine` and `opening` (files, pragmas, migrations), `tenant_store` and `store` (the port), `signals`.
 """
 

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Executable, RowMapping, and_, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from apikeychain.backends.sql.codec import dump, load
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, SHELVES, Shelf
 from apikeychain.backends.sql.scope import Scope
 from apikeychain.errors import AlreadyExistsError, APIKeyChainError, BackendUnavailableError, ConflictError
+from apikeychain.model.codec import dump, load
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, timestamp
 from apikeychain.model.records import Key, Project, Record

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from apikeychain.backends.sql.codec import dump, load
 from apikeychain.errors import BackendUnavailableError
+from apikeychain.model.codec import dump, load
 from apikeychain.model.records import AddedRoute, Project, Record, RegisteredProvider, Tenant
 from apikeychain.testing.records import ACME, RECORDS, SHOP, project, tenant
 
