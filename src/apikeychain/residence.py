@@ -47,6 +47,7 @@ class Residence:
         self._plugs, self._loop = plugs, asyncio.get_running_loop()
         self.office = Office(
             store=plugs.store,
+            key_service=plugs.key_service,
             vault=Vault(plugs.key_service, kdf=settings.kdf),
             signals=plugs.signals,
             settings=settings,

@@ -18,8 +18,9 @@ from apikeychain.model.origin import is_host
 
 T = TypeVar("T")
 
-# The longest that a stream may last where a route sets no total.
+# The longest that a stream may last: by its content type, or where a route sets no total.
 LONGEST_SECONDS = 15 * 60.0
+STREAMS = frozenset({b"text/event-stream", b"application/x-ndjson", b"application/ndjson"})
 KEPT_SECONDS = 30.0
 CONNECTIONS = 1_000
 MAX_HEAD_BYTES = 64 * 1024
@@ -99,7 +100,8 @@ class Exchange:
         self._late: tuple[type[Exception], ...] = (TimeoutError, *late)
         self._idle = request.timeouts.idle
         total = LONGEST_SECONDS if request.timeouts.total is None else request.timeouts.total
-        self._ends = asyncio.get_running_loop().time() + total
+        self._began = asyncio.get_running_loop().time()
+        self._ends = self._began + total
 
     async def head(self, sending: Awaitable[T]) -> T:
         """What `sending` returns, if it comes before the call's time is over.
@@ -132,7 +134,10 @@ class Exchange:
         if status == _SWITCHING or sum(len(name) + len(value) + 4 for name, value in lines) > MAX_HEAD_BYTES:
             await close()
             raise _refused(self._host, "its answer has a head that cannot be passed on")
-        return UpstreamReply(status, Headers(lines), _Body(self, read, close))
+        headers = Headers(lines)
+        if _is_stream(headers):
+            self._ends = max(self._ends, self._began + LONGEST_SECONDS)
+        return UpstreamReply(status, headers, _Body(self, read, close))
 
     async def chunk(self, reading: Awaitable[bytes]) -> bytes:
         """What `reading` returns, if it comes before the provider has been idle for too long.
@@ -190,6 +195,10 @@ class _Body:
         if not self._over:
             self._over = True
             await self._close()
+
+
+def _is_stream(headers: Headers) -> bool:
+    return (headers.get(b"content-type") or b"").partition(b";")[0].strip().lower() in STREAMS
 
 
 def _refused(host: str, reason: str) -> UpstreamRefusedError:

@@ -4,7 +4,6 @@ import dataclasses
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -60,7 +59,7 @@ class Place:
             beside: further keys of the table, which are read by somebody else.
         """
         before, given = len(self.problems), dict[str, object]()
-        adapters = _adapters(cast("type[Any]", cls))
+        adapters = _adapters(cls)
         self.refuse_unknown(table, (*adapters, *beside))
         for name, adapter in adapters.items():
             if name not in table:
@@ -116,7 +115,6 @@ def _is_broken(value: object) -> bool:
     return value is BROKEN or (isinstance(value, list) and BROKEN in value)
 
 
-@cache
 def _adapters(cls: type[Any]) -> Mapping[str, TypeAdapter[object]]:
     """What each field takes; `kind` is not given: it chose the class."""
     hints = get_type_hints(cls)

@@ -33,7 +33,8 @@ class Timeouts:
         connect: name look-up, TCP and TLS together.
         first_byte: from the end of the request to the head of the answer.
         idle: between two chunks.
-        total: the whole call, or None for streams (which end after 15 minutes all the same).
+        total: the whole call, or None for streams (which end after 15 minutes all the same). It does not cut an answer
+            of the type text/event-stream or NDJSON.
     """
 
     connect: float = 5.0

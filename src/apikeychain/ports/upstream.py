@@ -43,6 +43,8 @@ class Upstream(Protocol):
         U8: nothing of a client's exception leaves it, neither text nor cause: UpstreamRefusedError instead.
         U9: an answer that is cut short raises from the body; it never ends cleanly.
         U10: a streamed body that is not as long as `content_length` says cuts the request.
+        U11: an answer of the type text/event-stream or NDJSON lasts as long as streams may, 15 minutes: once its head
+            is there only `idle` bounds it, and `total` no more.
     """
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:

@@ -14,6 +14,7 @@ from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import JSON, LedgerDraft
 from apikeychain.model.network import Network
 from apikeychain.model.records import Project, Record, Tenant
+from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.signals import Change, Signals
 from apikeychain.ports.store import R, Store, TenantStore
 from apikeychain.rules import chain
@@ -31,6 +32,7 @@ class Office:
     """
 
     store: Store
+    key_service: KeyService
     vault: Vault
     signals: Signals
     settings: APIKeyChainSettings

@@ -22,6 +22,7 @@ from apikeychain.ports.signals import Change
 from apikeychain.ports.store import TenantStore
 from apikeychain.rules import chain
 from apikeychain.snapshots import children
+from apikeychain.tenants import keys
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.project import ProjectAdmin
 
@@ -105,6 +106,22 @@ class TenantAdmin:
             entry = chain.admin("project.removed", at=moment, actor=self.actor, project=project.id, data=data)
             await store.append([entry])
         await self._office.signals.publish(Change(project.id))
+
+    async def rewrap_keys(self) -> int:
+        """Wrap every key of the tenant under the newest version of the platform key.
+
+        After `rotate` of the key service, for every tenant; only then may its older version be retired.
+
+        Returns:
+            How many keys were wrapped anew.
+
+        Raises:
+            SealedValueError: a key does not unwrap; what was wrapped anew before it stays so.
+            BackendUnavailableError: the key service does not answer.
+        """
+        await keys.rewrap_tenant_keys(self._office, self.id, self.actor)
+        projects = await self.list_projects()
+        return 1 + sum([await keys.rewrap_keys_of(self._office, self.id, p.id, self.actor) for p in projects])
 
     async def entries(self, after: int = 0, limit: int = 100) -> Sequence[LedgerEntry]:
         """At most `limit` entries of the tenant's ledger with a seq above `after`, in order."""

@@ -210,3 +210,28 @@ class UpstreamContract(UpstreamBreaks):
                 with pytest.raises(UpstreamTimeoutError):
                     await scene.upstream.send(scene.request(target, timeouts=limits))
             await scene.provider.until_left()
+
+    @pytest.mark.parametrize("kind", [b"text/event-stream", b"Application/x-ndjson ;charset=utf-8", b"application/ndjson"])
+    async def test_u11_a_stream_outlasts_the_total(self, kind: bytes) -> None:
+        """Whole though it takes longer; a stall ends it all the same, and so does the total before the head."""
+
+        async def streams(visit: Visit) -> None:
+            stalls = visit.received.target == b"/stalls"
+            if visit.received.target == b"/late":
+                await asyncio.sleep(0.4)
+            await visit.head(200, [(b"content-type", kind), (b"transfer-encoding", b"chunked")])
+            for _ in range(5):
+                await visit.chunk(b"{}\n")
+                await asyncio.sleep(5 if stalls else 0.08)
+            await visit.chunk(b"")
+
+        limits = Timeouts(total=0.2, idle=0.3)
+        async with self.scene() as scene, asyncio.timeout(3):
+            for path in ("/runs", "/stalls", "/late"):
+                scene.provider.on(path, streams)
+            _, body = await scene.call(b"/runs", timeouts=limits)
+            assert body == b"{}\n" * 5
+            for target in (b"/stalls", b"/late"):
+                with pytest.raises(UpstreamTimeoutError):
+                    await scene.call(target, timeouts=limits)
+            await scene.provider.until_left()
