@@ -10,7 +10,8 @@ Source: architecture "State, and many workers"; contracts 10.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast, final
@@ -38,17 +39,27 @@ _log = logging.getLogger("apikeychain")
 class Residence:
     """An open keychain in the running loop.
 
+    Args:
+        clock: monotonic seconds, for how long anything is kept or waited for.
+
     Attributes:
         office: for the management verbs; `pipeline`: for calls. Both are of use after `opened`.
         entered: how often the keychain was opened into it.
     """
 
-    def __init__(self, plugs: Plugs, settings: APIKeyChainSettings, networks: Mapping[str, Network]) -> None:
-        self._plugs, self._loop = plugs, asyncio.get_running_loop()
+    def __init__(
+        self,
+        plugs: Plugs,
+        settings: APIKeyChainSettings,
+        networks: Mapping[str, Network],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plugs, self._clock, self._loop = plugs, clock, asyncio.get_running_loop()
         self.office = Office(
             store=plugs.store,
             key_service=plugs.key_service,
-            vault=Vault(plugs.key_service, kdf=settings.kdf),
+            vault=Vault(plugs.key_service, kdf=settings.kdf, clock=clock),
             signals=plugs.signals,
             settings=settings,
             networks=networks,
@@ -59,8 +70,9 @@ class Residence:
             networks=networks,
             body_limit=settings.body_limit,
             development=settings.development,
+            clock=clock,
         )
-        self._ledger = Ledger(plugs.store, now=_now)
+        self._ledger = Ledger(plugs.store, now=_now, clock=clock)
         self.pipeline: Pipeline | None = None
         self.entered = 0
         self._stop = asyncio.Event()
@@ -124,6 +136,7 @@ class Residence:
             upstream=upstream,
             trusted=parse_trusted(settings.trusted_proxies),
             now=_now,
+            clock=self._clock,
         )
 
     async def _require_key(self) -> None:

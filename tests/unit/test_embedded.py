@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from apikeychain import APIKeyChain, APIKeyChainSettings, Secret
+from apikeychain.backends.local_keys import LocalKeyService
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_signals import MemorySignals
@@ -21,12 +21,12 @@ from apikeychain.errors import (
     DatabaseVersionError,
     DataDirectoryError,
     KeyFileError,
+    NotFoundError,
 )
 from apikeychain.ports.upstream import Guard, Upstream
 from gate import open_gate
-from management import APP, CANARY, WEATHER, fill, kinds
+from management import APP, CANARY, fill, kinds
 from processes import other_running, run_other
-from sample_project import a_call
 
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
 DATABASE, KEYS = "apikeychain.sqlite3", "platform.key"
@@ -131,24 +131,20 @@ async def test_a_key_file_that_others_can_read_or_that_is_damaged_is_refused(tmp
     assert await secrets_of(tmp_path) == ["weather"]
 
 
-async def test_a_key_file_that_is_lost_while_serving_closes_the_gate_and_is_back_with_it(tmp_path: Path) -> None:
+async def test_a_key_file_that_is_lost_while_serving_closes_the_gate_until_it_is_back(tmp_path: Path) -> None:
     path = tmp_path / KEYS
-    async with LocalProvider("weather.localhost") as local:
-        network = {f"https://weather.localhost:{local.port}": local.network}
-        async with open_gate(keychain=embedded(tmp_path, network=network), provider=None) as gate:
-            assert gate
-    await filled(tmp_path / "other")
-    async with embedded(tmp_path / "other") as keychain:
-        shop = await (await keychain.tenant("acme")).project("shop")
-        path = tmp_path / "other" / KEYS
+    async with open_gate(key_service=LocalKeyService(path, create=True)) as gate:
         key = content(path)
         path.unlink()
-        keychain._office.vault.forget(None)
+        gate.keychain._office.vault.forget(None)
+        answer = await gate.get()
+        assert (answer.status, answer.code) == (503, "backend-unavailable")
         with pytest.raises(BackendUnavailableError, match="there is no key file"):
-            await shop.put_secret("weather", Secret(CANARY), provider="weather")
+            await gate.shop.put_secret("weather", Secret(CANARY), provider="weather")
+        assert gate.provider.requests == []
         path.write_bytes(key)
         path.chmod(0o600)
-        assert (await shop.put_secret("weather", Secret(CANARY), provider="weather")).version == 1
+        assert (await gate.get()).status == 200
 
 
 def set_version(directory: Path, version: str) -> str:
@@ -256,7 +252,8 @@ async with keychain:
         while held.fresh(shop.id) is not None:
             assert asyncio.get_running_loop().time() < deadline
             await asyncio.sleep(0.05)
-        assert (await keychain.handle(a_call())).status == 404
+        with pytest.raises(NotFoundError):
+            await held.load(shop.id)
 
 
 async def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
@@ -319,10 +316,3 @@ def test_any_single_plug_can_be_the_hosts_own(tmp_path: Path) -> None:
         assert (plugs.store, plugs.key_service, plugs.rate_limiter) == (own.store, own.key_service, own.rate_limiter)
         assert (plugs.signals, plugs.upstream) == (own.signals, upstream)
     assert names_in(tmp_path) == []
-
-
-async def test_a_directory_of_another_is_not_made_open(tmp_path: Path) -> None:
-    os.umask(os.umask(0o000))
-    async with embedded(tmp_path / "data"):
-        assert stat.S_IMODE(tmp_path.joinpath("data").stat().st_mode) == 0o700
-    assert WEATHER.name == "weather"

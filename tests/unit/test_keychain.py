@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -38,7 +38,7 @@ class Opened(MemoryRateLimiter):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __aenter__(self) -> "Opened":
+    async def __aenter__(self) -> Self:
         self.entered += 1
         await self.gate.wait()
         if self.error:
@@ -384,6 +384,21 @@ async def test_a_store_that_is_lost_in_mid_flight_closes_the_gate() -> None:
         assert (answer.status, answer.code) == (503, "backend-unavailable")
         store.reachable = True
         assert (await gate.get()).status == 200
+
+
+async def test_a_failure_is_answered_as_any_refusal_is() -> None:
+    reply = a_keychain().failed(a_call(), BackendUnavailableError("the store does not answer"))
+    assert reply.status == 503
+    assert (b"x-apikeychain-error", b"backend-unavailable") in reply.headers
+    assert isinstance(reply.body, bytes)
+    assert b"does not answer" in reply.body
+    assert b"the store" not in reply.body
+
+
+async def test_a_project_is_found_by_its_public_id() -> None:
+    async with a_keychain() as keychain:
+        shop = await (await keychain.create_tenant("acme")).create_project("shop")
+        assert (await keychain.project(shop.id)).name == "shop"
 
 
 def test_what_cannot_be_is_refused_at_once() -> None:

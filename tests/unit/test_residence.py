@@ -1,0 +1,91 @@
+"""What an open keychain has in one loop: told when it is open, gone when it left, and refused without its key."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from apikeychain import APIKeyChainSettings
+from apikeychain.backends.memory_keys import MemoryKeyService
+from apikeychain.backends.memory_store import MemoryStore
+from apikeychain.embedded import Instead, Plugs, memory_plugs
+from apikeychain.errors import KeyFileError
+from apikeychain.model.ids import TenantId
+from apikeychain.residence import Residence
+from apikeychain.tenants import registry
+
+QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
+
+
+def plugs(store: MemoryStore | None = None, key_service: MemoryKeyService | None = None) -> Plugs:
+    return memory_plugs(Instead(store=store, key_service=key_service))
+
+
+async def test_it_serves_from_its_opening_until_it_left() -> None:
+    residence = Residence(plugs(), QUICK, {})
+    assert residence.is_here
+    assert residence.pipeline is None
+    await residence.opened()
+    assert residence.pipeline is not None
+    await residence.leave()
+    assert (residence.is_here, residence.pipeline) == (False, None)
+    await residence.leave()
+
+
+async def test_one_that_leaves_before_it_is_open_closes_what_it_opened() -> None:
+    residence = Residence(plugs(), QUICK, {})
+    await residence.leave()
+    await residence.opened()
+    assert residence.pipeline is None
+
+
+async def test_the_key_that_opens_what_is_stored_is_required() -> None:
+    store, keys = MemoryStore(), MemoryKeyService()
+    first = Residence(plugs(store, keys), QUICK, {})
+    await first.opened()
+    await registry.create_tenant(first.office, "acme", "ops")
+    await first.leave()
+    again = Residence(plugs(store, keys), QUICK, {})
+    await again.opened()
+    await again.leave()
+    with pytest.raises(KeyFileError, match=r"^this platform key does not open what is stored: restore the one"):
+        await Residence(plugs(store, MemoryKeyService()), QUICK, {}).opened()
+
+
+class Fleeting(MemoryStore):
+    """Names a tenant that is gone when it is looked at."""
+
+    async def tenants(self, after: str, limit: int) -> Sequence[TenantId]:
+        return [TenantId("gone")]
+
+
+async def test_a_tenant_that_goes_while_the_key_is_tried_keeps_nobody_from_opening() -> None:
+    residence = Residence(plugs(Fleeting()), QUICK, {})
+    await residence.opened()
+    await residence.leave()
+
+
+def test_it_is_nowhere_in_another_loop() -> None:
+    async def open_one() -> Residence:
+        residence = Residence(plugs(), QUICK, {})
+        await residence.opened()
+        assert residence.is_here
+        return residence
+
+    async def look(residence: Residence) -> None:
+        assert not residence.is_here
+        await residence.leave()
+
+    residence = asyncio.run(open_one())
+    assert residence.pipeline is None
+    asyncio.run(look(residence))
+
+
+async def test_one_that_is_cancelled_in_its_opening_tells_whoever_waits() -> None:
+    residence = Residence(plugs(), QUICK, {})
+    waiting = asyncio.create_task(residence.opened())
+    await asyncio.sleep(0)
+    residence._task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not residence.is_here

@@ -1,0 +1,50 @@
+"""A host application under uvicorn in the test's own loop, and raw bytes to it: no client cleans what is sent."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from apikeychain.model.headers import Headers, Line
+from gate import Answer
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncGenerator[int, None]:
+    """The port on which `app` is served; X-Forwarded headers reach it as they were sent."""
+    config = uvicorn.Config(app, "127.0.0.1", 0, log_level="critical", lifespan="off", ws="none", proxy_headers=False)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def request(method: str, target: str, lines: Iterable[Line]) -> bytes:
+    """A request without a body, every value as it is."""
+    head = b"".join(b"%s: %s\r\n" % line for line in lines)
+    return f"{method} {target} HTTP/1.1\r\nhost: host.example\r\n".encode() + head + b"\r\n"
+
+
+async def exchange(port: int, *requests: bytes) -> list[Answer]:
+    """The answers to `requests`, one after the other on one connection. Every answer needs a Content-Length."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        return [await _exchange(reader, writer, sent) for sent in requests]
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: bytes) -> Answer:
+    writer.write(sent)
+    first, *rest = (await reader.readuntil(b"\r\n\r\n"))[:-4].split(b"\r\n")
+    headers = Headers((name, value) for name, _, value in (line.partition(b": ") for line in rest))
+    length = 0 if sent.startswith(b"HEAD ") else int(headers.get(b"content-length") or 0)
+    return Answer(int(first.split(b" ")[1]), headers, [await reader.readexactly(length)], ended=True)
