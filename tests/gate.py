@@ -23,7 +23,7 @@ from apikeychain import (
 from apikeychain.model.headers import Headers, Line
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
-from apikeychain.testing.local_provider import LocalProvider, Visit
+from apikeychain.testing.local_provider import Certificate, LocalProvider, Visit
 
 KEY = "sk-0123456789abcdef"
 APP = "https://app.example.com"
@@ -166,10 +166,11 @@ async def open_gate(
     routes: Sequence[ProxyRoute] = (WEATHER,),
     provider: Provider | None = None,
     network: Network | None = None,
+    certificate: Certificate = "good",
     **plugs: Any,
 ) -> AsyncGenerator[Gate, None]:
     """A gate in memory with one project, in front of a provider at weather.localhost."""
-    async with LocalProvider("weather.localhost") as local:
+    async with LocalProvider("weather.localhost", certificate=certificate) as local:
         local.on("/data/2.5/weather", echo_key)
         base = f"https://weather.localhost:{local.port}"
         keychain = keychain or APIKeyChain.in_memory(
@@ -186,4 +187,5 @@ async def open_gate(
                 routes=routes,
                 enabled=True,
             )
+            await asyncio.sleep(0.02)  # until the news of the change were heard: they drop what is held
             yield Gate(keychain, local, acme, shop, APIKeyChainMiddleware(host, keychain))

@@ -3,13 +3,14 @@
 Source: contracts 6 (admin entries in the transaction of their change), 10 (a change takes effect within a second).
 """
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from apikeychain.errors import DoesNotExistError
+from apikeychain.errors import BackendUnavailableError, DoesNotExistError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import JSON, LedgerDraft
 from apikeychain.model.network import Network
@@ -20,6 +21,8 @@ from apikeychain.ports.store import R, Store, TenantStore
 from apikeychain.rules import chain
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.vault.vault import Vault
+
+_log = logging.getLogger("apikeychain")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,13 @@ class Office:
     settings: APIKeyChainSettings
     networks: Mapping[str, Network]
     now: Callable[[], datetime]
+
+    async def announce(self, project: ProjectId) -> None:
+        """Tell every worker of a change that is stored. Raises nothing: who is not told sees it within 30 s."""
+        try:
+            await self.signals.publish(Change(project))
+        except BackendUnavailableError:
+            _log.warning("a change of %s is stored, and takes effect within 30 s: it could not be announced", project)
 
 
 class DryRunError(Exception):
@@ -132,4 +142,4 @@ async def project_change(
     except DryRunError:
         return
     if changed:
-        await office.signals.publish(Change(project))
+        await office.announce(project)

@@ -23,7 +23,6 @@ from apikeychain.model.records import (
     Tenant,
 )
 from apikeychain.model.route import ProxyRoute
-from apikeychain.ports.signals import Change
 from apikeychain.ports.store import R, TenantStore
 from apikeychain.rules import chain
 from apikeychain.rules.caller import bucket_address
@@ -281,7 +280,7 @@ class ProjectAdmin:
         return chain.pseudonym(await self._office.vault.pseudonym_key(owner), bucket_address(value))
 
     async def _tell(self) -> None:
-        await self._office.signals.publish(Change(self.id))
+        await self._office.announce(self.id)
 
 
 def _of_provider(name: str, secret: Secret | ProviderSecret) -> ProviderSecret:

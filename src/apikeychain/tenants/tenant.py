@@ -18,7 +18,6 @@ from apikeychain.model.records import (
     Suspension,
     Tenant,
 )
-from apikeychain.ports.signals import Change
 from apikeychain.ports.store import TenantStore
 from apikeychain.rules import chain
 from apikeychain.snapshots import children
@@ -59,7 +58,7 @@ class TenantAdmin:
             await store.insert(ProjectName(name=name, project=project))
             entry = chain.admin("project.created", at=moment, actor=self.actor, project=project, data={"name": name})
             await store.append([entry])
-        await self._office.signals.publish(Change(project))
+        await self._office.announce(project)
         return self._admin(project, name)
 
     async def ensure_project(self, name: str) -> ProjectAdmin:
@@ -105,7 +104,7 @@ class TenantAdmin:
             data: dict[str, JSON] = {"name": project.name}
             entry = chain.admin("project.removed", at=moment, actor=self.actor, project=project.id, data=data)
             await store.append([entry])
-        await self._office.signals.publish(Change(project.id))
+        await self._office.announce(project.id)
 
     async def rewrap_keys(self) -> int:
         """Wrap every key of the tenant under the newest version of the platform key.
