@@ -211,7 +211,9 @@ class UpstreamContract(UpstreamBreaks):
                     await scene.upstream.send(scene.request(target, timeouts=limits))
             await scene.provider.until_left()
 
-    @pytest.mark.parametrize("kind", [b"text/event-stream", b"Application/x-ndjson ;charset=utf-8", b"application/ndjson"])
+    @pytest.mark.parametrize(
+        "kind", [b"text/event-stream", b"Application/x-ndjson ;charset=utf-8", b"application/ndjson"]
+    )
     async def test_u11_a_stream_outlasts_the_total(self, kind: bytes) -> None:
         """Whole though it takes longer; a stall ends it all the same, and so does the total before the head."""
 
