@@ -85,8 +85,8 @@ class Pipeline:
             await passage.let_go()
             reply = self._refuse(passage, error)
         except BaseException as error:
-            await passage.let_go()
             passage.abandon(_reason(error))
+            await passage.let_go()
             raise
         return passage.depart(headers.secure(reply, call, caller, development=self._settings.development))
 

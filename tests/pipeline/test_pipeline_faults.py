@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Self
 
 import pytest
 
@@ -9,6 +10,9 @@ from apikeychain import ProxyRoute, QueryParameter, Timeouts
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
+from apikeychain.model.call import UpstreamReply, UpstreamRequest
+from apikeychain.model.headers import Headers
+from apikeychain.ports.upstream import Guard
 from apikeychain.snapshots import REFRESH_SECONDS, STORE_DOWN_SECONDS
 from apikeychain.testing.local_provider import Certificate, Visit
 from gate import KEY, Answer, Gate, open_gate
@@ -212,3 +216,37 @@ async def test_a_provider_that_is_gone_is_502_and_back_without_a_restart() -> No
 
         kept.on("/data/2.5/weather", back)
         assert (await gate.get()).body == b"back"
+
+
+class Clinging:
+    """An upstream whose answer cannot be passed on and takes long to close."""
+
+    def __init__(self, _guard: Guard) -> None:
+        self.closing = asyncio.Event()
+
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        return UpstreamReply(401, Headers(), self)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.closing.set()
+        await asyncio.sleep(30)
+
+
+@pytest.mark.usefixtures("left")
+async def test_a_call_that_is_cancelled_while_it_lets_go_leaves_its_entry() -> None:
+    async with open_gate(upstream=Clinging) as gate:
+        pipeline = gate.keychain._pipeline
+        assert pipeline is not None
+        call = asyncio.create_task(gate.get())
+        await asyncio.wait_for(pipeline._upstream.closing.wait(), 5)  # type: ignore[attr-defined]  # it is Clinging
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await asyncio.sleep(0.3)
+        assert [entry.kind for entry in await gate.acme.entries(0, 100)].count("call") == 1

@@ -1,16 +1,11 @@
 """The lifecycle: opened and closed as often as it was asked to, in one loop after another, and nothing left behind."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings, Network
-from apikeychain.backends.memory_limiter import MemoryRateLimiter
-from apikeychain.backends.memory_signals import MemorySignals
-from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.embedded import Instead, memory_plugs
 from apikeychain.errors import (
     BackendUnavailableError,
@@ -19,67 +14,12 @@ from apikeychain.errors import (
     NotOpenError,
     SettingsError,
 )
-from apikeychain.ports.signals import Change
 from apikeychain.ports.upstream import Guard, Upstream
-from gate import host, open_gate, scope_of
+from gate import host, scope_of
+from opened_plugs import QUICK, Entered, Opened, Serving, a_keychain
 from sample_project import a_call
 
-QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
 URL = "/api/apikeychain/p_aaaaaaaaaaaaaaaaaaaa/proxy/weather"
-
-
-class Opened(MemoryRateLimiter):
-    """Counts how often it is open now, and can fail to open or to close."""
-
-    def __init__(self, *, error: Exception | None = None, closing: Exception | None = None) -> None:
-        super().__init__()
-        self.open = self.entered = 0
-        self.error, self.closing = error, closing
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def __aenter__(self) -> Self:
-        self.entered += 1
-        await self.gate.wait()
-        if self.error:
-            raise self.error
-        self.open += 1
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.open -= 1
-        await asyncio.sleep(0)
-        if self.closing:
-            raise self.closing
-
-
-class Serving:
-    """A lock that can be held by somebody else."""
-
-    def __init__(self) -> None:
-        self.held, self.taken = False, False
-
-    def acquire(self) -> None:
-        if self.taken:
-            msg = "another process serves"
-            raise DataDirectoryError(msg)
-        self.held = True
-
-    def release(self) -> None:
-        self.held = False
-
-
-def a_keychain(limiter: Opened | None = None, serving: Serving | None = None, **plugs: Any) -> APIKeyChain:
-    default = memory_plugs(Instead(rate_limiter=limiter, **plugs))
-    return APIKeyChain(
-        store=default.store,
-        key_service=default.key_service,
-        rate_limiter=default.rate_limiter,
-        signals=default.signals,
-        upstream=default.upstream,
-        serving=serving,
-        settings=QUICK,
-    )
 
 
 async def test_it_closes_when_it_was_closed_as_often_as_opened() -> None:
@@ -149,20 +89,6 @@ async def test_one_who_fails_late_does_not_close_what_another_opened_in_the_mean
     assert await keychain.list_tenants() == []
     await keychain.close()
     assert plug.open == 0
-
-
-class Entered(MemorySignals):
-    """Signals that are entered like another plug."""
-
-    def __init__(self, plug: Opened) -> None:
-        super().__init__()
-        self.plug = plug
-
-    async def __aenter__(self) -> None:
-        await self.plug.__aenter__()
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.plug.__aexit__()
 
 
 async def test_one_who_gives_up_opening_takes_nobody_along() -> None:
@@ -312,78 +238,6 @@ async def test_one_close_of_the_lifespan_is_not_two() -> None:
         assert await keychain.list_tenants() == []
         assert plug.open == 1
     assert plug.open == 0
-
-
-async def test_work_that_ends_too_early_is_logged(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def broken(_: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("apikeychain.ledger.ledger.Ledger.run", broken)
-    async with a_keychain():
-        await asyncio.sleep(0.05)
-        [record] = [each for each in caplog.records if each.levelno == logging.ERROR]
-    assert record.getMessage() == "background work ended too early"
-    assert record.exc_info
-    assert record.exc_info[0] is ZeroDivisionError
-
-
-class Deaf(MemorySignals):
-    """Loses its subscribers once."""
-
-    def __init__(self, error: Exception | None) -> None:
-        super().__init__()
-        self.error, self.lost = error, False
-
-    async def subscribe(self) -> AsyncGenerator[Change, None]:
-        if not self.lost:
-            self.lost = True
-            if self.error:
-                raise self.error
-            return
-        async for change in super().subscribe():
-            yield change
-
-
-@pytest.mark.parametrize("error", [BackendUnavailableError(), ZeroDivisionError(), None])
-async def test_changes_are_listened_to_again_after_a_break(
-    error: Exception | None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("apikeychain.residence._LISTEN_AGAIN_SECONDS", 0.05)
-    async with open_gate(signals=Deaf(error)) as gate:
-        assert (await gate.get()).status == 200
-        await asyncio.sleep(0.2)
-        await gate.shop.disable()
-        await asyncio.sleep(0.05)
-        assert (await gate.get()).status == 404
-    assert any("changes are not heard for now" in line for line in caplog.messages) == (error is not None)
-
-
-async def test_a_project_that_may_have_changed_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    signals = MemorySignals(mailbox_size=1)
-    async with open_gate(signals=signals) as gate:
-        assert (await gate.get()).status == 200
-        vault = gate.keychain._office.vault
-        assert len(vault._secrets) == 1
-        await signals.publish(Change(None))
-        await asyncio.sleep(0.05)
-        assert len(vault._secrets) == 0
-        assert (await gate.get()).status == 200
-
-
-async def test_a_store_that_is_lost_in_mid_flight_closes_the_gate() -> None:
-    store = MemoryStore()
-    async with open_gate(store=store) as gate:
-        assert (await gate.get()).status == 200
-        store.reachable = False
-        with pytest.raises(BackendUnavailableError):
-            await gate.shop.enable()
-        gate.keychain._residence._snapshots.forget(None)  # type: ignore[union-attr]  # it is open
-        answer = await gate.get()
-        assert (answer.status, answer.code) == (503, "backend-unavailable")
-        store.reachable = True
-        assert (await gate.get()).status == 200
 
 
 async def test_a_failure_is_answered_as_any_refusal_is() -> None:

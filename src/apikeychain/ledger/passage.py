@@ -75,9 +75,16 @@ class Passage:
         return replace(reply, body=Departure(self, reply.status, reply.body))
 
     async def let_go(self) -> None:
-        """Close the provider's answer where there is one: it is not passed on."""
-        if self.upstream is not None:
-            await self.upstream.aclose()
+        """Close the provider's answer where there is one: it is not passed on.
+
+        A call that is cancelled meanwhile leaves its entry all the same.
+        """
+        try:
+            if self.upstream is not None:
+                await self.upstream.aclose()
+        except BaseException:
+            self.abandon(CALLER_GONE)
+            raise
 
     def abandon(self, code: str) -> None:
         """End without an answer: the caller left, or a bug broke the gate."""

@@ -23,11 +23,20 @@ def test_projects_and_origins_are_named_apart(caplog: pytest.LogCaptureFixture) 
     assert len(caplog.messages) == 3
 
 
-def test_memory_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refused_origins, "MAX_NAMED", 2)
+def test_a_flood_of_origins_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     named = RefusedOrigins()
-    for hint in ("one", "two", "three"):
-        named.note(PROJECT, hint, 100.0)
-    assert len(named._named) == 1
-    named.note(PROJECT, "two", 101.0)
-    assert caplog.messages.count(f"project {PROJECT}: two") == 2
+    for number in range(1000):
+        named.note(PROJECT, f"https://{number}.example", 100.0)
+    assert len(caplog.messages) == 10
+    named.note(PROJECT, "https://1.example", 160.0)
+    assert len(caplog.messages) == 11
+
+
+def test_memory_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refused_origins, "MAX_PROJECTS", 2)
+    named = RefusedOrigins()
+    for project in ("one", "two", "three"):
+        named.note(project, "hint", 100.0)
+    assert list(named._minutes) == ["two", "three"]
+    named.note("one", "hint", 101.0)
+    assert caplog.messages.count("project one: hint") == 2

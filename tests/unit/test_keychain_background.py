@@ -1,0 +1,86 @@
+"""The background work of an open keychain: what ends too early is told, what was not heard is read again."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from apikeychain import APIKeyChain
+from apikeychain.backends.memory_signals import MemorySignals
+from apikeychain.backends.memory_store import MemoryStore
+from apikeychain.errors import BackendUnavailableError
+from apikeychain.ports.signals import Change
+from gate import open_gate
+
+
+async def test_work_that_ends_too_early_is_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("apikeychain.ledger.ledger.Ledger.run", broken)
+    async with APIKeyChain.in_memory(development=False):
+        await asyncio.sleep(0.05)
+        [record] = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.getMessage() == "background work ended too early"
+    assert record.exc_info
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+class Deaf(MemorySignals):
+    """Loses its subscribers once."""
+
+    def __init__(self, error: Exception | None) -> None:
+        super().__init__()
+        self.error, self.lost = error, False
+
+    async def subscribe(self) -> AsyncGenerator[Change, None]:
+        if not self.lost:
+            self.lost = True
+            if self.error:
+                raise self.error
+            return
+        async for change in super().subscribe():
+            yield change
+
+
+@pytest.mark.parametrize("error", [BackendUnavailableError(), ZeroDivisionError(), None])
+async def test_changes_are_listened_to_again_after_a_break(
+    error: Exception | None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apikeychain.residence._LISTEN_AGAIN_SECONDS", 0.05)
+    async with open_gate(signals=Deaf(error)) as gate:
+        assert (await gate.get()).status == 200
+        await asyncio.sleep(0.2)
+        await gate.shop.disable()
+        await asyncio.sleep(0.05)
+        assert (await gate.get()).status == 404
+    assert any("changes are not heard for now" in line for line in caplog.messages) == (error is not None)
+
+
+async def test_a_project_that_may_have_changed_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    signals = MemorySignals(mailbox_size=1)
+    async with open_gate(signals=signals) as gate:
+        assert (await gate.get()).status == 200
+        vault = gate.keychain._office.vault
+        assert len(vault._secrets) == 1
+        await signals.publish(Change(None))
+        await asyncio.sleep(0.05)
+        assert len(vault._secrets) == 0
+        assert (await gate.get()).status == 200
+
+
+async def test_a_store_that_is_lost_in_mid_flight_closes_the_gate() -> None:
+    store = MemoryStore()
+    async with open_gate(store=store) as gate:
+        assert (await gate.get()).status == 200
+        store.reachable = False
+        with pytest.raises(BackendUnavailableError):
+            await gate.shop.enable()
+        gate.keychain._residence._snapshots.forget(None)  # type: ignore[union-attr]  # it is open
+        answer = await gate.get()
+        assert (answer.status, answer.code) == (503, "backend-unavailable")
+        store.reachable = True
+        assert (await gate.get()).status == 200
