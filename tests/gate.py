@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from apikeychain import (
     Secret,
 )
 from apikeychain.model.headers import Headers, Line
+from apikeychain.residence import Residence
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from apikeychain.testing.local_provider import Certificate, LocalProvider, Visit
@@ -167,15 +169,21 @@ async def open_gate(
     provider: Provider | None = None,
     network: Network | None = None,
     certificate: Certificate = "good",
+    clock: Callable[[], float] = time.monotonic,
     **plugs: Any,
 ) -> AsyncGenerator[Gate, None]:
-    """A gate in memory with one project, in front of a provider at weather.localhost."""
+    """A gate in memory with one project, in front of a provider at weather.localhost.
+
+    Args:
+        clock: by which whatever is held or waited for grows old.
+    """
     async with LocalProvider("weather.localhost", certificate=certificate) as local:
         local.on("/data/2.5/weather", echo_key)
         base = f"https://weather.localhost:{local.port}"
         keychain = keychain or APIKeyChain.in_memory(
             settings=settings or APIKeyChainSettings(), network={base: network or local.network}, **plugs
         )
+        keychain._residence = Residence(keychain._plugs, keychain.settings, keychain._networks, clock=clock)
         async with keychain:
             acme = await keychain.ensure_tenant("acme")
             shop = await acme.ensure_project("shop")

@@ -5,6 +5,7 @@ Source: the ASGI specification, HTTP and WebSocket message format, version 3.
 
 import asyncio
 import logging
+import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, cast, final
 from urllib.parse import quote
@@ -42,8 +43,8 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
             except APIKeyChainError as error:
                 _log.error("the gate is closed: %s", error)
                 reply = failed(call, error if isinstance(error, BackendUnavailableError) else InternalError())
-            except Exception:  # noqa: BLE001 - whatever a bug raises becomes one answer and one log entry
-                _log.exception("the gate failed")
+            except Exception as error:  # noqa: BLE001 - whatever a bug raises becomes one answer and one log entry
+                _log.error("the gate failed\n%s", _trace(error))
                 reply = failed(call, InternalError())
             await _send(reply, call, send)
         if watcher.left:
@@ -180,7 +181,17 @@ async def _stream(body: ByteStream, send: Send) -> bool:
     except AnswerError as error:
         _log.warning("an answer under way was cut: %s", error.code)
         return False
-    except Exception:  # noqa: BLE001 - whatever a bug raises cuts the answer and is logged
-        _log.exception("an answer under way was cut")
+    except Exception as error:  # noqa: BLE001 - whatever a bug raises cuts the answer and is logged
+        _log.error("an answer under way was cut\n%s", _trace(error))
         return False
     return True
+
+
+def _trace(error: BaseException) -> str:
+    """The frames and classes of an error and of what led to it, never a text: that of a plug may hold a secret."""
+    told: list[str] = []
+    current: BaseException | None = error
+    while current is not None:
+        told.append("".join(traceback.format_tb(current.__traceback__)) + type(current).__name__)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "\nled to:\n".join(reversed(told))

@@ -3,9 +3,12 @@
 from collections.abc import AsyncGenerator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from chromium import CHROMIUM, FLAGS, require
+
+# A machine that runs other things beside: what is expected comes, and nothing is asserted of how soon.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture

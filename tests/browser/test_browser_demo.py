@@ -155,6 +155,8 @@ async def test_the_secret_is_nowhere_in_what_the_browser_received(seen: Seen, ho
     for name in ("parameter", "echo", "forecast", "limited"):
         await seen.page.click(f"[data-try={name}]")
         await expect(seen.page.locator("#sent")).to_contain_text("weather" if name == "parameter" else name)
+        if name == "forecast":
+            await expect(seen.page.locator("#body")).to_contain_text("Day 5")
     await expect(seen.page.locator("#status")).to_have_text("429 refused by the gate: rate-limited")
     await seen.page.click("[data-try=echo]")
     await expect(seen.page.locator("#body")).to_contain_text("[redacted]")

@@ -1,21 +1,23 @@
 """Every plug is pulled, one at a time: the right code, nothing leaked or left behind, and back without a restart."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Sequence
 from typing import Self
 
 import pytest
 
-from apikeychain import ProxyRoute, QueryParameter, Timeouts
 from apikeychain.backends.memory_keys import MemoryKeyService
+from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
+from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Headers
+from apikeychain.model.quota import Balance, Spend
 from apikeychain.ports.upstream import Guard
 from apikeychain.snapshots import REFRESH_SECONDS, STORE_DOWN_SECONDS
-from apikeychain.testing.local_provider import Certificate, Visit
-from gate import KEY, Answer, Gate, open_gate
+from gate import APP, KEY, Answer, Gate, open_gate
 
 OPENED_SECONDS = 300.0
 
@@ -30,22 +32,22 @@ class Clock:
         return asyncio.get_running_loop().time() + self.ahead
 
 
+async def calls_written(gate: Gate) -> int:
+    await asyncio.sleep(0.3)
+    written = await gate.acme.entries(0, 1000)
+    assert (await gate.acme.verify_ledger()).size == len(written)
+    return [entry.kind for entry in written].count("call")
+
+
 @pytest.fixture
-async def left() -> AsyncGenerator[None, None]:
-    """No task is left behind by the test."""
+async def left(caplog: pytest.LogCaptureFixture) -> AsyncGenerator[None, None]:
+    """Nothing is left behind by the test: no task, and no secret in the log."""
+    caplog.set_level(logging.DEBUG)
     before = asyncio.all_tasks()
     yield
+    assert KEY not in caplog.text
     await asyncio.sleep(0.05)
     assert asyncio.all_tasks() - before == {asyncio.current_task()}
-
-
-def set_clock(gate: Gate, clock: Clock) -> None:
-    residence = gate.keychain._residence
-    assert residence is not None
-    residence._snapshots._clock = clock
-    residence._ledger._clock = clock
-    residence.office.vault._keys._clock = clock
-    residence.office.vault._secrets._clock = clock
 
 
 def says_nothing(answer: Answer, code: str, status: int) -> None:
@@ -56,8 +58,7 @@ def says_nothing(answer: Answer, code: str, status: int) -> None:
 @pytest.mark.usefixtures("left")
 async def test_a_store_that_is_down_serves_what_is_held_for_five_seconds_and_then_nothing() -> None:
     store, clock = MemoryStore(), Clock()
-    async with open_gate(store=store) as gate:
-        set_clock(gate, clock)
+    async with open_gate(store=store, clock=clock) as gate:
         assert (await gate.get()).status == 200
         clock.ahead += REFRESH_SECONDS - 1
         await asyncio.sleep(0.3)
@@ -72,6 +73,7 @@ async def test_a_store_that_is_down_serves_what_is_held_for_five_seconds_and_the
         store.reachable = True
         await asyncio.sleep(1.5)
         assert (await gate.get()).status == 200
+        assert await calls_written(gate) == 4
 
 
 @pytest.mark.usefixtures("left")
@@ -87,8 +89,7 @@ async def test_a_store_that_is_down_before_the_first_call_closes_the_gate() -> N
 @pytest.mark.usefixtures("left")
 async def test_a_ledger_that_cannot_be_written_for_five_seconds_closes_the_gate_and_loses_nothing() -> None:
     store, clock = MemoryStore(), Clock()
-    async with open_gate(store=store) as gate:
-        set_clock(gate, clock)
+    async with open_gate(store=store, clock=clock) as gate:
         assert (await gate.get()).status == 200
         await asyncio.sleep(0.3)
         store.reachable = False
@@ -98,16 +99,13 @@ async def test_a_ledger_that_cannot_be_written_for_five_seconds_closes_the_gate_
         store.reachable = True
         await asyncio.sleep(1.5)
         assert (await gate.get()).status == 200
-        await asyncio.sleep(0.3)
-        assert [entry.kind for entry in await gate.acme.entries(0, 100)].count("call") == 5
-        assert (await gate.acme.verify_ledger()).size == len(await gate.acme.entries(0, 100))
+        assert await calls_written(gate) == 5
 
 
 @pytest.mark.usefixtures("left")
 async def test_a_key_service_that_is_down_lets_opened_secrets_serve_out_their_five_minutes() -> None:
     service, clock = MemoryKeyService(), Clock()
-    async with open_gate(key_service=service) as gate:
-        set_clock(gate, clock)
+    async with open_gate(key_service=service, clock=clock) as gate:
         assert (await gate.get()).status == 200
         await asyncio.sleep(0.3)
         service.reachable = False
@@ -129,93 +127,53 @@ async def test_a_change_drops_what_was_opened() -> None:
         await asyncio.sleep(0.05)
         service.reachable = False
         says_nothing(await gate.get(), "backend-unavailable", 503)
+        assert len(gate.provider.requests) == 1
+        service.reachable = True
+        assert (await gate.get()).status == 200
+
+
+class Switched(MemoryRateLimiter):
+    """A limiter that can be switched off."""
+
+    off = False
+
+    async def spend(self, spends: Sequence[Spend]) -> tuple[Balance, ...]:
+        if self.off:
+            raise BackendUnavailableError
+        return await super().spend(spends)
+
+
+@pytest.mark.usefixtures("left")
+async def test_a_limiter_that_is_down_closes_the_gate_and_opens_it_again() -> None:
+    limiter = Switched()
+    async with open_gate(rate_limiter=limiter) as gate:
+        assert (await gate.get()).status == 200
+        limiter.off = True
+        says_nothing(await gate.get(), "backend-unavailable", 503)
+        says_nothing(await gate.get(origin="https://evil.example"), "origin-refused", 403)
+        assert len(gate.provider.requests) == 1
+        limiter.off = False
+        assert (await gate.get()).status == 200
+        assert await calls_written(gate) == 2
 
 
 @pytest.mark.usefixtures("left")
 async def test_without_signals_a_change_takes_effect_within_thirty_seconds(caplog: pytest.LogCaptureFixture) -> None:
     signals, clock = MemorySignals(), Clock()
-    async with open_gate(signals=signals) as gate:
-        set_clock(gate, clock)
+    async with open_gate(signals=signals, clock=clock) as gate:
         assert (await gate.get()).status == 200
-        residence = gate.keychain._residence
-        assert residence is not None
-        project = residence._snapshots.fresh(gate.shop.id)
-        assert project is not None
-        store = gate.keychain._office.store
-        async with store.tenant(gate.acme.id) as records:
-            stored = project.project
-            changed = type(stored)(
-                id=stored.id, name=stored.name, created=stored.created, enabled=False, generation=stored.generation + 1
-            )
-            await records.replace(changed, stored.generation)
-        assert (await gate.get()).status == 200
+        signals.reachable = False
+        await gate.shop.remove_origin(APP)
         await asyncio.sleep(0.3)
-        clock.ahead += REFRESH_SECONDS
-        assert (await gate.get()).status == 404
-    assert KEY not in caplog.text
-
-
-@pytest.mark.usefixtures("left")
-@pytest.mark.parametrize("certificate", ["expired", "foreign", "self-made"])
-async def test_a_provider_that_cannot_prove_who_it_is_gets_nothing(certificate: Certificate) -> None:
-    async with open_gate(certificate=certificate) as gate:
-        says_nothing(await gate.get(), "upstream-refused", 502)
-        assert gate.provider.requests == []
-
-
-SLOW = ProxyRoute(
-    "weather",
-    provider="weather",
-    path="/data/2.5/weather",
-    parameters=[QueryParameter("q", required=True)],
-    timeouts=Timeouts(connect=2.0, first_byte=0.3, idle=0.3, total=2.0),
-)
-
-
-@pytest.mark.usefixtures("left")
-async def test_a_provider_that_does_not_answer_in_time_is_504_and_is_let_go() -> None:
-    async with open_gate(routes=[SLOW]) as gate:
-
-        async def sleep(visit: Visit) -> None:
-            await visit.gone()
-
-        gate.provider.on("/data/2.5/weather", sleep)
-        says_nothing(await gate.get(), "upstream-timeout", 504)
-        await gate.provider.until_left()
-
-
-@pytest.mark.usefixtures("left")
-async def test_a_provider_that_stalls_in_the_body_cuts_the_answer() -> None:
-    async with open_gate(routes=[SLOW]) as gate:
-
-        async def stall(visit: Visit) -> None:
-            await visit.head(200, [(b"transfer-encoding", b"chunked")])
-            await visit.chunk(b"half")
-            await visit.gone()
-
-        gate.provider.on("/data/2.5/weather", stall)
-        answer = await gate.get()
-        assert (answer.status, answer.body, answer.ended) == (200, b"half", False)
-        await gate.provider.until_left()
-
-
-@pytest.mark.usefixtures("left")
-async def test_a_provider_that_is_gone_is_502_and_back_without_a_restart() -> None:
-    async with open_gate() as gate:
+        clock.ahead += REFRESH_SECONDS - 1
         assert (await gate.get()).status == 200
-
-        async def cut(visit: Visit) -> None:
-            visit.cut()
-
-        kept = gate.provider
-        kept.on("/data/2.5/weather", cut)
-        says_nothing(await gate.get(), "upstream-refused", 502)
-
-        async def back(visit: Visit) -> None:
-            await visit.answer(200, body=b"back")
-
-        kept.on("/data/2.5/weather", back)
-        assert (await gate.get()).body == b"back"
+        clock.ahead += 1
+        says_nothing(await gate.get(), "origin-refused", 403)
+        assert "is stored, and takes effect within 30 s" in caplog.text
+        signals.reachable = True
+        await gate.shop.allow_origin(APP)
+        await asyncio.sleep(0.05)
+        assert (await gate.get()).status == 200
 
 
 class Clinging:
@@ -248,5 +206,4 @@ async def test_a_call_that_is_cancelled_while_it_lets_go_leaves_its_entry() -> N
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await asyncio.sleep(0.3)
-        assert [entry.kind for entry in await gate.acme.entries(0, 100)].count("call") == 1
+        assert await calls_written(gate) == 1

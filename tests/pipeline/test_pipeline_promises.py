@@ -1,17 +1,13 @@
-"""Promises of the contracts that only a whole call shows."""
+"""Promises of the contracts about what every answer carries and what goes up, held over whole calls."""
 
 import asyncio
-import gzip
-import logging
+from importlib.metadata import version
 
-import pytest
-
-from apikeychain import APIKeyChainSettings, HeaderCredential, Provider, ProxyRoute, Secret
+from apikeychain import APIKeyChainSettings, HeaderCredential, Provider, ProxyRoute, RawBody
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import SealedSecret
-from apikeychain.testing.local_provider import Visit
-from gate import APP, KEY, WEATHER, Gate, open_gate
+from gate import APP, open_gate
 
 ALWAYS = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; sandbox",
@@ -36,80 +32,6 @@ async def test_every_answer_is_no_document_and_no_cache_may_mix_origins() -> Non
             for name, value in ALWAYS.items():
                 assert answer.headers.all(name) == (value,)
             assert answer.headers.all(b"strict-transport-security") == (b"max-age=31536000",)
-
-
-async def test_a_provider_cannot_open_itself_nor_set_cookies_nor_replace_our_lines() -> None:
-    # contracts 2: the provider's own Access-Control-* never pass; 4: never set-cookie
-    async with open_gate() as gate:
-
-        async def bold(visit: Visit) -> None:
-            lines = [
-                (b"access-control-allow-origin", b"*"),
-                (b"set-cookie", b"of=provider"),
-                (b"content-security-policy", b"default-src *"),
-                (b"x-apikeychain-error", b"suspended"),
-                (b"x-ratelimit-remaining", b"9"),
-            ]
-            await visit.answer(200, lines, b"fine")
-
-        gate.provider.on("/data/2.5/weather", bold)
-        answer = await gate.get()
-        assert answer.headers.all(b"access-control-allow-origin") == (APP.encode(),)
-        assert answer.headers.all(b"content-security-policy") == (ALWAYS[b"content-security-policy"],)
-        assert b"set-cookie" not in answer.headers
-        assert answer.code == ""
-        exposed = (answer.headers.get(b"access-control-expose-headers") or b"").lower().split(b", ")
-        assert {b"x-ratelimit-remaining", b"retry-after", b"x-apikeychain-error"} <= set(exposed)
-
-
-async def test_a_cookie_of_one_caller_never_reaches_another() -> None:
-    async with open_gate() as gate:
-
-        async def biscuit(visit: Visit) -> None:
-            await visit.answer(200, [(b"set-cookie", b"session=of-caller-one; Path=/")], b"fine")
-
-        gate.provider.on("/data/2.5/weather", biscuit)
-        for client in ("203.0.113.9", "203.0.113.10"):
-            await gate.get(scope={"client": (client, 1)})
-        assert len(gate.provider.requests) == 2
-        assert not any(b"cookie" in request.headers for request in gate.provider.requests)
-
-
-@pytest.mark.parametrize(
-    ("status", "lines", "body"),
-    [
-        (200, [(b"content-encoding", b"gzip")], gzip.compress(KEY.encode() * 10)),
-        (206, [(b"content-range", b"bytes 0-1/9")], b"ab"),
-        (302, [(b"location", b"https://elsewhere.example/")], b""),
-        (302, [(b"location", b"https://weather.localhost/data/2.5/weather?appid=" + KEY.encode())], b""),
-        (407, [], b"who are you"),
-    ],
-)
-async def test_an_answer_that_cannot_be_passed_is_502_and_closed(
-    status: int, lines: list[tuple[bytes, bytes]], body: bytes
-) -> None:
-    # contracts 4: encoded, partial, redirected elsewhere
-    async with open_gate() as gate:
-
-        async def answer_so(visit: Visit) -> None:
-            await visit.answer(status, lines, body)
-
-        gate.provider.on("/data/2.5/weather", answer_so)
-        answer = await gate.get()
-        assert answer.status == 502
-        assert KEY.encode() not in answer.body + repr(answer.headers.lines).encode()
-
-
-async def test_a_redirect_within_the_route_is_told_in_our_terms() -> None:
-    async with open_gate() as gate:
-
-        async def elsewhere(visit: Visit) -> None:
-            await visit.answer(307, [(b"location", b"/data/2.5/weather?q=Rome&appid=" + KEY.encode())])
-
-        gate.provider.on("/data/2.5/weather", elsewhere)
-        answer = await gate.get()
-        assert answer.status == 307
-        assert answer.headers.get(b"location") == f"{gate.shop.url('weather')}?q=Rome".encode()
 
 
 async def test_behind_a_trusted_proxy_the_forwarded_scheme_and_address_count() -> None:
@@ -168,33 +90,65 @@ async def test_a_secret_row_of_another_provider_is_not_injected() -> None:
         assert gate.provider.requests == []
 
 
-async def scenario(gate: Gate) -> None:
-    """Good calls and every kind of trouble."""
-
-    async def cut(visit: Visit) -> None:
-        visit.cut()
-
-    async def sleep(visit: Visit) -> None:
-        await visit.gone()
-
-    await gate.get()
-    await gate.get(b"q=1")
-    await gate.get(origin="https://evil.example")
-    gate.provider.on("/data/2.5/weather", cut)
-    await gate.get()
-    gate.provider.on("/data/2.5/weather", sleep)
-    await gate.get(leave_after=0.2)
-    await gate.shop.configure(secrets={"weather": Secret(KEY + "-new")})
+async def test_a_route_that_names_another_providers_secret_carries_nothing_out() -> None:
+    # contracts 4: else whoever may add a provider and a route could carry every secret out
+    async with open_gate() as gate:
+        base = f"https://weather.localhost:{gate.provider.port}"
+        await gate.shop.register_provider(Provider("thief", base, HeaderCredential("x-key")))
+        await gate.shop.add_route(ProxyRoute("steal", provider="thief", path="/steal", secret="weather"))
+        await asyncio.sleep(0.05)
+        answer = await gate.call(gate.shop.url("steal"), headers=[(b"origin", APP.encode())])
+        assert answer.code == "secret-unavailable"
+        assert (await gate.get()).status == 200
+        assert [request.target[:5] for request in gate.provider.requests] == [b"/data"]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-async def test_no_log_record_holds_the_secret_even_at_debug(caplog: pytest.LogCaptureFixture) -> None:
-    # pitfalls 38: logs take only the safe view
-    with caplog.at_level(logging.DEBUG):
-        async with open_gate(routes=[WEATHER]) as gate:
-            await scenario(gate)
-            entries = b"".join([entry.payload for entry in await gate.acme.entries(0, 1000)])
-    told = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
-    assert caplog.records
-    assert KEY not in told + caplog.text
-    assert KEY.encode() not in entries
+async def test_what_goes_up_is_what_is_named_and_nothing_else() -> None:
+    # contracts 4: request headers forwarded; User-Agent; Range only on a route with ranges; Connection's list
+    async with open_gate() as gate:
+        passing = [(b"accept", b"text/plain"), (b"accept-language", b"fr"), (b"if-none-match", b'"1"')]
+        dropped = [
+            (b"range", b"bytes=0-1"),
+            (b"if-range", b'"1"'),
+            (b"user-agent", b"Mozilla/5.0"),
+            (b"referer", b"https://app.example.com/"),
+            (b"forwarded", b"for=203.0.113.9"),
+            (b"x-forwarded-for", b"203.0.113.9"),
+            (b"x-http-method-override", b"DELETE"),
+            (b"te", b"trailers"),
+            (b"upgrade", b"h2c"),
+            (b"if-match", b'"2"'),
+            (b"connection", b"upgrade, if-match"),
+        ]
+        assert (await gate.get(headers=[*passing, *dropped])).status == 200
+        (request,) = gate.provider.requests
+        assert [
+            line for line in request.headers if line[0] in {b"accept", b"accept-language", b"if-none-match"}
+        ] == passing
+        assert request.headers.get(b"user-agent") == f"apikeychain/{version('apikeychain')}".encode()
+        assert request.headers.get(b"host") == b"weather.localhost:%d" % gate.provider.port
+        own = {b"host", b"user-agent", b"accept-encoding", *(name for name, _ in passing)}
+        assert {name for name, _ in request.headers} == own
+
+
+async def test_a_name_equal_to_the_injected_one_is_refused_in_any_case() -> None:
+    # contracts 4: a name equal to the injected one without regard to case is refused
+    route = ProxyRoute("weather", provider="weather", path="/data/2.5/weather", undeclared="forward")
+    async with open_gate(routes=[route]) as gate:
+        for name in (b"appid", b"APPID", b"App%69d"):
+            assert (await gate.get(b"q=Paris&" + name + b"=mine")).code == "parameter-refused"
+        assert gate.provider.requests == []
+
+
+async def test_the_length_of_a_body_goes_up_when_the_caller_told_it() -> None:
+    # contracts 4: Content-Length when the caller sent one and the body is unchanged, else chunked
+    route = ProxyRoute("up", provider="weather", path="/up", methods=["POST"], body=RawBody())
+    async with open_gate(routes=[route]) as gate:
+        page = [(b"origin", APP.encode()), (b"content-type", b"application/octet-stream")]
+        for lines in ([(b"content-length", b"4")], []):
+            answer = await gate.call(gate.shop.url("up"), method="POST", headers=[*page, *lines], body=[b"ab", b"cd"])
+            assert answer.status == 200
+        counted, chunked = gate.provider.requests
+        assert (counted.headers.get(b"content-length"), counted.headers.get(b"transfer-encoding")) == (b"4", None)
+        assert (chunked.headers.get(b"content-length"), chunked.headers.get(b"transfer-encoding")) == (None, b"chunked")
+        assert bytes(counted.body) == bytes(chunked.body) == b"abcd"
