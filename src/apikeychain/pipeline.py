@@ -103,7 +103,7 @@ class Pipeline:
         passage.route = route = routing.match(call, project)
         suspension.admit(project, route, origin, caller, passage.moment)
         passage.limits = await self._spend(project, route, caller)
-        await self._record(passage, project)
+        await self._record(passage, project, route)
         body = await self._read(passage, route)
         target = routing.fill(passage.call, route, body)
         secret = await self._open(project, route)
@@ -120,12 +120,14 @@ class Pipeline:
     async def _spend(self, project: Snapshot, route: CompiledRoute, caller: Caller) -> HeaderLines:
         return quotas.admit(await self._rate_limiter.spend(quotas.spends(project, route, caller)))
 
-    async def _record(self, passage: Passage, project: Snapshot) -> None:
+    async def _record(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> None:
         try:
             key = await self._vault.pseudonym_key(project.tenant)
         except SealedValueError:
             raise LedgerUnavailableError from None
         passage.pseudonym = chain.pseudonym(key, bucket_address(passage.caller.address))
+        tail = route.tail_of(passage.call)
+        passage.tail = chain.pseudonym(key, tail) if tail else None
         passage.slot = self._ledger.reserve(project.tenant.id)
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:

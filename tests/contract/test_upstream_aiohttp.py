@@ -1,4 +1,5 @@
 import asyncio
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 
@@ -10,7 +11,7 @@ from apikeychain.errors import CallerGoneError, UpstreamRefusedError
 from apikeychain.ports.upstream import Guard, Upstream
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from apikeychain.testing.upstream import UpstreamContract
-from apikeychain.testing.upstream_scene import HOST, LocalGuard, Scene
+from apikeychain.testing.upstream_scene import CANARY, HOST, LocalGuard, Scene
 
 
 class TestAiohttpUpstream(UpstreamContract):
@@ -75,6 +76,14 @@ class TestAiohttpUpstream(UpstreamContract):
             with pytest.raises(UpstreamRefusedError, match="byte for byte"):
                 await scene.call(b"/v1?")
             assert scene.provider.requests == []
+
+    async def test_an_answer_shows_no_url(self) -> None:
+        async with self.scene() as scene:
+            reply = await scene.upstream.send(scene.request(b"/v1?key=" + CANARY.encode()))
+            answers = [thing for thing in gc.get_objects() if type(thing) is upstream_aiohttp._Answer]
+            await reply.body.aclose()
+            assert "<answer 200>" in repr(answers)
+            assert CANARY not in repr(answers)
 
     async def test_a_header_byte_that_aiohttp_would_change_is_refused(self) -> None:
         async with self.scene() as scene:

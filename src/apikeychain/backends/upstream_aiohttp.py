@@ -136,7 +136,13 @@ async def _next(response: aiohttp.ClientResponse) -> bytes:
 
 
 class _Answer(aiohttp.ClientResponse):
-    """Cuts its connection where aiohttp would say goodbye first, which waits for a peer that has stopped reading."""
+    """Cuts its connection where aiohttp would say goodbye first, which waits for a peer that has stopped reading.
+
+    Its repr has no URL: aiohttp logs the repr of an answer that nobody closed.
+    """
+
+    def __repr__(self) -> str:
+        return f"<answer {self.status}>"
 
     def close(self) -> None:
         transport = self.connection and self.connection.transport

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Self, final
+from urllib.parse import unquote
 
 from apikeychain.errors import AnswerError, HeaderLines
 from apikeychain.ledger.ledger import Slot
@@ -38,7 +39,8 @@ class Passage:
         origin: set once the gate admitted it, so that a browser can read the answer.
         limits: the RateLimit lines, once the quotas admitted the call.
         upstream: the body of the provider's answer, to be let go of where the answer is not passed on.
-        slot: the place in the ledger, once there is one; `pseudonym` stands for the caller in it.
+        slot: the place in the ledger, once there is one; `pseudonym` stands for the caller in it, `tail` for what the
+            caller sent beyond the path template, where that is anything.
         answered: who made the answer.
         refusal: the code of a refusal, of a failure, or of what cut the answer.
     """
@@ -55,6 +57,7 @@ class Passage:
     slot: Slot | None = None
     upstream: ByteStream | None = None
     pseudonym: str | None = None
+    tail: str | None = None
     bytes_in: int = 0
     answered: Literal["provider", "gate"] = "gate"
     refusal: str | None = None
@@ -70,7 +73,7 @@ class Passage:
         """`reply` with the limits' lines; its end is the end of the passage."""
         reply = replace(reply, headers=reply.headers + self.limits)
         if isinstance(reply.body, bytes):
-            self.end(reply.status, len(reply.body))
+            self.end(reply.status, 0 if self.call.method == "HEAD" else len(reply.body))
             return reply
         return replace(reply, body=Departure(self, reply.status, reply.body))
 
@@ -104,11 +107,11 @@ class Passage:
 
     def _draft(self, project: Snapshot, route: CompiledRoute, status: int, bytes_out: int) -> LedgerDraft:
         declared = {p.name for p in route.route.parameters if isinstance(p, QueryParameter)}
-        sent = {pair.partition(b"=")[0].decode("latin-1") for pair in self.call.query.split(b"&")}
+        sent = {unquote(pair.partition(b"=")[0].decode("latin-1")) for pair in self.call.query.split(b"&")}
         data = chain.call_data(
             route=route.route.name,
             base_url=route.provider.base_url,
-            path_template=route.route.path,
+            path_template=route.route.path if self.tail is None else f"{route.route.path}/{self.tail}",
             method=self.call.method,
             status=status,
             duration_ms=int((self.clock() - self.started) * 1000),

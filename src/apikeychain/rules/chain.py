@@ -194,7 +194,7 @@ def call_data(
     Args:
         route: its name.
         base_url: the provider's.
-        path_template: the provider's path with values as ``{name}``.
+        path_template: the provider's path with values as ``{name}``, and a tail as its pseudonym.
         method: as sent.
         status: what the caller got.
         duration_ms: from the reserved slot to the end of the answer.
@@ -226,6 +226,6 @@ def _cut(name: str) -> str:
     return name[:MAX_NAMES].encode("utf-8", "replace").decode()
 
 
-def pseudonym(key: bytes, address: str) -> str:
-    """What stands for `address` in the ledger: 32 hex digits that mean nothing once `key` is destroyed."""
-    return hmac.digest(key, address.encode("utf-8", "surrogatepass"), "sha256").hex()[:_PSEUDONYM_DIGITS]
+def pseudonym(key: bytes, value: str) -> str:
+    """What stands for an address or a tail in the ledger: 32 hex digits that mean nothing once `key` is destroyed."""
+    return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:_PSEUDONYM_DIGITS]

@@ -60,6 +60,11 @@ class CompiledRoute:
         """The most bytes of a body."""
         return self.body.cap
 
+    def tail_of(self, call: Call) -> str:
+        """What the caller sent beyond the values of the path template, as it came, with its slash; or ""."""
+        segments = call.path.split(b"/")[1 + len(self.template.names) :]
+        return "".join(f"/{segment.decode('latin-1')}" for segment in segments)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
