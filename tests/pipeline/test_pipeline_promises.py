@@ -1,9 +1,19 @@
 """Promises of the contracts about what every answer carries and what goes up, held over whole calls."""
 
 import asyncio
+import json
+import re
 from importlib.metadata import version
 
-from apikeychain import APIKeyChainSettings, HeaderCredential, Provider, ProxyRoute, RawBody
+from apikeychain import (
+    APIKeyChainSettings,
+    HeaderCredential,
+    PathParameter,
+    Provider,
+    ProxyRoute,
+    QueryParameter,
+    RawBody,
+)
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import SealedSecret
@@ -152,3 +162,30 @@ async def test_the_length_of_a_body_goes_up_when_the_caller_told_it() -> None:
         assert (counted.headers.get(b"content-length"), counted.headers.get(b"transfer-encoding")) == (b"4", None)
         assert (chunked.headers.get(b"content-length"), chunked.headers.get(b"transfer-encoding")) == (None, b"chunked")
         assert bytes(counted.body) == bytes(chunked.body) == b"abcd"
+
+
+async def test_an_entry_has_names_and_pseudonyms_where_the_call_had_values() -> None:
+    # contracts 6: path values as `{name}`, an undeclared tail as pseudonym, query as sorted names
+    route = ProxyRoute(
+        "files",
+        provider="weather",
+        path="/users/{user}",
+        tail=True,
+        parameters=[PathParameter("user"), QueryParameter("q"), QueryParameter("a")],
+    )
+    async with open_gate(routes=[route]) as gate:
+        page = [(b"origin", APP.encode())]
+        for tail in ("/report.pdf", "/report.pdf", "/other.pdf", ""):
+            url = gate.shop.url("files", "ann") + tail
+            assert (await gate.call(url, b"%71=Paris&a=1", headers=page)).status == 200
+        refused = await gate.call(gate.shop.url("files", "ann"), b"x=1", method="HEAD", headers=page)
+        assert (refused.status, refused.body) == (400, b"")
+        await asyncio.sleep(0.25)
+        written = [json.loads(e.payload)["data"] for e in await gate.acme.entries(0, 100) if e.kind == "call"]
+    first, same, other, none, last = (entry["path"] for entry in written)
+    assert first == same != other
+    assert re.fullmatch(r"/users/\{user\}/[0-9a-f]{32}", first)
+    assert none == last == "/users/{user}"
+    assert [entry["query"] for entry in written] == [["a", "q"]] * 4 + [[]]
+    assert written[-1]["bytes_out"] == 0
+    assert not {"ann", "report", "Paris", "203.0.113.9"} & set(re.findall(r"[\w.]+", json.dumps(written)))

@@ -73,12 +73,14 @@ def test_everything_up_to_the_last_line_feed_leaves_at_once() -> None:
     assert scrubber.flush() == b""
 
 
-ALPHABET = st.sampled_from([b"a", b"b", b"ab", b"aab", b"\n", b"abababab", b"aaaaaaaa"])
-SOME_NEEDLES = st.lists(st.text("ab", min_size=2, max_size=9).map(str.encode), min_size=1, max_size=3, unique=True)
+# Letters that the mark has not: else the end of a mark and what stands behind it could look like so short a needle.
+ALPHABET = st.sampled_from([b"x", b"y", b"xy", b"xxy", b"\n", b"xyxyxyxy", b"xxxxxxxx"])
+SOME_NEEDLES = st.lists(st.text("xy", min_size=2, max_size=9).map(str.encode), min_size=1, max_size=3, unique=True)
 
 
 @given(SOME_NEEDLES, st.lists(ALPHABET, max_size=30))
-@example([b"aaaa", b"aab"], [b"a"] * 9)
+@example([b"xxxx", b"xxy"], [b"x"] * 9)
+@example([b"xx", b"xy", b"yxyy"], [b"xyxyxyxy", b"y", b"x"])
 def test_chunks_make_no_difference_and_nothing_is_left(texts: list[bytes], chunks: list[bytes]) -> None:
     found, whole = Needles(tuple(texts)), b"".join(chunks)
     out = _in_chunks(found, chunks)
