@@ -1,9 +1,10 @@
 """An engine for one SQLite file, and connections of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -13,6 +14,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import SCHEMA
 
+T = TypeVar("T")
 BUSY_SECONDS = 5.0
 # FULL: in WAL mode anything less may lose commits that were acknowledged when the power goes.
 _PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL")
@@ -59,6 +61,20 @@ async def connection_of(engine: AsyncEngine, *, pooled: bool = True) -> AsyncGen
     finally:
         with told_as_ours():
             await asyncio.shield(asyncio.ensure_future(_end(connection, pooled=pooled)))
+
+
+async def whole(statement: Coroutine[Any, Any, T]) -> T:
+    """What `statement` brings; a cancellation passes on only once the statement has ended.
+
+    Cut in the middle, its connection would be closed around an unfinished statement, and SQLite would hold that
+    connection's lock until the garbage collector comes by.
+    """
+    running = asyncio.ensure_future(statement)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.gather(asyncio.shield(running), return_exceptions=True)
+        raise
 
 
 async def _end(connection: AsyncConnection, *, pooled: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from apikeychain.backends.memory_signals import MAILBOX_SIZE, Mailboxes
-from apikeychain.backends.sql.engine import connection_of
+from apikeychain.backends.sql.engine import connection_of, whole
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.store import SQLStore
 from apikeychain.ports.signals import Change
@@ -85,6 +85,6 @@ class SQLiteSignals:
 async def _data_version(connection: AsyncConnection) -> int:
     """A number that moves when another connection commits."""
     with told_as_ours():
-        version = (await connection.exec_driver_sql("PRAGMA data_version")).scalar_one()
+        version = (await whole(connection.exec_driver_sql("PRAGMA data_version"))).scalar_one()
         await connection.rollback()
     return int(version)

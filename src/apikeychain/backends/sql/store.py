@@ -10,7 +10,7 @@ from typing import Self
 from sqlalchemy import Executable, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from apikeychain.backends.sql.engine import BUSY_SECONDS, connection_of, sqlite_engine
+from apikeychain.backends.sql.engine import BUSY_SECONDS, connection_of, sqlite_engine, whole
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.opening import migrate
 from apikeychain.backends.sql.schema import CHANGES, PROJECTS, TENANTS
@@ -111,13 +111,13 @@ class SQLStore:
     async def _rows(self, statement: Executable) -> Sequence[RowMapping]:
         async with connection_of(self.engine) as connection:
             with told_as_ours():
-                return (await connection.execute(statement)).mappings().all()
+                return (await whole(connection.execute(statement))).mappings().all()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection, None]:
         async with self._turn(), connection_of(self.engine) as connection:
             with told_as_ours():
-                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                await whole(connection.exec_driver_sql("BEGIN IMMEDIATE"))
             yield connection
             try:
                 with told_as_ours(ConflictError("something belongs to a tenant or project that is not stored")):

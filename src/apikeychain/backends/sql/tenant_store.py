@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Executable, RowMapping, and_, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from apikeychain.backends.sql.engine import whole
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, SHELVES, Shelf
 from apikeychain.backends.sql.scope import Scope
@@ -99,7 +100,7 @@ class SQLTenantStore:
 
     async def _rows(self, statement: Executable) -> Sequence[RowMapping]:
         with told_as_ours():
-            return (await self._connection.execute(statement)).mappings().all()
+            return (await whole(self._connection.execute(statement))).mappings().all()
 
     async def _change(
         self,
@@ -110,7 +111,7 @@ class SQLTenantStore:
     ) -> int:
         """Execute and return how many rows changed."""
         with told_as_ours(broken_rule):
-            return (await self._connection.execute(statement, rows)).rowcount
+            return (await whole(self._connection.execute(statement, rows))).rowcount
 
     async def _change_one(self, statement: Executable, kind: str) -> None:
         if await self._change(statement) != 1:
