@@ -6,20 +6,20 @@ Source: the ASGI specification, HTTP and WebSocket message format, version 3.
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from typing import Any, cast, final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import cast
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apikeychain.errors import AnswerError, APIKeyChainError, BackendUnavailableError, CallerGoneError, InternalError
+from apikeychain.inbox import Inbox
 from apikeychain.model.call import ByteStream, Call, Reply
 from apikeychain.model.headers import Headers, Line
 
 Handle = Callable[[Call], Awaitable[Reply]]
 FailureReply = Callable[[Call, AnswerError], Reply]
 
-PATIENCE_SECONDS = 0.05
 _log = logging.getLogger("apikeychain.asgi")
 
 
@@ -35,7 +35,7 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         inbox = Inbox(receive)
         call = call_of(scope, prefix, inbox)
-        with Watcher(inbox) as watcher:
+        with inbox:
             try:
                 reply = await handle(call)
             except CallerGoneError:
@@ -46,8 +46,9 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
             except Exception as error:  # noqa: BLE001 - whatever a bug raises becomes one answer and one log entry
                 _log.error("the gate failed\n%s", _trace(error))
                 reply = failed(call, InternalError())
+            inbox.answering = True
             await _send(reply, call, send)
-        if watcher.left:
+        if inbox.left:
             _log.debug("the caller left before the answer was over")
 
     return app
@@ -64,7 +65,7 @@ def path_of(scope: Scope) -> bytes:
     return path[len(root) :] if root and path.startswith(root + b"/") else path
 
 
-def call_of(scope: Scope, prefix: str, inbox: "Inbox") -> Call:
+def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
     """The call in a scope whose path lies under `prefix`."""
     path = path_of(scope)
     project, _, rest = path[len(prefix) + 1 :].partition(b"/")
@@ -83,82 +84,10 @@ def call_of(scope: Scope, prefix: str, inbox: "Inbox") -> Call:
     )
 
 
-@final
-class Inbox:
-    """The body of a request as chunks, and the caller's absence.
-
-    Attributes:
-        ended: whether the body was read to its end, so that the next message can only be the caller's absence.
-    """
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self.ended = False
-
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        while not self.ended:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise CallerGoneError
-            self.ended = not message.get("more_body", False)
-            if chunk := message.get("body", b""):
-                yield chunk
-
-    async def gone(self) -> None:
-        """Wait until the caller has left. Only after the body has ended: `receive` has one reader at a time."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-
-@final
-class Watcher:
-    """Ends the task that it is entered in when the caller leaves, once an answer takes longer than 50 ms.
-
-    A server's `send` stays silent when nobody listens, so that a call would else stream to nobody. While a body is
-    still being read its reader sees the absence; the watcher waits for the end of the body.
-
-    Attributes:
-        left: whether the caller left.
-    """
-
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-        self._watching: asyncio.Task[None] | None = None
-        self.left = False
-
-    def __enter__(self) -> "Watcher":
-        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._timer = self._task.get_loop().call_later(PATIENCE_SECONDS, self._begin)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        self._timer.cancel()
-        if self._watching is not None:
-            self._watching.cancel()
-        if isinstance(error, CallerGoneError):
-            self.left = True
-            return True
-        if self.left and isinstance(error, asyncio.CancelledError):
-            self._task.uncancel()
-            return True
-        return False
-
-    def _begin(self) -> None:
-        loop = self._task.get_loop()
-        if self._inbox.ended:
-            self._watching = loop.create_task(self._watch())
-        else:
-            self._timer = loop.call_later(PATIENCE_SECONDS, self._begin)
-
-    async def _watch(self) -> None:
-        await self._inbox.gone()
-        self.left = True
-        self._task.cancel()
-
-
 async def _send(reply: Reply, call: Call, send: Send) -> None:
     """Send a reply; a stream that breaks leaves the answer without an end, so that the server cuts the connection."""
     start: Message = {"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)}
+    send = _bounded(send, reply)
     if isinstance(reply.body, bytes):
         await send(start)
         await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
@@ -169,6 +98,25 @@ async def _send(reply: Reply, call: Call, send: Send) -> None:
             await send({"type": "http.response.body", "body": b""})
     finally:
         await reply.body.aclose()
+
+
+def _bounded(send: Send, reply: Reply) -> Send:
+    """`send` with an end to its patience: a caller that reads nothing is one that left.
+
+    Raises:
+        CallerGoneError: when sending; it takes no more, or a server says so (OSError).
+    """
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + reply.total_seconds
+
+    async def bounded(message: Message) -> None:
+        try:
+            async with asyncio.timeout_at(min(ends, loop.time() + reply.idle_seconds)):
+                await send(message)
+        except OSError:
+            raise CallerGoneError from None
+
+    return bounded
 
 
 async def _stream(body: ByteStream, send: Send) -> bool:

@@ -33,6 +33,7 @@
         │   ├── SuspendedError
         │   ├── NotFoundError
         │   ├── MethodRefusedError
+        │   ├── BodyTimeoutError
         │   ├── BodyTooLargeError
         │   ├── TypeRefusedError
         │   └── RateLimitedError
@@ -254,6 +255,12 @@ class MethodRefusedError(RefusalError):
     """The route does not take this method."""
 
     status, code, title = 405, "method-refused", "This route does not take this method."
+
+
+class BodyTimeoutError(RefusalError):
+    """The body did not come in time."""
+
+    status, code, title = 408, "body-timeout", "The body did not come in time."
 
 
 class BodyTooLargeError(RefusalError):

@@ -7,6 +7,7 @@ value or raises its own refusal. Rules decide without waiting; a step that waits
 Source: spec 5, 6, 8.1, 9.2; contracts 1, 2, 4, 6, 7.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import final
 
 from apikeychain.errors import (
     AnswerError,
+    BodyTimeoutError,
     CallerGoneError,
     HeaderLines,
     LedgerUnavailableError,
@@ -47,6 +49,9 @@ from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
 from apikeychain.vault.vault import Vault
 from apikeychain.watch.refused_origins import RefusedOrigins
+
+# How long the body may take that is read whole before anything is sent.
+READ_SECONDS = 30.0
 
 
 @final
@@ -132,9 +137,13 @@ class Pipeline:
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
         if route.streams_body and passage.call.method not in bodies.BODILESS:
-            passage.count_body()
+            passage.count_body(route.timeouts.idle)
             return None
-        body = await bodies.read(passage.call.body, route.body_cap)
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                body = await bodies.read(passage.call.body, route.body_cap)
+        except TimeoutError:
+            raise BodyTimeoutError from None
         passage.bytes_in = len(body)
         return body
 
@@ -147,6 +156,7 @@ class Pipeline:
         return opened or await self._vault.open_secret(project.tenant.id, project.keys, sealed, route.provider)
 
     async def _send(self, passage: Passage, request: UpstreamRequest, route: CompiledRoute) -> Reply:
+        passage.sent = self._clock()
         upstream = await self._upstream.send(request)
         passage.upstream = upstream.body
         base = f"{self._settings.prefix}/{passage.call.project}/proxy/{route.route.name}"

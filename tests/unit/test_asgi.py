@@ -6,7 +6,7 @@ from typing import Any, Self
 import pytest
 from starlette.types import Message
 
-from apikeychain.asgi import Inbox, application, call_of, path_of
+from apikeychain.asgi import application, call_of, path_of
 from apikeychain.errors import (
     AnswerError,
     BackendUnavailableError,
@@ -15,6 +15,7 @@ from apikeychain.errors import (
     NotOpenError,
     UpstreamTimeoutError,
 )
+from apikeychain.inbox import Inbox
 from apikeychain.model.call import Call, Reply
 from gate import scope_of
 
@@ -109,27 +110,6 @@ def test_a_server_that_names_no_peer_gives_an_empty_one() -> None:
     assert call_of(scope_of(PREFIX) | {"client": None}, PREFIX, Inbox(Server().receive)).peer == ""
 
 
-async def test_a_body_comes_in_its_pieces_to_its_end() -> None:
-    server = Server(
-        {"type": "http.request", "body": b"a", "more_body": True},
-        {"type": "http.request", "more_body": True},
-        {"type": "http.request", "body": b"b"},
-    )
-    inbox = Inbox(server.receive)
-    assert [chunk async for chunk in inbox] == [b"a", b"b"]
-    assert inbox.ended
-    assert [chunk async for chunk in inbox] == []
-
-
-async def test_a_disconnect_is_never_the_end_of_a_body() -> None:
-    inbox = Inbox(
-        Server({"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.disconnect"}).receive
-    )
-    with pytest.raises(CallerGoneError):
-        assert [chunk async for chunk in inbox] == [b"a"]
-    assert not inbox.ended
-
-
 async def test_a_reply_of_bytes_is_two_messages() -> None:
     async def handle(_call: Call) -> Reply:
         return Reply(201, ((b"x-a", b"1"),), b"body")
@@ -170,6 +150,15 @@ async def test_what_is_no_answer_becomes_one(error: Exception, answer: bytes, ca
     assert len(caplog.records) == 1
 
 
+async def test_a_call_whose_caller_left_is_not_answered() -> None:
+    async def handle(_call: Call) -> Reply:
+        raise CallerGoneError
+
+    server = Server()
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), server.receive, server.send)
+    assert server.sent == []
+
+
 @pytest.mark.parametrize("error", [UpstreamTimeoutError(), CallerGoneError(), ZeroDivisionError()])
 async def test_a_stream_that_breaks_has_no_end_and_is_closed_once(error: Exception) -> None:
     stream = Stream(b"half", error=error)
@@ -183,18 +172,50 @@ async def test_a_stream_that_breaks_has_no_end_and_is_closed_once(error: Excepti
     assert stream.closed == 1
 
 
-async def test_a_stream_is_closed_when_not_even_the_head_can_be_sent() -> None:
-    stream = Stream(b"never")
-
+@pytest.mark.parametrize("body", [b"never", Stream(b"never")])
+async def test_a_server_that_cannot_send_any_more_ends_the_call(body: bytes | Stream) -> None:
     async def handle(_call: Call) -> Reply:
-        return Reply(200, (), stream)
+        return Reply(200, (), body)
 
     async def send(_message: Message) -> None:
         raise BrokenPipeError
 
-    with pytest.raises(BrokenPipeError):
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), Server().receive, send)
+    assert isinstance(body, bytes) or body.closed == 1
+
+
+@pytest.mark.parametrize("seconds", [{"idle_seconds": 0.01}, {"total_seconds": 0.01}])
+@pytest.mark.parametrize("kind", ["bytes", "stream"])
+async def test_a_caller_that_reads_nothing_is_one_that_left(kind: str, seconds: dict[str, float]) -> None:
+    body = Stream(b"first", b"second") if kind == "stream" else b"whole"
+    sent: list[Message] = []
+
+    async def handle(_call: Call) -> Reply:
+        return Reply(200, (), body, **seconds)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
         await application(handle, failed, PREFIX)(scope_of(PREFIX), Server().receive, send)
-    assert stream.closed == 1
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert isinstance(body, bytes) or body.closed == 1
+
+
+async def test_a_caller_that_reads_slowly_gets_it_all() -> None:
+    async def handle(_call: Call) -> Reply:
+        return Reply(200, (), Stream(*[b"x"] * 5), idle_seconds=0.2)
+
+    server = Server()
+
+    async def send(message: Message) -> None:
+        await asyncio.sleep(0.05)
+        await server.send(message)
+
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), server.receive, send)
+    assert server.sent[-1] == {"type": "http.response.body", "body": b""}
 
 
 async def test_a_caller_that_leaves_ends_a_slow_call_and_nothing_is_sent() -> None:
@@ -210,7 +231,7 @@ async def test_a_caller_that_leaves_ends_a_slow_call_and_nothing_is_sent() -> No
 
     last, stray = {"type": "http.request", "more_body": False}, {"type": "http.request"}
     server = Server(last, stray)
-    server.leave.set()
+    asyncio.get_running_loop().call_later(0.1, server.leave.set)
     await application(handle, failed, PREFIX)(scope_of(PREFIX), server.receive, server.send)
     assert ended.is_set()
     assert server.sent == []
@@ -219,17 +240,18 @@ async def test_a_caller_that_leaves_ends_a_slow_call_and_nothing_is_sent() -> No
     assert current.cancelling() == 0
 
 
-async def test_while_a_body_is_read_nobody_else_receives() -> None:
+async def test_a_body_that_comes_late_is_waited_for() -> None:
     body = asyncio.Event()
-
-    async def receive() -> Message:
-        await body.wait()
-        return {"type": "http.request", "body": b"late", "more_body": False}
 
     async def handle(call: Call) -> Reply:
         return Reply(200, (), b"".join([chunk async for chunk in call.body]))
 
-    server = Server()
+    server = Server({"type": "http.request", "body": b"late", "more_body": False})
+
+    async def receive() -> Message:
+        await body.wait()
+        return await server.receive()
+
     asyncio.get_running_loop().call_later(0.2, body.set)
     await application(handle, failed, PREFIX)(scope_of(PREFIX), receive, server.send)
     assert server.sent[1]["body"] == b"late"

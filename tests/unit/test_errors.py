@@ -30,6 +30,7 @@ STATUS = {
     "suspended": 403,
     "not-found": 404,
     "method-refused": 405,
+    "body-timeout": 408,  # decision 9
     "body-too-large": 413,
     "type-refused": 415,
     "rate-limited": 429,

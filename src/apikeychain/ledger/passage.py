@@ -6,13 +6,14 @@ when the call is abandoned before there was an answer.
 Source: contracts 6 (`call`, refusals are counted); spec 9.2.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Self, final
 from urllib.parse import unquote
 
-from apikeychain.errors import AnswerError, HeaderLines
+from apikeychain.errors import AnswerError, BodyTimeoutError, HeaderLines
 from apikeychain.ledger.ledger import Slot
 from apikeychain.model.call import ByteStream, Call, Reply
 from apikeychain.model.ledger import LedgerDraft
@@ -34,7 +35,7 @@ class Passage:
 
     Attributes:
         moment: the one reading of the wall clock.
-        clock: monotonic seconds; `started` its reading at the beginning.
+        clock: monotonic seconds; `started` its reading at the beginning, `sent` when the provider was called.
         project: known once the project was loaded; `route` once it was matched.
         origin: set once the gate admitted it, so that a browser can read the answer.
         limits: the RateLimit lines, once the quotas admitted the call.
@@ -50,6 +51,7 @@ class Passage:
     moment: datetime
     clock: Callable[[], float]
     started: float = field(init=False)
+    sent: float = field(init=False)
     project: Snapshot | None = None
     route: CompiledRoute | None = None
     origin: Origin | None = None
@@ -63,11 +65,15 @@ class Passage:
     refusal: str | None = None
 
     def __post_init__(self) -> None:
-        self.started = self.clock()
+        self.started = self.sent = self.clock()
 
-    def count_body(self) -> None:
-        """Count the call's body as it streams by."""
-        self.call = replace(self.call, body=self._counted(self.call.body))
+    def count_body(self, idle: float) -> None:
+        """Count the call's body as it streams by.
+
+        Args:
+            idle: the seconds between two chunks after which the body breaks with BodyTimeoutError.
+        """
+        self.call = replace(self.call, body=self._counted(self.call.body, idle))
 
     def depart(self, reply: Reply) -> Reply:
         """`reply` with the limits' lines; its end is the end of the passage."""
@@ -75,7 +81,8 @@ class Passage:
         if isinstance(reply.body, bytes):
             self.end(reply.status, 0 if self.call.method == "HEAD" else len(reply.body))
             return reply
-        return replace(reply, body=Departure(self, reply.status, reply.body))
+        left = reply.total_seconds - (self.clock() - self.sent)
+        return replace(reply, body=Departure(self, reply.status, reply.body), total_seconds=left)
 
     async def let_go(self) -> None:
         """Close the provider's answer where there is one: it is not passed on.
@@ -100,8 +107,16 @@ class Passage:
         if slot is not None and self.route is not None and self.project is not None:
             slot.fill(self._draft(self.project, self.route, status, bytes_out))
 
-    async def _counted(self, body: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-        async for chunk in body:
+    async def _counted(self, body: AsyncIterable[bytes], idle: float) -> AsyncGenerator[bytes, None]:
+        chunks = aiter(body)
+        while True:
+            try:
+                async with asyncio.timeout(idle):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise BodyTimeoutError from None
             self.bytes_in += len(chunk)
             yield chunk
 

@@ -67,11 +67,15 @@ class Reply:
 
     Attributes:
         body: the whole body, or a stream of it that is closed exactly once by whoever sends it (`aclose`).
+        idle_seconds: how long one piece of it may wait for the caller to read.
+        total_seconds: how long all of it may take.
     """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes | ByteStream = b""
+    idle_seconds: float = 60.0
+    total_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,9 @@ JSONType = Literal["string", "integer", "number", "boolean", "object", "array"]
 Undeclared = Literal["refuse", "forward"]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MIB = 1 << 20
+# The longest that a stream may last: by its content type, or where a route sets no total.
+LONGEST_SECONDS = 15 * 60.0
+STREAMS = frozenset({b"text/event-stream", b"application/x-ndjson", b"application/ndjson"})
 _LITERAL = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]{0,62})\}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]$~-]{1,64}")
@@ -41,6 +44,13 @@ class Timeouts:
     first_byte: float = 60.0
     idle: float = 60.0
     total: float | None = 120.0
+
+    def lasting(self, content_type: bytes | None) -> float:
+        """How long a call may last whose answer is of this type."""
+        if self.total is None:
+            return LONGEST_SECONDS
+        media_type = (content_type or b"").partition(b";")[0].strip().lower()
+        return max(self.total, LONGEST_SECONDS) if media_type in STREAMS else self.total
 
 
 @dataclass(frozen=True, slots=True)

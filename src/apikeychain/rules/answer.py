@@ -139,7 +139,14 @@ def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: byte
         lines.append((b"location", _own_location(location, route, location_base)))
     good = _OK <= upstream.status < _MULTIPLE or upstream.status == _NOT_MODIFIED
     lines.append(route.answer.cache if good else _NO_STORE)
-    return Reply(upstream.status, tuple(lines), upstream.body)
+    timeouts = route.timeouts
+    return Reply(
+        upstream.status,
+        tuple(lines),
+        upstream.body,
+        idle_seconds=timeouts.idle,
+        total_seconds=timeouts.lasting(upstream.headers.get(b"content-type")),
+    )
 
 
 def _require_status(status: int, route: "CompiledRoute") -> None:

@@ -7,6 +7,8 @@ Source: contracts 2; spec 5; Fetch, sections 3.3 and 4.9; Fetch Metadata, sectio
 list elements).
 """
 
+from dataclasses import replace
+
 from apikeychain.errors import InvalidValueError, OriginRefusedError, PreflightRefusedError
 from apikeychain.model.call import Call, Reply
 from apikeychain.model.headers import Headers
@@ -76,14 +78,14 @@ def expose(reply: Reply, origin: Origin | None) -> Reply:
     """`reply` readable to the page of `origin`; to none where it is None. A provider's Access-Control-* never pass."""
     lines = tuple(line for line in reply.headers if not line[0].startswith(_CORS))
     if origin is None:
-        return Reply(reply.status, lines, reply.body)
+        return replace(reply, headers=lines)
     names = dict.fromkeys(name for name, _ in lines if name not in _EXPOSED_LOWER)
     cors = (
         (b"access-control-allow-origin", origin.encode()),
         _CREDENTIALS,
         (b"access-control-expose-headers", b", ".join((*names, *EXPOSED))),
     )
-    return Reply(reply.status, lines + cors, reply.body)
+    return replace(reply, headers=lines + cors)
 
 
 def _listed(origin: bytes, project: Snapshot) -> Origin:

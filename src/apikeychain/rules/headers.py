@@ -4,6 +4,8 @@ Source: contracts 1 (single headers), 2 (destination, https, HSTS, answer lines)
 Fetch, sections 2.2.2 and 3.4; Fetch Metadata, section 2; RFC 6797, sections 7.2 and 8.1.1 (no HSTS for IP hosts).
 """
 
+from dataclasses import replace
+
 from apikeychain.errors import (
     DestinationRefusedError,
     HeaderLines,
@@ -111,7 +113,7 @@ def secure(reply: Reply, call: Call, caller: Caller, *, development: bool) -> Re
     lines.append((b"vary", _vary(reply.headers)))
     if caller.scheme == "https" and not development and _is_public_name(caller.host):
         lines.append(HSTS)
-    return Reply(reply.status, tuple(lines), reply.body)
+    return replace(reply, headers=tuple(lines))
 
 
 def _is_single(name: bytes) -> bool:

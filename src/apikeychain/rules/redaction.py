@@ -8,7 +8,7 @@ Source: contracts 4 ("Redaction"); spec 4.2.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from apikeychain.errors import UpstreamRefusedError
@@ -143,7 +143,7 @@ def scrub(reply: Reply, needles: Needles) -> Reply:
         if not any(text.lower() in name for text in needles.texts):
             lines.append((name, clean))
     body = needles.scrub(reply.body) if isinstance(reply.body, bytes) else _ScrubbedStream(reply.body, needles)
-    return Reply(reply.status, tuple(lines), body)
+    return replace(reply, headers=tuple(lines), body=body)
 
 
 def _mark(offset: int, length: int) -> bytes:
