@@ -14,11 +14,21 @@ V = TypeVar("V")
 
 
 @final
+class Parcel(Generic[V]):
+    """What a flight brings, without a repr of it: asyncio's debug mode logs the results of tasks."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: V) -> None:
+        self.value = value
+
+
+@final
 class Flights(Generic[K, V]):
     """The flights under way, by key. One of another loop can neither be awaited here nor be trusted to land."""
 
     def __init__(self) -> None:
-        self._under_way: dict[K, asyncio.Task[V]] = {}
+        self._under_way: dict[K, asyncio.Task[Parcel[V]]] = {}
 
     def __iter__(self) -> Iterator[K]:
         """The keys of the flights under way, as they are now."""
@@ -26,9 +36,11 @@ class Flights(Generic[K, V]):
 
     async def join(self, key: K, start: Callable[[], Coroutine[Any, Any, V]], land: Callable[[V], None]) -> V:
         """What the flight of `key` brings; raises what it raises. See `begin`."""
-        return await asyncio.shield(self.begin(key, start, land))
+        return (await asyncio.shield(self.begin(key, start, land))).value
 
-    def begin(self, key: K, start: Callable[[], Coroutine[Any, Any, V]], land: Callable[[V], None]) -> asyncio.Task[V]:
+    def begin(
+        self, key: K, start: Callable[[], Coroutine[Any, Any, V]], land: Callable[[V], None]
+    ) -> "asyncio.Task[Parcel[V]]":
         """The one flight of `key` in this loop, begun now if there is none.
 
         Args:
@@ -39,7 +51,7 @@ class Flights(Generic[K, V]):
         loop = asyncio.get_running_loop()
         flight = self._under_way.get(key)
         if flight is None or flight.get_loop() is not loop:
-            flight = self._under_way[key] = loop.create_task(start())
+            flight = self._under_way[key] = loop.create_task(_packed(start))
             flight.add_done_callback(partial(self._end, key, land))
         return flight
 
@@ -47,10 +59,14 @@ class Flights(Generic[K, V]):
         """Let the next one who asks begin anew; the flight under way brings nothing that may be kept."""
         self._under_way.pop(key, None)
 
-    def _end(self, key: K, land: Callable[[V], None], flight: "asyncio.Task[V]") -> None:
+    def _end(self, key: K, land: Callable[[V], None], flight: "asyncio.Task[Parcel[V]]") -> None:
         wanted = self._under_way.get(key) is flight
         if wanted:
             del self._under_way[key]
         # The exception is looked at in any case: where every waiter left, asyncio would log it as never retrieved.
         if not flight.cancelled() and flight.exception() is None and wanted:
-            land(flight.result())
+            land(flight.result().value)
+
+
+async def _packed(start: Callable[[], Coroutine[Any, Any, V]]) -> Parcel[V]:
+    return Parcel(await start())

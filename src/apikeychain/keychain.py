@@ -77,6 +77,7 @@ class APIKeyChain:
         self._trusted = parse_trusted(self.settings.trusted_proxies)
         self._residence: Residence | None = None
         self._left: Residence | None = None
+        self._closed: Residence | None = None
 
     @classmethod
     def embedded(
@@ -177,10 +178,16 @@ class APIKeyChain:
             await self._leave(residence)
             raise
 
-    async def close(self) -> None:
-        """Undo one `open` or `serve`; the last one writes what is left of the ledger and closes the plugs."""
-        if self._residence is not None:
-            await self._leave(self._residence)
+    async def close(self, *, reopens: bool = False) -> None:
+        """Undo one `open` or `serve`; the last one writes what is left of the ledger and closes the plugs.
+
+        Args:
+            reopens: whether the next call may open it again in this event loop, as it may in any other.
+        """
+        residence = self._residence
+        if residence is not None:
+            await self._leave(residence)
+            self._closed = None if reopens or residence.entered else residence
 
     async def serve(self) -> None:
         """`open`, for calls: what serves alone takes its lock, or nothing stays open.
@@ -193,11 +200,11 @@ class APIKeyChain:
         try:
             self._take_lock()
         except BaseException:
-            await self.close()
+            await self.close(reopens=True)
             raise
 
     async def handle(self, call: Call) -> Reply:
-        """Answer one call; opens the keychain where no lifespan did.
+        """Answer one call; opens the keychain where nobody did in this event loop.
 
         Raises:
             NotOpenError: it was closed in the meantime.
@@ -248,12 +255,15 @@ class APIKeyChain:
         return await registry.list_tenants(self._office)
 
     async def _awake(self) -> None:
-        """Serve, or wait until the one who opens it already has done so."""
+        """Serve, or wait until the one who opens it already has done so.
+
+        Whoever closed it in this loop meant it: a late call does not open it again.
+        """
         residence = self._residence
-        if residence is None or not residence.is_here:
-            await self.serve()
-        else:
+        if residence is not None and residence.is_here:
             await residence.opened()
+        elif self._closed is None or not self._closed.was_here:
+            await self.serve()
 
     async def _leave(self, residence: Residence) -> None:
         residence.entered -= 1

@@ -87,20 +87,21 @@ class APIKeyChainMiddleware:
         async def receive_again() -> Message:
             return waiting.pop() if waiting else await receive()
 
-        async def close_once() -> None:
+        async def close_once(*, reopens: bool) -> None:
             # The keychain counts: a second close would be that of whoever else opened it.
             while serving:
-                await serving.pop().close()
+                await serving.pop().close(reopens=reopens)
 
         async def send_closed(message: Message) -> None:
             if message["type"] in _CLOSING:
-                await close_once()
+                await close_once(reopens=False)
             await send(message)
 
         try:
             await self.app(scope, receive_again, send_closed)
         finally:
-            await close_once()
+            # A host that knows no lifespan raises here, and is served all the same.
+            await close_once(reopens=True)
 
     def _look_at(self, scope: Scope) -> None:
         """Look at the first scope for what keeps us from serving here, and log it once."""

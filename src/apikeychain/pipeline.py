@@ -98,6 +98,7 @@ class Pipeline:
     async def _pass(self, passage: Passage) -> Reply:
         call, caller = passage.call, passage.caller
         headers.require_single(call.headers)
+        headers.require_framing(call.headers)
         headers.require_https(caller, development=self._settings.development)
         passage.project = project = await self._load(call)
         if call.is_preflight:
@@ -136,12 +137,14 @@ class Pipeline:
         passage.slot = self._ledger.reserve(project.tenant.id)
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
-        if route.streams_body and passage.call.method not in bodies.BODILESS:
+        if not bodies.takes_body(passage.call, route.body):
+            return None
+        if route.body.raw:
             passage.count_body(route.timeouts.idle)
             return None
         try:
             async with asyncio.timeout(READ_SECONDS):
-                body = await bodies.read(passage.call.body, route.body_cap)
+                body = await bodies.read(passage.call.body, route.body.cap)
         except TimeoutError:
             raise BodyTimeoutError from None
         passage.bytes_in = len(body)

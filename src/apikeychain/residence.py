@@ -80,9 +80,14 @@ class Residence:
         self._task = self._loop.create_task(self._reside(), name="apikeychain")
 
     @property
+    def was_here(self) -> bool:
+        """Whether it lives or lived in the running loop."""
+        return self._loop is asyncio.get_running_loop()
+
+    @property
     def is_here(self) -> bool:
         """Whether it lives in the running loop and has not left."""
-        return self._loop is asyncio.get_running_loop() and not self._task.done()
+        return self.was_here and not self._task.done()
 
     async def opened(self) -> None:
         """Wait until it is open. Raises what kept it from opening."""
@@ -90,7 +95,7 @@ class Residence:
 
     async def leave(self) -> None:
         """Write what is left and close the plugs."""
-        if self._loop is asyncio.get_running_loop():
+        if self.was_here:
             self._stop.set()
             await asyncio.wait([self._task])
 
@@ -163,7 +168,6 @@ class Residence:
                 _log.warning("changes are not heard for now: they take effect within 30 s")
             except Exception:  # noqa: BLE001 - a plug that broke its contract once is still listened to
                 _log.exception("changes are not heard for now: they take effect within 30 s")
-            self._forget(None)
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     def _forget(self, project: ProjectId | None) -> None:

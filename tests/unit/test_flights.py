@@ -75,7 +75,7 @@ async def test_a_flight_may_begin_without_a_waiter(flights: Flights[str, str]) -
     flight = flights.begin("key", trip, hold)
     assert flights.begin("key", trip, hold) is flight
     trip.gate.set()
-    assert await flight == "brought"
+    assert (await flight).value == "brought"
     assert hold.kept == ["brought"]
 
 
@@ -172,3 +172,18 @@ def test_a_flight_of_another_loop_is_not_waited_for(flights: Flights[str, str]) 
     for loop in loops:
         loop.close()
     assert hold.kept == ["ours"]
+
+
+async def test_asyncios_debug_mode_shows_nothing_of_what_a_flight_brings(
+    flights: Flights[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    loop, hold, trip = asyncio.get_running_loop(), Hold(), Trip("a-secret-value")
+    trip.gate.set()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0
+    with caplog.at_level("DEBUG", "asyncio"):
+        assert await flights.join("key", trip, hold) == "a-secret-value"
+        await asyncio.sleep(0)
+    loop.set_debug(False)
+    assert caplog.records
+    assert "a-secret-value" not in caplog.text

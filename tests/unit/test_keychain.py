@@ -1,11 +1,13 @@
 """The lifecycle: opened and closed as often as it was asked to, in one loop after another, and nothing left behind."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings, Network
+from apikeychain.backends.serving_lock import ServingLock
 from apikeychain.embedded import Instead, memory_plugs
 from apikeychain.errors import (
     BackendUnavailableError,
@@ -291,3 +293,35 @@ async def test_the_upstream_is_made_out_of_the_guard() -> None:
 
     async with a_keychain(upstream=upstream):
         assert len(guards) == 1
+
+
+async def test_a_call_after_the_closing_does_not_open_it_again(tmp_path: Path) -> None:
+    keychain = APIKeyChain.embedded(tmp_path / "data", development=True)
+    async with keychain:
+        pass
+    with pytest.raises(NotOpenError):
+        await keychain.handle(a_call())
+    ServingLock(tmp_path / "data").acquire()
+
+
+async def test_it_may_be_opened_again_by_whoever_closed_it() -> None:
+    keychain = a_keychain()
+    async with keychain, keychain:
+        await keychain.close()
+        assert (await keychain.handle(a_call())).status == 404
+    async with keychain:
+        assert (await keychain.handle(a_call())).status == 404
+
+
+def test_a_call_in_another_loop_opens_it_there() -> None:
+    keychain = a_keychain()
+
+    async def seed() -> None:
+        async with keychain:
+            pass
+
+    async def serve() -> int:
+        return (await keychain.handle(a_call())).status
+
+    asyncio.run(seed())
+    assert asyncio.run(serve()) == 404

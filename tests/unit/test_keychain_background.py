@@ -60,6 +60,21 @@ async def test_changes_are_listened_to_again_after_a_break(
     assert any("changes are not heard for now" in line for line in caplog.messages) == (error is not None)
 
 
+async def test_a_change_between_a_lost_channel_and_the_next_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apikeychain.residence._LISTEN_AGAIN_SECONDS", 0.2)
+    signals = MemorySignals()
+    async with open_gate(signals=signals) as gate:
+        assert (await gate.get()).status == 200
+        signals.reachable = False
+        signals._mailboxes.put(Change(gate.shop.id))
+        await asyncio.sleep(0.05)
+        assert (signals.subscribers, (await gate.get()).status) == (0, 200)
+        signals.reachable = True
+        await gate.shop.disable()
+        await asyncio.sleep(0.3)
+        assert (signals.subscribers, (await gate.get()).status) == (1, 404)
+
+
 async def test_a_project_that_may_have_changed_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     signals = MemorySignals(mailbox_size=1)
     async with open_gate(signals=signals) as gate:

@@ -18,11 +18,7 @@ from apikeychain.model.origin import is_host
 
 T = TypeVar("T")
 
-# The longest that a stream may last: by its content type, or where a route sets no total.
-LONGEST_SECONDS = 15 * 60.0
-STREAMS = frozenset({b"text/event-stream", b"application/x-ndjson", b"application/ndjson"})
 KEPT_SECONDS = 30.0
-CONNECTIONS = 1_000
 MAX_HEAD_BYTES = 64 * 1024
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -98,10 +94,9 @@ class Exchange:
         self.lines = outgoing(request, self.upload)
         self._host = request.host
         self._late: tuple[type[Exception], ...] = (TimeoutError, *late)
-        self._idle = request.timeouts.idle
-        total = LONGEST_SECONDS if request.timeouts.total is None else request.timeouts.total
+        self._timeouts = request.timeouts
         self._began = asyncio.get_running_loop().time()
-        self._ends = self._began + total
+        self._ends = self._began + request.timeouts.lasting(None)
 
     async def head(self, sending: Awaitable[T]) -> T:
         """What `sending` returns, if it comes before the call's time is over.
@@ -135,8 +130,7 @@ class Exchange:
             await close()
             raise _refused(self._host, "its answer has a head that cannot be passed on")
         headers = Headers(lines)
-        if _is_stream(headers):
-            self._ends = max(self._ends, self._began + LONGEST_SECONDS)
+        self._ends = self._began + self._timeouts.lasting(headers.get(b"content-type"))
         return UpstreamReply(status, headers, _Body(self, read, close))
 
     async def chunk(self, reading: Awaitable[bytes]) -> bytes:
@@ -147,7 +141,7 @@ class Exchange:
             UpstreamTimeoutError: it took too long, or the call's time is over.
             Exception: what the source of the upload raised.
         """
-        return await self._ours(reading, min(self._ends, asyncio.get_running_loop().time() + self._idle))
+        return await self._ours(reading, min(self._ends, asyncio.get_running_loop().time() + self._timeouts.idle))
 
     async def _ours(self, waiting: Awaitable[T], until: float) -> T:
         failure: Exception
@@ -195,10 +189,6 @@ class _Body:
         if not self._over:
             self._over = True
             await self._close()
-
-
-def _is_stream(headers: Headers) -> bool:
-    return (headers.get(b"content-type") or b"").partition(b";")[0].strip().lower() in STREAMS
 
 
 def _refused(host: str, reason: str) -> UpstreamRefusedError:

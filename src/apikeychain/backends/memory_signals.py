@@ -90,6 +90,8 @@ class MemorySignals:
     async def subscribe(self) -> AsyncGenerator[Change, None]:
         """See Signals.subscribe."""
         with self._mailboxes.one() as mailbox:
+            self._reach()
+            yield Change(None)
             while True:
                 self._reach()
                 yield await mailbox.take()

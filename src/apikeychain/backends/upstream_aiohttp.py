@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDict
 from yarl import URL
 
-from apikeychain.backends.exchange import CONNECTIONS, KEPT_SECONDS, Exchange
+from apikeychain.backends.exchange import KEPT_SECONDS, Exchange
 from apikeychain.backends.tls import client_context
 from apikeychain.backends.upload import SLICE
 from apikeychain.errors import UpstreamRefusedError
@@ -98,7 +98,8 @@ class AiohttpUpstream:
             resolver=_Door(self._guard, network),
             use_dns_cache=False,
             ssl=context,
-            limit=CONNECTIONS,
+            # No limit here: one provider that hangs would take the connections of all others.
+            limit=0,
             keepalive_timeout=KEPT_SECONDS,
         )
         session = aiohttp.ClientSession(

@@ -16,7 +16,7 @@ from typing import Self
 import httpcore
 import httpx
 
-from apikeychain.backends.exchange import CONNECTIONS, KEPT_SECONDS, Exchange
+from apikeychain.backends.exchange import KEPT_SECONDS, Exchange
 from apikeychain.backends.tls import client_context
 from apikeychain.backends.upload import Upload
 from apikeychain.errors import UpstreamRefusedError
@@ -130,7 +130,8 @@ class _Transport(httpx.AsyncHTTPTransport):
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
-            max_connections=CONNECTIONS,
+            # No limit here: one provider that hangs would take the connections of all others.
+            max_connections=None,
             keepalive_expiry=KEPT_SECONDS,
             network_backend=backend,
         )

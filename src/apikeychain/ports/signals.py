@@ -18,7 +18,8 @@ class Signals(Protocol):
     """Tells every worker that a project changed.
 
     Contract (tested by `apikeychain.testing.SignalsContract`):
-        G1: every subscriber hears what is published after `subscribe` was first awaited, within a second.
+        G1: a subscriber first hears ``Change(None)``, for what it may have missed, and then, within a second,
+            whatever is published from that moment on.
         G2: a subscriber that left is forgotten.
         G3: a slow subscriber keeps nobody else waiting, and one that misses changes hears ``Change(None)``.
         G4: a channel that cannot be reached raises BackendUnavailableError from both verbs.

@@ -45,6 +45,7 @@ class Upstream(Protocol):
         U10: a streamed body that is not as long as `content_length` says cuts the request.
         U11: an answer of the type text/event-stream or NDJSON lasts as long as streams may, 15 minutes: once its head
             is there only `idle` bounds it, and `total` no more.
+        U12: calls that hang at one provider, however many, keep no other call waiting.
     """
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:

@@ -7,11 +7,7 @@ import re
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 
-from apikeychain.errors import (
-    BodyTooLargeError,
-    HeaderRefusedError,
-    TypeRefusedError,
-)
+from apikeychain.errors import BodyTooLargeError, TypeRefusedError
 from apikeychain.model.call import Call
 from apikeychain.model.route import JSONBody, ProxyRoute, RawBody
 from apikeychain.rules.json_objects import JSONRule
@@ -25,7 +21,6 @@ _TOKEN = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _TYPE = re.compile(rb"(%b/%b)(?:[ \t]*;[ \t]*%b=(?:%b|\"[\x20-\x21\x23-\x5b\x5d-\x7e]*\"))*;?" % ((_TOKEN,) * 4))
 _CHARSET = re.compile(rb";[ \t]*charset=\"?([^\";]*)", re.IGNORECASE)
 _UTF8 = frozenset({b"utf-8", b"utf8"})
-_LENGTH = re.compile(rb"[0-9]{1,18}")
 
 Body = bytes | AsyncIterable[bytes] | None
 
@@ -90,30 +85,45 @@ def compile_body(route: ProxyRoute) -> BodyPlan:
     return BodyPlan(frozenset(_FORM), route.max_body_bytes, form=(declarations, rule))
 
 
+def takes_body(call: Call, plan: BodyPlan) -> bool:
+    """Whether a call's body is read; what its head rules out costs no reading.
+
+    Raises:
+        BodyTooLargeError: announced as larger than the route takes.
+        TypeRefusedError: an encoded body, or one where there is none to be.
+    """
+    if b"content-encoding" in call.headers:
+        hint = "a body is taken without Content-Encoding only"
+        raise TypeRefusedError(hint)
+    length = declared_length(call)
+    if (length or 0) > plan.cap:
+        raise BodyTooLargeError
+    if call.method not in BODILESS and (plan.reads or plan.raw):
+        return True
+    if length or b"transfer-encoding" in call.headers:
+        hint = "this route takes no body with this method"
+        raise TypeRefusedError(hint)
+    return False
+
+
 def fill_body(call: Call, plan: BodyPlan, body: bytes | None, content_type: bytes | None) -> Filled:
     """The body that goes up for a call.
 
     Args:
         call: what came.
         plan: of its route.
-        body: all of it where the plan reads it, else None.
+        body: all of it where it was read, else None.
         content_type: the caller's, or None where it is absent or listed by ``Connection``.
 
     Raises:
         BodyTooLargeError: larger than the route takes.
         TypeRefusedError: an encoded body, one of another type, or one where there is none to be.
         ParameterRefusedError: a field that is not as declared.
-        HeaderRefusedError: a Content-Length that is no number.
     """
-    if b"content-encoding" in call.headers:
-        hint = "a body is taken without Content-Encoding only"
-        raise TypeRefusedError(hint)
+    if not takes_body(call, plan):
+        return NOTHING
     length = declared_length(call)
-    if max(length or 0, len(body or b"")) > plan.cap:
-        raise BodyTooLargeError
     framed = bool(length) or bool(body) or b"transfer-encoding" in call.headers
-    if call.method in BODILESS or not (plan.reads or plan.raw):
-        return _without(framed)
     if call.method == "DELETE" and not framed and content_type is None:
         return _absent(plan)
     _require_type(content_type, plan)
@@ -123,21 +133,15 @@ def fill_body(call: Call, plan: BodyPlan, body: bytes | None, content_type: byte
     if plan.form:
         rebuilt = _rebuild(body or b"", *plan.form)
         return Filled(rebuilt, content_type, len(rebuilt))
-    return _stream(call, plan, content_type, length)
+    if body is not None or length == 0:
+        return Filled(body or b"", content_type, len(body or b""))
+    return Filled(counted(call.body, plan.cap), content_type, length)
 
 
 def declared_length(call: Call) -> int | None:
-    """The Content-Length of a call, or None where it sent none or is chunked.
-
-    Raises:
-        HeaderRefusedError: it is no number.
-    """
+    """The Content-Length of a call, which `headers.require_framing` has admitted; None where it sent none."""
     value = call.headers.get(b"content-length")
-    if value is None or b"transfer-encoding" in call.headers:
-        return None
-    if not _LENGTH.fullmatch(value):
-        raise HeaderRefusedError
-    return int(value)
+    return None if value is None else int(value)
 
 
 async def read(chunks: AsyncIterable[bytes], cap: int) -> bytes:
@@ -163,13 +167,6 @@ async def counted(chunks: AsyncIterable[bytes], cap: int) -> AsyncIterator[bytes
         yield chunk
 
 
-def _without(framed: bool) -> Filled:  # noqa: FBT001 - private, one caller
-    if framed:
-        hint = "this route takes no body with this method"
-        raise TypeRefusedError(hint)
-    return NOTHING
-
-
 def _absent(plan: BodyPlan) -> Filled:
     if plan.json:
         plan.json.judge_absence()
@@ -187,12 +184,6 @@ def _require_type(content_type: bytes | None, plan: BodyPlan) -> None:
         raise TypeRefusedError
     if plan.reads and any(name.lower() not in _UTF8 for name in _CHARSET.findall(content_type or b"")):
         raise TypeRefusedError
-
-
-def _stream(call: Call, plan: BodyPlan, content_type: bytes | None, length: int | None) -> Filled:
-    if length == 0:
-        return Filled(b"", content_type, 0)
-    return Filled(counted(call.body, plan.cap), content_type, length)
 
 
 def _rebuild(body: bytes, declarations: Declarations, rule: PairRule) -> bytes:

@@ -1,9 +1,11 @@
 """Request headers that close the gate, and the lines that every answer under the prefix carries.
 
-Source: contracts 1 (single headers), 2 (destination, https, HSTS, answer lines), amendment 11 (signing headers);
-Fetch, sections 2.2.2 and 3.4; Fetch Metadata, section 2; RFC 6797, sections 7.2 and 8.1.1 (no HSTS for IP hosts).
+Source: contracts 1 (single headers), 2 (destination, https, HSTS, answer lines), amendment 11 (signing headers); RFC
+9112, sections 6.1 to 6.3 (framing); Fetch, sections 2.2.2 and 3.4; Fetch Metadata, section 2; RFC 6797, sections 7.2 and
+8.1.1 (no HSTS for IP hosts).
 """
 
+import re
 from dataclasses import replace
 
 from apikeychain.errors import (
@@ -31,6 +33,7 @@ SINGLE = frozenset(
         b"access-control-request-method",
     },
 )
+_LENGTH = re.compile(rb"[0-9]{1,18}")
 FETCH_METADATA = b"sec-fetch-"
 DESTINATIONS = frozenset({b"empty", b"image", b"audio", b"video", b"track", b"font"})
 AUTHENTICATE = (b"www-authenticate", b"APIKeyChain-HMAC")
@@ -61,6 +64,19 @@ def require_single(headers: Headers) -> None:
             seen.add(name)
         elif b"_" in name and _is_single(name.replace(b"_", b"-")):
             raise HeaderRefusedError(hint=_names(name))
+
+
+def require_framing(headers: Headers) -> None:
+    """Refuse a body whose end two readers could see in two places.
+
+    Raises:
+        HeaderRefusedError: a length that is no number, or beside a transfer coding; a coding other than chunked.
+    """
+    length, coding = headers.get(b"content-length"), headers.all(b"transfer-encoding")
+    if length is not None and (coding or not _LENGTH.fullmatch(length)):
+        raise HeaderRefusedError(hint="Send one Content-Length, a number, or Transfer-Encoding: chunked.")
+    if len(coding) > 1 or (coding and coding[0].lower() != b"chunked"):
+        raise HeaderRefusedError(hint="The one transfer coding that is taken is chunked.")
 
 
 def require_destination(headers: Headers) -> None:

@@ -24,13 +24,14 @@ _STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 class JSONRule:
     """The top-level members of a JSON object."""
 
-    __slots__ = ("_declarations", "_forward", "_keys")
+    __slots__ = ("_declarations", "_folded", "_forward", "_keys")
 
     def __init__(self, body: JSONBody, owner: str) -> None:
         for member in body.fields:
             _require_caller_sent(member, owner)
         self._declarations = Declarations(body.fields, owner)
         self._keys = {d.name: d.key for d in self._declarations.declared}
+        self._folded = frozenset(name.casefold() for name in self._keys)
         self._forward = body.undeclared == "forward"
 
     def judge(self, raw: bytes) -> None:
@@ -39,7 +40,11 @@ class JSONRule:
         if not isinstance(value, dict):
             _refuse()
         members = cast("dict[str, object]", value)
-        if not self._forward and not self._keys.keys() >= members.keys():
+        others = members.keys() - self._keys.keys()
+        if others and not self._forward:
+            _refuse()
+        # A provider that reads names in any case would take one of them for the declared one.
+        if {name.casefold() for name in others} & self._folded:
             _refuse()
         self._declarations.judge({self._keys[name]: one for name, one in members.items() if name in self._keys})
 

@@ -60,10 +60,11 @@ class PairRule:
         injected: the name under which the credential goes into this place, or None.
     """
 
-    __slots__ = ("_added", "_by_name", "_forward", "_injected")
+    __slots__ = ("_added", "_by_name", "_folded", "_forward", "_injected")
 
     def __init__(self, declared: Sequence[Declared], undeclared: Undeclared, injected: str | None) -> None:
         self._by_name = {d.name: d for d in declared}
+        self._folded = frozenset(name.casefold() for name in self._by_name)
         self._forward = undeclared == "forward"
         self._injected = None if injected is None else injected.casefold()
         self._added = tuple((d.key, _self_sent(d)) for d in declared if _self_sent(d))
@@ -93,7 +94,8 @@ class PairRule:
         return b"&".join(pieces)
 
     def _admit_other(self, name: str, others: set[str]) -> None:
-        if not self._forward or name in others:
+        # A provider that reads names in any case would take it for the declared one.
+        if not self._forward or name in others or name.casefold() in self._folded:
             raise ParameterRefusedError
         others.add(name)
 

@@ -50,16 +50,6 @@ class CompiledRoute:
     body: BodyPlan
     answer: AnswerPlan
 
-    @property
-    def streams_body(self) -> bool:
-        """Whether the body goes up as it comes; else `fill` needs all of it."""
-        return self.body.raw
-
-    @property
-    def body_cap(self) -> int:
-        """The most bytes of a body."""
-        return self.body.cap
-
     def tail_of(self, call: Call) -> str:
         """What the caller sent beyond the values of the path template, as it came, with its slash; or ""."""
         segments = call.path.split(b"/")[1 + len(self.template.names) :]

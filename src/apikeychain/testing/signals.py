@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import ClassVar
 
 import pytest
@@ -38,8 +38,12 @@ class SignalsContract(ABC):
         ...
 
     async def test_g1_every_subscriber_hears_what_is_published(self, signals: Signals) -> None:
-        """G1: within a second, in order, also that it is not known what changed."""
+        """G1: within a second, in order, also that it is not known what changed, which comes first of all."""
         changes = [SHOP, BLOG, Change(None), SHOP]
+        async with aclosing(signals.subscribe()) as beginner:
+            assert await anext(beginner) == Change(None)
+            await signals.publish(SHOP)
+            assert await asyncio.wait_for(anext(beginner), 1.5) == SHOP
         async with subscribed(signals) as one, subscribed(signals) as other:
             for change in changes:
                 await signals.publish(change)
@@ -59,6 +63,7 @@ class SignalsContract(ABC):
     async def test_g3_a_slow_subscriber_keeps_nobody_waiting(self, signals: Signals) -> None:
         """G3: and hears that it missed something."""
         generator = signals.subscribe()
+        assert await anext(generator) == Change(None)
         slow = asyncio.ensure_future(anext(generator))
         async with subscribed(signals) as quick:
             await signals.publish(SHOP)
@@ -79,14 +84,18 @@ class SignalsContract(ABC):
             await anext(signals.subscribe())
 
 
-def subscribed(signals: Signals) -> "AbstractAsyncContextManager[asyncio.Queue[Change]]":
+@asynccontextmanager
+async def subscribed(signals: Signals) -> AsyncGenerator["asyncio.Queue[Change]", None]:
     """What a new subscriber hears."""
-    return heard_from(signals.subscribe())
+    changes = signals.subscribe()
+    assert await anext(changes) == Change(None)
+    async with heard_from(changes) as heard:
+        yield heard
 
 
 @asynccontextmanager
 async def heard_from(changes: AsyncGenerator[Change, None]) -> AsyncGenerator["asyncio.Queue[Change]", None]:
-    """A queue of what comes; the generator was awaited once before, and is closed afterwards."""
+    """A queue of what comes; the generator has said its first word before, and is closed afterwards."""
     heard: asyncio.Queue[Change] = asyncio.Queue()
 
     async def listen() -> None:

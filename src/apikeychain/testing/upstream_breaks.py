@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from http import HTTPStatus
 
 import pytest
 
@@ -52,6 +53,21 @@ class UpstreamBreaks(Stage):
                 await reply.body.aclose()
                 await scene.provider.until_left(1.0)
                 assert [chunk async for chunk in reply.body] == []
+
+    async def test_u12_calls_that_hang_keep_no_other_waiting(self) -> None:
+        """More of them than clients allow unless they are told otherwise."""
+        hanging = 130
+        async with self.scene() as scene:
+            scene.provider.on("/hang", Visit.gone)
+            calls = [asyncio.ensure_future(scene.call(b"/hang")) for _ in range(hanging)]
+            await asyncio.sleep(0.5)
+            async with asyncio.timeout(5):
+                reply, _ = await scene.call(b"/other")
+            assert reply.status == HTTPStatus.OK
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
+            assert all(call.cancelled() for call in calls)
 
     @pytest.mark.parametrize("seconds", [0.1, 30.0])
     async def test_a_provider_that_never_begins_tls_is_left(self, seconds: float) -> None:

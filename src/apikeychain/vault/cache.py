@@ -6,7 +6,7 @@ Source: contracts 5 (at most 5 minutes), 10 (a key service that is down).
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from apikeychain.flights import Flights
@@ -21,7 +21,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class _Entry(Generic[V]):
-    value: V
+    value: V = field(repr=False)
     until: float
 
 

@@ -125,7 +125,9 @@ async def test_what_happened_before_anybody_subscribed_is_not_told(signals: SQLi
 
 
 async def test_a_database_that_is_lost_ends_the_subscription(signals: SQLiteSignals, store: SQLStore) -> None:
-    listening = asyncio.ensure_future(anext(signals.subscribe()))
+    changes = signals.subscribe()
+    assert await anext(changes) == Change(None)
+    listening = asyncio.ensure_future(anext(changes))
     await asyncio.sleep(0.05)
     put_folder_in_place(store.engine)
     async with store.tenant(ACME) as acme:

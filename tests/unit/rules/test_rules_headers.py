@@ -10,10 +10,11 @@ from apikeychain.errors import (
     SignatureRefusedError,
 )
 from apikeychain.model.call import Reply
-from apikeychain.model.headers import Headers
+from apikeychain.model.headers import Headers, Line
 from apikeychain.rules.caller import Caller
 from apikeychain.rules.headers import (
     require_destination,
+    require_framing,
     require_https,
     require_no_signature,
     require_single,
@@ -90,6 +91,36 @@ def test_the_hint_names_a_header_of_ours_and_nothing_that_was_sent() -> None:
     with pytest.raises(HeaderRefusedError) as refused:
         require_single(Headers([(b"sec_fetch_\xff", b"v")]))
     assert refused.value.hint == "Send each Sec-Fetch header once."
+
+
+LENGTH, CODING = b"content-length", b"transfer-encoding"
+
+
+@pytest.mark.parametrize(
+    "lines", [[], [(LENGTH, b"0")], [(LENGTH, b"12")], [(CODING, b"chunked")], [(CODING, b"Chunked")]]
+)
+def test_a_body_with_one_end_is_taken(lines: list[Line]) -> None:
+    assert _admits(lambda: require_framing(Headers(lines)))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        *(
+            [(LENGTH, value)]
+            for value in (b"-1", b"1e3", b"+1", b" 1", b"", b"1,1", b"9, 9", b"9" * 19, "\u0661".encode())
+        ),
+        [(LENGTH, b"9"), (CODING, b"chunked")],
+        [(CODING, b"chunked"), (CODING, b"chunked")],
+        *(
+            [(CODING, value)]
+            for value in (b"gzip", b"gzip, chunked", b"identity", b"", b" chunked", b"chunked, chunked")
+        ),
+    ],
+)
+def test_a_body_with_two_ends_is_refused(lines: list[Line]) -> None:
+    with pytest.raises(HeaderRefusedError):
+        require_framing(Headers(lines))
 
 
 @pytest.mark.parametrize("destination", ["empty", "image", "audio", "video", "track", "font", None])

@@ -78,7 +78,7 @@ def test_a_stream_has_no_total_timeout() -> None:
 @pytest.mark.parametrize(("body", "streams"), [(None, False), (RawBody(), True), (JSONBody(), False)])
 def test_a_body_is_read_whole_where_its_fields_are_declared(body: RawBody | JSONBody | None, streams: bool) -> None:
     route = a_route(methods=("POST",), body=body, max_body_bytes=77)
-    assert (route.streams_body, route.body_cap) == (streams, 77)
+    assert (route.body.raw, route.body.cap) == (streams, 77)
 
 
 def test_what_the_host_says_about_the_network_goes_with_the_route() -> None:

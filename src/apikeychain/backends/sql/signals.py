@@ -53,6 +53,7 @@ class SQLiteSignals:
             async with connection_of(self.store.engine, pooled=False) as connection:
                 version = await _data_version(connection)
                 await self._look()
+                yield Change(None)
                 due = clock() + self._interval
                 while True:
                     try:
