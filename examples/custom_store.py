@@ -148,6 +148,11 @@ class FolderStore:
             yield room
 
     @asynccontextmanager
+    async def reading(self, tenant: TenantId) -> AsyncGenerator["FolderTenantReader", None]:
+        """See Store.reading. A file is replaced in one step, so that nobody has to wait."""
+        yield FolderTenantReader(tenant, self._folder.read(tenant))
+
+    @asynccontextmanager
     async def _transaction(self, tenant: TenantId) -> AsyncGenerator["FolderTenantStore", None]:
         kept = self._folder.read(tenant)
         yield FolderTenantStore(tenant, kept, self._holder)
@@ -155,20 +160,36 @@ class FolderStore:
         self._folder.write(tenant, kept)
 
 
-class FolderTenantStore:
-    """See `apikeychain.ports.store.TenantStore`. Works on a private copy."""
+class FolderTenantReader:
+    """See `apikeychain.ports.store.TenantReader`. Reads a private copy."""
 
-    def __init__(self, tenant: TenantId, kept: TenantFile, holder: str) -> None:
-        self._tenant, self._kept, self._holder = tenant, kept, holder
+    def __init__(self, tenant: TenantId, kept: TenantFile) -> None:
+        self._tenant, self._kept = tenant, kept
 
     async def get(self, kind: type[R], key: Key) -> R | None:
-        """See TenantStore.get."""
+        """See TenantReader.get."""
         return cast("R | None", self._kept.records.get((kind.kind, key)))
 
     async def list(self, kind: type[R], after: Key, limit: int) -> Sequence[R]:
-        """See TenantStore.list."""
+        """See TenantReader.list."""
         keys = sorted(key for of, key in self._kept.records if of == kind.kind and (not after or key > after))
         return [cast("R", self._kept.records[kind.kind, key]) for key in keys[:limit]]
+
+    async def entries(self, after: int, limit: int) -> Sequence[LedgerEntry]:
+        """See TenantReader.entries."""
+        return self._kept.entries[after : after + limit]
+
+    async def head(self) -> Head:
+        """See TenantReader.head."""
+        return self._kept.entries[-1].head if self._kept.entries else Head.empty(self._tenant)
+
+
+class FolderTenantStore(FolderTenantReader):
+    """See `apikeychain.ports.store.TenantStore`. Changes the private copy."""
+
+    def __init__(self, tenant: TenantId, kept: TenantFile, holder: str) -> None:
+        super().__init__(tenant, kept)
+        self._holder = holder
 
     async def insert(self, record: Record) -> None:
         """See TenantStore.insert."""
@@ -189,15 +210,11 @@ class FolderTenantStore:
 
     async def append(self, payloads: Sequence[LedgerDraft]) -> Head:
         """See TenantStore.append."""
-        head = self._kept.entries[-1].head if self._kept.entries else Head.empty(self._tenant)
+        head = await self.head()
         for draft in payloads:
             self._kept.entries.append(draft.behind(head))
             head = self._kept.entries[-1].head
         return head
-
-    async def entries(self, after: int, limit: int) -> Sequence[LedgerEntry]:
-        """See TenantStore.entries."""
-        return self._kept.entries[after : after + limit]
 
     async def lease(self, name: str, seconds: float) -> bool:
         """See TenantStore.lease."""

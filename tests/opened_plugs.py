@@ -59,6 +59,7 @@ def a_keychain(limiter: Opened | None = None, serving: Serving | None = None, **
         store=default.store,
         key_service=default.key_service,
         rate_limiter=default.rate_limiter,
+        replay_guard=default.replay_guard,
         signals=default.signals,
         upstream=default.upstream,
         serving=serving,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from apikeychain.model.call import Call
 from apikeychain.model.headers import Headers, Line
@@ -16,6 +17,7 @@ from apikeychain.model.records import (
     ProjectKey,
     RegisteredProvider,
     SealedSecret,
+    SigningKey,
     Suspension,
     Tenant,
 )
@@ -35,15 +37,24 @@ def a_snapshot(
     routes: Iterable[ProxyRoute] = (WEATHER,),
     providers: Iterable[Provider] = (PROVIDER,),
     secrets: Iterable[SealedSecret] = (),
+    signing_keys: Iterable[SigningKey] = (),
     keys: Iterable[ProjectKey] = (),
     suspensions: Iterable[Suspension] = (),
     networks: Mapping[str, Network] | None = None,
     development: bool = False,
     quota: str = "600/minute",
     address_quota: str | None = None,
+    user_quota: str | None = None,
+    origin_quota: str | None = None,
+    observe_quotas: bool = False,
     referer_fallback: bool = False,
+    **fields: Any,
 ) -> Snapshot:
-    """A project with one origin and one route, unless told otherwise."""
+    """A project with one origin and one route, unless told otherwise.
+
+    Args:
+        fields: further ones of the project's own record.
+    """
     return compile_snapshot(
         Tenant(id=TenantId("acme"), created=NOW, wrapped_secret=b"", wrapped_pseudonym_key=b""),
         Project(
@@ -53,13 +64,18 @@ def a_snapshot(
             enabled=True,
             quota=quota,
             address_quota=address_quota,
+            user_quota=user_quota,
+            origin_quota=origin_quota,
+            observe_quotas=observe_quotas,
             referer_fallback=referer_fallback,
+            **fields,
         ),
         origins=[AllowedOrigin(project=PROJECT, origin=Origin(origin), created=NOW) for origin in origins],
         providers=[RegisteredProvider(project=PROJECT, provider=provider, created=NOW) for provider in providers],
         routes=[AddedRoute(project=PROJECT, route=route, created=NOW) for route in routes],
         secrets=secrets,
         keys=keys,
+        signing_keys=signing_keys,
         suspensions=suspensions,
         networks=networks or {},
         body_limit=100 << 20,

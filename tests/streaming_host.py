@@ -1,6 +1,7 @@
 """A host application in a process of its own, for what only real sockets and real memory show.
 
-python streaming_host.py DIRECTORY BASE_URL CA_FILE: prints its port and the project's id, then serves.
+python streaming_host.py DIRECTORY BASE_URL CA_FILE: prints its port, the project's id, and id and text of a signing
+key, then serves.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from apikeychain import (
     ProxyRoute,
     RawBody,
     Secret,
+    Timeouts,
 )
 
 KEY = "sk-0123456789abcdef"
@@ -36,11 +38,12 @@ async def main(directory: str, base_url: str, ca_file: str) -> None:
         up = ProxyRoute(
             "up", provider="files", path="/up", methods=["POST"], body=RawBody(), max_body_bytes=100 * 1024 * 1024
         )
+        short = ProxyRoute("short", provider="files", path="/down", timeouts=Timeouts(idle=1, total=2))
         await shop.configure(
             origins=[ORIGIN],
             providers=[Provider("files", base_url, HeaderCredential("x-key"))],
             secrets={"files": Secret(KEY)},
-            routes=[ProxyRoute("down", provider="files", path="/down"), up],
+            routes=[ProxyRoute("down", provider="files", path="/down"), short, up],
             quota="100000/minute",
             address_quota="100000/minute",
             enabled=True,
@@ -49,7 +52,8 @@ async def main(directory: str, base_url: str, ca_file: str) -> None:
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        print(port, shop.id, flush=True)  # noqa: T201 - the one line that the test reads
+        key = await shop.add_signing_key()
+        print(port, shop.id, key.id, key.key.reveal().decode(), flush=True)  # noqa: T201 - the one line that the test reads
         await serving
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from apikeychain.secret import Secret
     from apikeychain.settings import APIKeyChainSettings
     from apikeychain.tenants.configure import ProviderSecret
+    from apikeychain.transport import SecureTransportMiddleware
 
 __version__ = "0.1.0.dev0"
 
@@ -49,6 +50,7 @@ __all__ = [
     "QueryParameter",
     "RawBody",
     "Secret",
+    "SecureTransportMiddleware",
     "Timeouts",
     "providers",
 ]
@@ -74,6 +76,7 @@ _ROOMS = {
     "QueryParameter": "model.route",
     "RawBody": "model.route",
     "Secret": "secret",
+    "SecureTransportMiddleware": "transport",
     "Timeouts": "model.route",
 }
 

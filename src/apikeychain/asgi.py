@@ -5,7 +5,6 @@ Source: the ASGI specification, HTTP and WebSocket message format, version 3.
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from typing import cast
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apikeychain.errors import AnswerError, APIKeyChainError, BackendUnavailableError, CallerGoneError, InternalError
+from apikeychain.frames import frames_of
 from apikeychain.inbox import Inbox
 from apikeychain.model.call import ByteStream, Call, Reply
 from apikeychain.model.headers import Headers, Line
@@ -44,10 +44,10 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
                 _log.error("the gate is closed: %s", error)
                 reply = failed(call, error if isinstance(error, BackendUnavailableError) else InternalError())
             except Exception as error:  # noqa: BLE001 - whatever a bug raises becomes one answer and one log entry
-                _log.error("the gate failed\n%s", _trace(error))
+                _log.error("the gate failed\n%s", frames_of(error))
                 reply = failed(call, InternalError())
             inbox.answering = True
-            await _send(reply, call, send)
+            await send_reply(reply, call, send)
         if inbox.left:
             _log.debug("the caller left before the answer was over")
 
@@ -71,6 +71,7 @@ def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
     project, _, rest = path[len(prefix) + 1 :].partition(b"/")
     area, _, tail = rest.partition(b"/")
     client = cast("tuple[str, int] | None", scope.get("client"))
+    login: object = scope.get("apikeychain.caller")
     return Call(
         method=str(scope["method"]),
         scheme=str(scope.get("scheme", "http")),
@@ -81,10 +82,11 @@ def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
         headers=Headers(cast("Iterable[Line]", scope["headers"])),
         peer=client[0] if client else "",
         body=inbox,
+        login=login if isinstance(login, str) and login else None,
     )
 
 
-async def _send(reply: Reply, call: Call, send: Send) -> None:
+async def send_reply(reply: Reply, call: Call, send: Send) -> None:
     """Send a reply; a stream that breaks leaves the answer without an end, so that the server cuts the connection."""
     start: Message = {"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)}
     send = _bounded(send, reply)
@@ -130,16 +132,6 @@ async def _stream(body: ByteStream, send: Send) -> bool:
         _log.warning("an answer under way was cut: %s", error.code)
         return False
     except Exception as error:  # noqa: BLE001 - whatever a bug raises cuts the answer and is logged
-        _log.error("an answer under way was cut\n%s", _trace(error))
+        _log.error("an answer under way was cut\n%s", frames_of(error))
         return False
     return True
-
-
-def _trace(error: BaseException) -> str:
-    """The frames and classes of an error and of what led to it, never a text: that of a plug may hold a secret."""
-    told: list[str] = []
-    current: BaseException | None = error
-    while current is not None:
-        told.append("".join(traceback.format_tb(current.__traceback__)) + type(current).__name__)
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-    return "\nled to:\n".join(reversed(told))

@@ -7,60 +7,27 @@ connections that are open already, at most one such question later.
 Source: contracts 4, "Connection".
 """
 
-import asyncio
 import logging
-import socket
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.flights import Flights
 from apikeychain.model.network import Network
+from apikeychain.resolver import SystemResolver
 from apikeychain.rules import egress
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-LookUp = Callable[..., list[tuple[Any, ...]]]
+Resolve = Callable[[str, int], Awaitable[Sequence[str] | None]]
 
 _FRESH_SECONDS = 30.0
 # A refusal is soon looked at again, but not at the pace of the calls.
 _REFUSED_SECONDS = 1.0
-_LOOK_UP_SECONDS = 2.0
-# A look-up that hangs holds its thread until the system gives up; these are of its own, so that nothing else starves.
-_THREADS = 8
 _MAX_HOSTS = 10_000
 _LOOPBACK = ("127.0.0.1", "::1")
 
 _log = logging.getLogger("apikeychain.egress")
-
-
-class SystemResolver:
-    """Asks the system (``getaddrinfo``) in a thread and waits two seconds at most.
-
-    Args:
-        look_up: replaces ``socket.getaddrinfo`` in tests.
-    """
-
-    def __init__(self, look_up: LookUp = socket.getaddrinfo, *, seconds: float = _LOOK_UP_SECONDS) -> None:
-        self._look_up, self._seconds = look_up, seconds
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="apikeychain-dns")
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """Every address of `host`, in the system's order.
-
-        Raises:
-            OSError: the system does not know it, or not in time (TimeoutError).
-        """
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, host, port)
-        async with asyncio.timeout(self._seconds):
-            return await answer
-
-    def _ask(self, host: str, port: int) -> Sequence[str]:
-        answers = self._look_up(host, port, type=socket.SOCK_STREAM)
-        return tuple(dict.fromkeys(str(address[0]) for *_, address in answers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +53,7 @@ class Egress:
 
     Args:
         nat64_prefixes: NAT64 prefixes of this network (``Settings.nat64_prefixes``).
-        resolve: finds the addresses of a host; raises OSError where it cannot.
+        resolve: finds the addresses of a host; raises OSError where it cannot, None where it could not even ask.
         clock: seconds that only grow.
 
     Raises:
@@ -136,6 +103,8 @@ class Egress:
         host, _, network = key
         try:
             answers = await self._answers(key)
+            if answers is None:
+                return self._unasked(key)
             egress.admit(answers, network, self._nat64)
         except UpstreamRefusedError as refused:
             _log.warning("%s is refused: %s", host, refused.hint)
@@ -147,10 +116,17 @@ class Egress:
             return self._verdict((), before.refusal if before else "", _REFUSED_SECONDS)
         return self._verdict(answers, "", _FRESH_SECONDS)
 
-    async def _answers(self, key: _Key) -> tuple[str, ...]:
+    def _unasked(self, key: _Key) -> _Verdict:
+        """What stands goes on standing, its addresses too: they were judged, and others must not end that."""
+        _log.warning("%s is not looked up: too many look-ups of other hosts hang", key[0])
+        before = self._verdicts.get(key)
+        return self._verdict(before.addresses if before else (), before.refusal if before else "", _REFUSED_SECONDS)
+
+    async def _answers(self, key: _Key) -> tuple[str, ...] | None:
         host, port, network = key
         if host != "localhost" and not host.endswith(".localhost"):
-            return tuple(await self._resolve(host, port))
+            answers = await self._resolve(host, port)
+            return None if answers is None else tuple(answers)
         if network.private:
             return _LOOPBACK
         msg = "a localhost name needs Network(private=True)"

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
+from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.signals import Signals
 from apikeychain.ports.store import Store
 from apikeychain.ports.upstream import Guard, Upstream
@@ -18,6 +19,7 @@ from apikeychain.ports.upstream import Guard, Upstream
 UpstreamFactory = Callable[[Guard], Upstream]
 DATABASE = "apikeychain.sqlite3"
 KEY_FILE = "platform.key"
+CLAIMS_FILE = "claims.mark"
 KEY_FILE_VARIABLE = "APIKEYCHAIN_KEY_FILE"
 
 
@@ -45,6 +47,7 @@ class Plugs:
     store: Store
     key_service: KeyService
     rate_limiter: RateLimiter
+    replay_guard: ReplayGuard
     signals: Signals
     upstream: UpstreamFactory
     serving: Serving | None = None
@@ -57,6 +60,7 @@ class Instead:
     store: Store | None = None
     key_service: KeyService | None = None
     rate_limiter: RateLimiter | None = None
+    replay_guard: ReplayGuard | None = None
     signals: Signals | None = None
     upstream: UpstreamFactory | None = None
 
@@ -72,6 +76,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
     Raises:
         MissingExtraError: the packages of the extra ``embedded`` are missing.
     """
+    from apikeychain.backends.file_replay_guard import FileReplayGuard  # noqa: PLC0415 - likewise
     from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
     from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - likewise
     from apikeychain.backends.serving_lock import ServingLock  # noqa: PLC0415 - likewise
@@ -86,6 +91,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
             store=store,
             key_service=LocalKeyService(keys, create=True, data=database),
             rate_limiter=MemoryRateLimiter(),
+            replay_guard=FileReplayGuard(path / CLAIMS_FILE),
             signals=SQLiteSignals(store),
             upstream=_default_upstream,
             serving=ServingLock(path),
@@ -98,6 +104,7 @@ def memory_plugs(instead: Instead) -> Plugs:
     """Nothing outlives the process: for hosts' own tests."""
     from apikeychain.backends.memory_keys import MemoryKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
     from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - likewise
+    from apikeychain.backends.memory_replay_guard import MemoryReplayGuard  # noqa: PLC0415 - likewise
     from apikeychain.backends.memory_signals import MemorySignals  # noqa: PLC0415 - likewise
     from apikeychain.backends.memory_store import MemoryStore  # noqa: PLC0415 - likewise
 
@@ -106,11 +113,19 @@ def memory_plugs(instead: Instead) -> Plugs:
             store=MemoryStore(),
             key_service=MemoryKeyService(),
             rate_limiter=MemoryRateLimiter(),
+            replay_guard=MemoryReplayGuard(),
             signals=MemorySignals(),
             upstream=_default_upstream,
         ),
         instead,
     )
+
+
+def local_limiter() -> RateLimiter:
+    """A limiter of this process, for what is counted beside a shared one."""
+    from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - a caller of the signer loads no backend
+
+    return MemoryRateLimiter()
 
 
 def _default_upstream(guard: Guard) -> Upstream:
@@ -125,6 +140,7 @@ def _with(plugs: Plugs, instead: Instead) -> Plugs:
         store=instead.store or plugs.store,
         key_service=instead.key_service or plugs.key_service,
         rate_limiter=instead.rate_limiter or plugs.rate_limiter,
+        replay_guard=instead.replay_guard or plugs.replay_guard,
         signals=instead.signals or plugs.signals,
         upstream=instead.upstream or plugs.upstream,
     )

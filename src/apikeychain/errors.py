@@ -19,13 +19,19 @@
     │   └── ConflictError
     ├── SealedValueError
     ├── LedgerBrokenError
+    ├── DamagedDataError
     ├── CallerGoneError
     └── AnswerError
         ├── RefusalError
         │   ├── HeaderRefusedError
         │   ├── PathRefusedError
         │   ├── ParameterRefusedError
-        │   ├── SignatureRefusedError
+        │   ├── UnauthenticatedError
+        │   │   ├── SignatureMissingError
+        │   │   ├── SignatureRefusedError
+        │   │   ├── TimestampRefusedError
+        │   │   ├── ReplayedError
+        │   │   └── CallerMissingError
         │   ├── OriginRefusedError
         │   ├── PreflightRefusedError
         │   ├── DestinationRefusedError
@@ -103,7 +109,7 @@ class NotOpenError(SetupError):
 
 
 class KeyFileError(SetupError):
-    """The key file is missing, unreadable, readable by others, corrupt or of another installation."""
+    """The key file is missing, unreadable, another user's, readable by others, corrupt or of another installation."""
 
 
 class DataDirectoryError(SetupError):
@@ -152,6 +158,23 @@ class LedgerBrokenError(APIKeyChainError):
         super().__init__(f"the ledger of {tenant!r} is broken at entry {seq}: {reason}")
 
 
+class DamagedDataError(APIKeyChainError):
+    """Something that is stored is not what was written: one tenant's, while the store itself answers.
+
+    Args:
+        what: what cannot be read, never with its content.
+        advice: what the operator can do.
+
+    Attributes:
+        tenant: whose it is, or "" where whoever found it does not know.
+    """
+
+    def __init__(self, what: str, tenant: str = "", *, advice: str = "restore it from a backup") -> None:
+        self.tenant = tenant
+        owner = f" of the tenant {tenant!r}" if tenant else ""
+        super().__init__(f"{what}{owner} cannot be read, it was damaged or changed from outside: {advice}")
+
+
 class CallerGoneError(APIKeyChainError):
     """The caller closed the connection before the call was over: there is nobody left to answer."""
 
@@ -184,9 +207,13 @@ class RefusalError(AnswerError):
 
 
 class HeaderRefusedError(RefusalError):
-    """A header that must be single came twice or with an underscore twin."""
+    """A header is missing, came twice or with an underscore twin, or two readers could read it in two ways."""
 
-    status, code, title = 400, "header-refused", "A header that must be single came twice or with a twin."
+    status, code, title = (
+        400,
+        "header-refused",
+        "A header is missing, came twice or with a twin, or can be read in two ways.",
+    )
 
 
 class PathRefusedError(RefusalError):
@@ -209,10 +236,43 @@ class ParameterRefusedError(RefusalError):
         super().__init__(hint)
 
 
-class SignatureRefusedError(RefusalError):
-    """A signature that does not hold."""
+class UnauthenticatedError(RefusalError):
+    """A call that does not prove whose it is; its answer names the scheme by which it could."""
 
-    status, code, title = 401, "signature-refused", "The signature does not hold."
+    status = 401
+
+    def __init__(self, hint: str = "") -> None:
+        super().__init__(hint, headers=((b"www-authenticate", b"APIKeyChain-HMAC"),))
+
+
+class SignatureMissingError(UnauthenticatedError):
+    """The project or route takes signed calls only."""
+
+    code, title = "signature-missing", "This call has to be signed."
+
+
+class SignatureRefusedError(UnauthenticatedError):
+    """A signature that does not hold: malformed, by an unknown key, or a wrong one. One answer for all."""
+
+    code, title = "signature-refused", "The signature does not hold."
+
+
+class TimestampRefusedError(UnauthenticatedError):
+    """The signature's moment is too far from now."""
+
+    code, title = "timestamp-refused", "The timestamp is too far from this server's clock."
+
+
+class ReplayedError(UnauthenticatedError):
+    """The very same signed request came before."""
+
+    code, title = "replayed", "This signed request came before: sign each one anew."
+
+
+class CallerMissingError(UnauthenticatedError):
+    """The host's own login has to name the caller and did not."""
+
+    code, title = "caller-missing", "This call needs a caller who is logged in."
 
 
 class OriginRefusedError(RefusalError):

@@ -12,35 +12,33 @@ from typing import Self, final
 from apikeychain.embedded import Instead, Plugs, Serving, UpstreamFactory, embedded_plugs, memory_plugs
 from apikeychain.errors import AnswerError, NotOpenError
 from apikeychain.model.call import Call, Reply
-from apikeychain.model.ids import TenantId
 from apikeychain.model.network import Network
 from apikeychain.model.provider import BaseURL
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
+from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.signals import Signals
 from apikeychain.ports.store import Store
 from apikeychain.residence import Residence
 from apikeychain.rules import headers, problem
 from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.settings import APIKeyChainSettings
-from apikeychain.tenants import registry
 from apikeychain.tenants.change import Office
-from apikeychain.tenants.project import ProjectAdmin
-from apikeychain.tenants.tenant import TenantAdmin
+from apikeychain.tenants.tenant_verbs import TenantVerbs
 
-HOST = "host"
 _NOT_OPEN = "the keychain is not open: use it inside `async with keychain:` or behind the middleware's lifespan"
 
 
 @final
-class APIKeyChain:
+class APIKeyChain(TenantVerbs):
     """The library in one object: give it to `APIKeyChainMiddleware`, and manage tenants through it.
 
     An async context manager for scripts, tests and a host's own lifespan; the middleware enters it by itself.
 
     Args:
-        store, key_service, rate_limiter, signals: the plugs; one that is an async context manager is entered.
+        store, key_service, rate_limiter, replay_guard, signals: the plugs; one that is an async context manager is
+            entered.
         upstream: makes the plug that talks to providers out of the guard through which it must dial.
         serving: held while calls are served, where that is for one process.
         settings: the operator's choices.
@@ -56,6 +54,7 @@ class APIKeyChain:
         store: Store,
         key_service: KeyService,
         rate_limiter: RateLimiter,
+        replay_guard: ReplayGuard,
         signals: Signals,
         upstream: UpstreamFactory,
         serving: Serving | None = None,
@@ -66,6 +65,7 @@ class APIKeyChain:
             store=store,
             key_service=key_service,
             rate_limiter=rate_limiter,
+            replay_guard=replay_guard,
             signals=signals,
             upstream=upstream,
             serving=serving,
@@ -91,6 +91,7 @@ class APIKeyChain:
         store: Store | None = None,
         key_service: KeyService | None = None,
         rate_limiter: RateLimiter | None = None,
+        replay_guard: ReplayGuard | None = None,
         signals: Signals | None = None,
         upstream: UpstreamFactory | None = None,
     ) -> Self:
@@ -105,6 +106,7 @@ class APIKeyChain:
             store: your own plug in place of that one; so with all that follow.
             key_service: likewise.
             rate_limiter: likewise.
+            replay_guard: likewise.
             signals: likewise.
             upstream: likewise, as a factory that takes the guard.
 
@@ -114,7 +116,12 @@ class APIKeyChain:
             MissingExtraError: the extra ``embedded`` is not installed.
         """
         instead = Instead(
-            store=store, key_service=key_service, rate_limiter=rate_limiter, signals=signals, upstream=upstream
+            store=store,
+            key_service=key_service,
+            rate_limiter=rate_limiter,
+            replay_guard=replay_guard,
+            signals=signals,
+            upstream=upstream,
         )
         plugs = embedded_plugs(directory, key_file=key_file, instead=instead)
         return cls._of(plugs, _settings(settings, development=development), network)
@@ -129,12 +136,18 @@ class APIKeyChain:
         store: Store | None = None,
         key_service: KeyService | None = None,
         rate_limiter: RateLimiter | None = None,
+        replay_guard: ReplayGuard | None = None,
         signals: Signals | None = None,
         upstream: UpstreamFactory | None = None,
     ) -> Self:
         """Everything in memory, for a host's own tests. See `embedded` for the arguments."""
         instead = Instead(
-            store=store, key_service=key_service, rate_limiter=rate_limiter, signals=signals, upstream=upstream
+            store=store,
+            key_service=key_service,
+            rate_limiter=rate_limiter,
+            replay_guard=replay_guard,
+            signals=signals,
+            upstream=upstream,
         )
         return cls._of(memory_plugs(instead), _settings(settings, development=development), network)
 
@@ -144,6 +157,7 @@ class APIKeyChain:
             store=plugs.store,
             key_service=plugs.key_service,
             rate_limiter=plugs.rate_limiter,
+            replay_guard=plugs.replay_guard,
             signals=plugs.signals,
             upstream=plugs.upstream,
             serving=plugs.serving,
@@ -186,8 +200,9 @@ class APIKeyChain:
         """
         residence = self._residence
         if residence is not None:
+            # Before the plugs close: a call that comes meanwhile would wait for that, and open them again.
+            self._closed = None if reopens or residence.entered > 1 else residence
             await self._leave(residence)
-            self._closed = None if reopens or residence.entered else residence
 
     async def serve(self) -> None:
         """`open`, for calls: what serves alone takes its lock, or nothing stays open.
@@ -224,35 +239,6 @@ class APIKeyChain:
         development = self.settings.development
         reply = problem.answer(error, development=development)
         return headers.secure(reply, call, identify(call, self._trusted), development=development)
-
-    async def create_tenant(self, tenant: str, *, actor: str = HOST) -> TenantAdmin:
-        """A new tenant.
-
-        Args:
-            tenant: the host's own id of it.
-            actor: the label that stands in the ledger.
-
-        Raises:
-            AlreadyExistsError: there is one of that id.
-            InvalidValueError: not an id, or not a label.
-        """
-        return await registry.create_tenant(self._office, tenant, actor)
-
-    async def ensure_tenant(self, tenant: str, *, actor: str = HOST) -> TenantAdmin:
-        """The tenant of that id, new where there was none. Raises InvalidValueError."""
-        return await registry.ensure_tenant(self._office, tenant, actor)
-
-    async def tenant(self, tenant: str, *, actor: str = HOST) -> TenantAdmin:
-        """The tenant of that id. Raises DoesNotExistError, InvalidValueError."""
-        return await registry.find_tenant(self._office, tenant, actor)
-
-    async def project(self, project: str, *, actor: str = HOST) -> ProjectAdmin:
-        """The project of that public id, whosever it is. Raises DoesNotExistError, InvalidValueError."""
-        return await registry.find_project(self._office, project, actor)
-
-    async def list_tenants(self) -> list[TenantId]:
-        """The ids of all tenants, in order."""
-        return await registry.list_tenants(self._office)
 
     async def _awake(self) -> None:
         """Serve, or wait until the one who opens it already has done so.

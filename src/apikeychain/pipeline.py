@@ -4,10 +4,11 @@
 value or raises its own refusal. Rules decide without waiting; a step that waits is one private method, so that
 ``await`` marks every border: the store, the limiter, the vault, the caller's body, the provider.
 
-Source: spec 5, 6, 8.1, 9.2; contracts 1, 2, 4, 6, 7.
+Source: spec 5, 6, 8.1, 9.2; contracts 1 to 4, 6, 7.
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -22,11 +23,12 @@ from apikeychain.errors import (
     NotFoundError,
     SealedValueError,
     SecretUnavailableError,
+    UnauthenticatedError,
 )
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.passage import CALLER_GONE, Passage
 from apikeychain.model.call import Call, Reply, UpstreamRequest
-from apikeychain.ports.rate_limiter import RateLimiter
+from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.upstream import Upstream
 from apikeychain.rules import (
     answer,
@@ -36,19 +38,23 @@ from apikeychain.rules import (
     headers,
     injection,
     problem,
-    quotas,
     redaction,
     routing,
+    signature,
     suspension,
 )
-from apikeychain.rules.caller import Caller, TrustedProxies, bucket_address, identify
+from apikeychain.rules.caller import TrustedProxies, bucket_address, identify
 from apikeychain.rules.routing import CompiledRoute
+from apikeychain.rules.signature import Signature
 from apikeychain.rules.snapshot import Snapshot
 from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
+from apikeychain.vault.session_keys import session_key
 from apikeychain.vault.vault import Vault
-from apikeychain.watch.refused_origins import RefusedOrigins
+from apikeychain.watch.mentions import Mentions
+from apikeychain.watch.meter import Meter
+from apikeychain.watch.refusals import Refusals
 
 # How long the body may take that is read whole before anything is sent.
 READ_SECONDS = 30.0
@@ -69,16 +75,19 @@ class Pipeline:
         snapshots: Snapshots,
         vault: Vault,
         ledger: Ledger,
-        rate_limiter: RateLimiter,
+        meter: Meter,
+        refusals: Refusals,
+        replay_guard: ReplayGuard,
         upstream: Upstream,
         trusted: TrustedProxies,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._snapshots, self._vault, self._ledger = settings, snapshots, vault, ledger
-        self._rate_limiter, self._upstream, self._trusted = rate_limiter, upstream, trusted
+        self._meter, self._refusals, self._replay_guard = meter, refusals, replay_guard
+        self._upstream, self._trusted = upstream, trusted
         self._now, self._clock = now, clock
-        self._refused_origins = RefusedOrigins()
+        self._refused_origins = Mentions()
 
     async def handle(self, call: Call) -> Reply:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
@@ -88,7 +97,7 @@ class Pipeline:
             reply = await self._pass(passage)
         except AnswerError as error:
             await passage.let_go()
-            reply = self._refuse(passage, error)
+            reply = await self._refuse(passage, error)
         except BaseException as error:
             passage.abandon(_reason(error))
             await passage.let_go()
@@ -104,11 +113,13 @@ class Pipeline:
         if call.is_preflight:
             return cors.preflight(call, project)
         passage.origin = origin = cors.admit(call, project, caller)
-        headers.require_no_signature(call.headers)
         headers.require_destination(call.headers)
+        passage.signature = await self._admit_signed(passage, project)
         passage.route = route = routing.match(call, project)
+        signature.require(signature.stricter(project.project.require, route.route.require), passage.signature)
+        signature.require_caller(project.project.require_caller, call.login)
         suspension.admit(project, route, origin, caller, passage.moment)
-        passage.limits = await self._spend(project, route, caller)
+        passage.limits = await self._spend(passage, project, route)
         await self._record(passage, project, route)
         body = await self._read(passage, route)
         target = routing.fill(passage.call, route, body)
@@ -123,8 +134,58 @@ class Pipeline:
             raise NotFoundError
         return self._snapshots.fresh(call.project) or await self._snapshots.load(call.project)
 
-    async def _spend(self, project: Snapshot, route: CompiledRoute, caller: Caller) -> HeaderLines:
-        return quotas.admit(await self._rate_limiter.spend(quotas.spends(project, route, caller)))
+    async def _admit_signed(self, passage: Passage, project: Snapshot) -> Signature | None:
+        """The signature of the call, once it holds. Whoever is refused over and over has to prove it without a body."""
+        lines = passage.call.headers
+        if not (signature.is_signed(lines) and b"x-content-sha256" in lines):
+            await self._refusals.admit(project.project.id, passage.caller)
+            return await self._verify(passage, project) if signature.is_signed(lines) else None
+        try:
+            return await self._verify(passage, project)
+        except UnauthenticatedError:
+            await self._refusals.admit(project.project.id, passage.caller)
+            raise
+
+    async def _verify(self, passage: Passage, project: Snapshot) -> Signature:
+        call = passage.call
+        sent = signature.read(call.headers)
+        signature.require_window(sent, passage.moment)
+        signature.require_user(sent, call.headers.get(b"x-iso-user"))
+        key = await self._signing_key(project, sent, cors.page_of(call, project, passage.caller))
+        digest = sent.content_sha256 or await self._digest(passage, project)
+        mac = signature.require_mac(key, sent, call, project.project.signed_headers, digest)
+        signature.require_window(sent, self._now())
+        token = signature.claim_token(project.project.id, sent, mac)
+        signature.require_claim(await self._replay_guard.claim(token, int(sent.timestamp)))
+        return sent
+
+    async def _signing_key(self, project: Snapshot, sent: Signature, page: str) -> Secret | None:
+        stored = project.signing_keys.get(sent.signing_key_id)
+        if stored is None:
+            return None
+        tenant = project.tenant.id
+        key = self._vault.opened_signing_key(tenant, stored) or await self._vault.open_signing_key(
+            tenant, project.keys, stored, current=lambda: self._snapshots.holds(project)
+        )
+        return key if sent.session is None else session_key(key, sent.key_id, page)
+
+    async def _digest(self, passage: Passage, project: Snapshot) -> bytes:
+        """Read the body that the signature covers: before anything else is told, and before anything is spent."""
+        call = passage.call
+        passage.body = b""
+        if bodies.is_announced(call):
+            cap = routing.body_cap(call, project)
+            bodies.require_size(call, cap)
+            passage.body = await self._whole(call, cap)
+        return hashlib.sha256(passage.body).hexdigest().encode()
+
+    async def _spend(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> HeaderLines:
+        call = passage.call
+        claimed = (call.headers.get(b"x-iso-user") or b"").decode("latin-1") or None
+        proven = call.login is not None or passage.signature is not None
+        return await self._meter.spend(
+            project, route, passage.caller, origin=passage.origin, user=call.login or claimed, proven=proven
+        )
 
     async def _record(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> None:
         try:
@@ -137,26 +198,34 @@ class Pipeline:
         passage.slot = self._ledger.reserve(project.tenant.id)
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
-        if not bodies.takes_body(passage.call, route.body):
+        if passage.body is None and not bodies.takes_body(passage.call, route.body):
+            signature.require_body(passage.signature, b"")
             return None
-        if route.body.raw:
-            passage.count_body(route.timeouts.idle)
+        if passage.body is None and route.body.raw:
+            passage.stream_body(route.timeouts.idle)
             return None
+        if passage.body is None:
+            passage.body = await self._whole(passage.call, route.body.cap)
+            signature.require_body(passage.signature, passage.body)
+        passage.bytes_in = len(passage.body)
+        return passage.body
+
+    async def _whole(self, call: Call, cap: int) -> bytes:
         try:
             async with asyncio.timeout(READ_SECONDS):
-                body = await bodies.read(passage.call.body, route.body.cap)
+                return await bodies.read(call.body, cap)
         except TimeoutError:
             raise BodyTimeoutError from None
-        passage.bytes_in = len(body)
-        return body
 
     async def _open(self, project: Snapshot, route: CompiledRoute) -> Secret:
         sealed = project.secret_of(route)
         if sealed is None:
             hint = f"Put the secret {route.route.secret_name!r} for the provider {route.provider.name!r}."
             raise SecretUnavailableError(hint)
-        opened = self._vault.opened(project.tenant.id, sealed, route.provider)
-        return opened or await self._vault.open_secret(project.tenant.id, project.keys, sealed, route.provider)
+        tenant, provider = project.tenant.id, route.provider
+        return self._vault.opened(tenant, sealed, provider) or await self._vault.open_secret(
+            tenant, project.keys, sealed, provider, current=lambda: self._snapshots.holds(project)
+        )
 
     async def _send(self, passage: Passage, request: UpstreamRequest, route: CompiledRoute) -> Reply:
         passage.sent = self._clock()
@@ -165,10 +234,11 @@ class Pipeline:
         base = f"{self._settings.prefix}/{passage.call.project}/proxy/{route.route.name}"
         return answer.pass_on(upstream, route, base.encode())
 
-    def _refuse(self, passage: Passage, error: AnswerError) -> Reply:
+    async def _refuse(self, passage: Passage, error: AnswerError) -> Reply:
         passage.refusal = error.code
         if passage.project and not passage.slot:
             self._ledger.count_refusal(passage.project.tenant.id, passage.project.project.id, error.code)
+            await self._refusals.note(passage.project.project.id, passage.caller, error)
         if error.code == "origin-refused":
             self._refused_origins.note(passage.call.project, error.hint, self._clock())
         reply = problem.answer(error, development=self._settings.development)

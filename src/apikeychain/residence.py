@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast, final
 
 from apikeychain.egress import Egress
-from apikeychain.embedded import Plugs
-from apikeychain.errors import BackendUnavailableError, KeyFileError, SealedValueError
+from apikeychain.embedded import Plugs, local_limiter
+from apikeychain.errors import BackendUnavailableError, DamagedDataError, KeyFileError, SealedValueError
 from apikeychain.ledger.ledger import Ledger
-from apikeychain.model.ids import ProjectId
+from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.network import Network
 from apikeychain.model.records import Tenant
 from apikeychain.pipeline import Pipeline
@@ -29,9 +29,13 @@ from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
 from apikeychain.tenants.change import Office
 from apikeychain.vault.vault import Vault
+from apikeychain.watch.meter import Meter
+from apikeychain.watch.refusals import Refusals
 
 P = TypeVar("P")
 _LISTEN_AGAIN_SECONDS = 1.0
+# Of how many tenants a key may fail to open what is stored before it is taken for a foreign one.
+_KEY_TRIALS = 10
 _log = logging.getLogger("apikeychain")
 
 
@@ -119,7 +123,14 @@ class Residence:
         plugs, settings = self._plugs, self.office.settings
         if plugs.serving is not None:
             stack.callback(plugs.serving.release)
-        for plug in (plugs.serving, plugs.key_service, plugs.store, plugs.rate_limiter, plugs.signals):
+        for plug in (
+            plugs.serving,
+            plugs.key_service,
+            plugs.store,
+            plugs.rate_limiter,
+            plugs.replay_guard,
+            plugs.signals,
+        ):
             await _enter(stack, plug)
         await self._require_key()
         guard = Egress(nat64_prefixes=settings.nat64_prefixes)
@@ -137,7 +148,9 @@ class Residence:
             snapshots=self._snapshots,
             vault=self.office.vault,
             ledger=self._ledger,
-            rate_limiter=plugs.rate_limiter,
+            meter=Meter(plugs.rate_limiter, clock=self._clock),
+            refusals=Refusals(local_limiter()),
+            replay_guard=plugs.replay_guard,
             upstream=upstream,
             trusted=parse_trusted(settings.trusted_proxies),
             now=_now,
@@ -145,17 +158,26 @@ class Residence:
         )
 
     async def _require_key(self) -> None:
-        """Refuse a key service that does not open what the store holds."""
-        store, vault = self._plugs.store, self.office.vault
-        for tenant in await store.tenants("", 1):
-            async with store.tenant(tenant) as records:
-                stored = await records.get(Tenant, ())
+        """Refuse a key service that opens nothing of what the store holds: of one tenant alone it may be damaged."""
+        foreign = False
+        for tenant in await self._plugs.store.tenants("", _KEY_TRIALS):
             try:
-                if stored is not None:
-                    await vault.pseudonym_key(stored)
+                if await self._has_opened(tenant):
+                    return
+            except DamagedDataError as damaged:
+                _log.error("%s", damaged)
             except SealedValueError:
-                msg = "this platform key does not open what is stored: restore the one that belongs to this data"
-                raise KeyFileError(msg) from None
+                foreign = True
+        if foreign:
+            msg = "this platform key does not open what is stored: restore the one that belongs to this data"
+            raise KeyFileError(msg)
+
+    async def _has_opened(self, tenant: TenantId) -> bool:
+        async with self._plugs.store.reading(tenant) as records:
+            stored = await records.get(Tenant, ())
+        if stored is not None:
+            await self.office.vault.pseudonym_key(stored)
+        return stored is not None
 
     async def _listen(self) -> None:
         """Drop what is held of a project that changed, and everything when changes may have gone unheard."""

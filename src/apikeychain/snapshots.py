@@ -3,12 +3,13 @@
 Source: contracts 1 (unknown ids), 10 (state); spec 10.3 (a call loads its own tenant's configuration only).
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from apikeychain.errors import BackendUnavailableError, InvalidValueError, NotFoundError
+from apikeychain.errors import BackendUnavailableError, DamagedDataError, InvalidValueError, NotFoundError
 from apikeychain.flights import Flights
 from apikeychain.model.ids import ProjectId, parse_project_id
 from apikeychain.model.network import Network
@@ -20,10 +21,11 @@ from apikeychain.model.records import (
     ProjectKey,
     RegisteredProvider,
     SealedSecret,
+    SigningKey,
     Suspension,
     Tenant,
 )
-from apikeychain.ports.store import R, Store, TenantStore
+from apikeychain.ports.store import R, Store, TenantReader
 from apikeychain.rules.snapshot import Snapshot, compile_snapshot
 
 MAX_SNAPSHOTS = 10_000
@@ -32,6 +34,7 @@ UNKNOWN_SECONDS = 5.0
 REFRESH_SECONDS = 30.0
 STORE_DOWN_SECONDS = 5.0
 _PAGE = 500
+_log = logging.getLogger("apikeychain")
 
 V = TypeVar("V")
 
@@ -67,6 +70,7 @@ class Snapshots:
         self._networks, self._body_limit, self._development = networks, body_limit, development
         self._held: dict[ProjectId, _Held] = {}
         self._unknown: dict[ProjectId, float] = {}
+        self._damaged: dict[ProjectId, float] = {}
         self._loading: Flights[ProjectId, Snapshot | None] = Flights()
 
     def fresh(self, project: str) -> Snapshot | None:
@@ -76,12 +80,18 @@ class Snapshots:
             return None
         return held.snapshot
 
+    def holds(self, snapshot: Snapshot) -> bool:
+        """Whether no change of its project was heard since it was read, as far as is known here."""
+        held = self._held.get(snapshot.project.id)
+        return held is not None and held.snapshot is snapshot
+
     async def load(self, project: str) -> Snapshot:
         """The project's snapshot, read anew; concurrent calls share one reading.
 
         Raises:
             NotFoundError: no such project, or its proxy is off.
-            BackendUnavailableError: the store is down and nothing is held that may still serve.
+            BackendUnavailableError: the store is down and nothing is held that may still serve, or what is stored of
+                the project is damaged.
         """
         try:
             project_id = parse_project_id(project)
@@ -90,40 +100,54 @@ class Snapshots:
             raise NotFoundError from None
         if self._clock() < self._unknown.get(project_id, 0.0):
             raise NotFoundError
+        if self._clock() < self._damaged.get(project_id, 0.0):
+            raise BackendUnavailableError
         try:
             snapshot = await self._loading.join(
                 project_id, lambda: self._read(project_id), lambda found: self._keep(project_id, found)
             )
         except BackendUnavailableError:
             return self._still_serving(project_id)
+        except DamagedDataError as damaged:
+            self._close(project_id, damaged)
+            raise BackendUnavailableError from None
         if snapshot is None:
             raise NotFoundError
         return snapshot
 
     def forget(self, project: ProjectId | None) -> None:
         """Drop what is held of a project, or of all; a reading that is under way is not kept either."""
-        for known in (*self._held, *self._unknown, *self._loading) if project is None else (project,):
+        for known in (*self._held, *self._unknown, *self._damaged, *self._loading) if project is None else (project,):
             self._held.pop(known, None)
             self._unknown.pop(known, None)
+            self._damaged.pop(known, None)
             self._loading.forget(known)
 
     def _keep(self, project: ProjectId, snapshot: Snapshot | None) -> None:
+        self._damaged.pop(project, None)
         if snapshot is None:
             self._held.pop(project, None)
             _hold(self._unknown, project, self._clock() + UNKNOWN_SECONDS, MAX_UNKNOWN)
         else:
             _hold(self._held, project, _Held(snapshot, self._clock()), MAX_SNAPSHOTS)
 
+    def _close(self, project: ProjectId, damaged: DamagedDataError) -> None:
+        """Serve nothing of a project, also not what is held, and read it again in 5 s; told once."""
+        if project not in self._damaged:
+            _log.error("the gate of the project %s is closed: %s", project, damaged)
+        self._held.pop(project, None)
+        _hold(self._damaged, project, self._clock() + UNKNOWN_SECONDS, MAX_UNKNOWN)
+
     async def _read(self, project: ProjectId) -> Snapshot | None:
         """The project compiled, or None where there is none to serve."""
         tenant = await self._store.tenant_of(project)
         if tenant is None:
             return None
-        async with self._store.tenant(tenant) as store:
+        async with self._store.reading(tenant) as store:
             snapshot = await self._compiled(store, project)
         return snapshot if snapshot is not None and snapshot.project.enabled else None
 
-    async def _compiled(self, store: TenantStore, project: ProjectId) -> Snapshot | None:
+    async def _compiled(self, store: TenantReader, project: ProjectId) -> Snapshot | None:
         tenant = await store.get(Tenant, ())
         found = await store.get(Project, (project,))
         if tenant is None or found is None:
@@ -136,6 +160,7 @@ class Snapshots:
             routes=await children(store, AddedRoute, project),
             secrets=await children(store, SealedSecret, project),
             keys=await children(store, ProjectKey, project),
+            signing_keys=await children(store, SigningKey, project),
             suspensions=await children(store, Suspension, project),
             networks=self._networks,
             body_limit=self._body_limit,
@@ -154,7 +179,7 @@ class Snapshots:
         return held.snapshot
 
 
-async def children(store: TenantStore, kind: type[R], project: ProjectId) -> list[R]:
+async def children(store: TenantReader, kind: type[R], project: ProjectId) -> list[R]:
     """All records of a kind whose key begins with `project`, in the order of their keys."""
     found: list[R] = []
     after: Key = (project,)

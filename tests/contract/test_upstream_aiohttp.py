@@ -11,7 +11,7 @@ from apikeychain.errors import CallerGoneError, UpstreamRefusedError
 from apikeychain.ports.upstream import Guard, Upstream
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from apikeychain.testing.upstream import UpstreamContract
-from apikeychain.testing.upstream_scene import CANARY, HOST, LocalGuard, Scene
+from apikeychain.testing.upstream_scene import CANARY, HOST, LocalGuard, Scene, together
 
 
 class TestAiohttpUpstream(UpstreamContract):
@@ -76,6 +76,21 @@ class TestAiohttpUpstream(UpstreamContract):
             with pytest.raises(UpstreamRefusedError, match="byte for byte"):
                 await scene.call(b"/v1?")
             assert scene.provider.requests == []
+
+    async def test_an_idle_connection_is_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(upstream_aiohttp, "KEPT_SECONDS", 0.1)
+        async with self.scene() as scene:
+            await scene.call()
+            await scene.provider.until_left()
+
+    async def test_idle_connections_are_bounded_and_those_in_use_are_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(upstream_aiohttp, "_KEPT_CONNECTIONS", 2)
+        async with self.scene() as scene:
+            for opened in (5, 8):
+                await together(scene, 5)
+                assert scene.provider.connections == opened
+            (session,) = scene.upstream._sessions.values()  # type: ignore[attr-defined]  # the client under test
+            assert (session.connector.limit, session.connector.limit_per_host) == (0, 0)
 
     async def test_an_answer_shows_no_url(self) -> None:
         async with self.scene() as scene:

@@ -18,7 +18,7 @@ _TEXT = sorted(
     path
     for room in ("src", "tests", "examples", "docs", ".github", ".ci")
     for path in (ROOT / room).rglob("*")
-    if path.is_file() and path.suffix not in {".pyc", ".png", ".svg", ".js"} and "_build" not in path.parts
+    if path.is_file() and path.suffix not in {".pyc", ".png", ".svg", ".js", ".bin"} and "_build" not in path.parts
 ) + [ROOT / name for name in ("README.md", "CHANGELOG.md", "pyproject.toml")]
 # Put together here, so that this file does not name them.
 _FORBIDDEN = ["../" + "shared", "/" + "work/", "TO" + "DO", "FIX" + "ME"]

@@ -31,6 +31,7 @@ PUBLIC = {
     "QueryParameter",
     "RawBody",
     "Secret",
+    "SecureTransportMiddleware",
     "Timeouts",
     "providers",
 }

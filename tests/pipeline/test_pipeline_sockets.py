@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
+import hashlib
 import re
 import sys
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from apikeychain.testing.local_provider import LocalProvider, Visit
+from signer import Signer
 from streaming_host import ORIGIN
 
 MIB = 1 << 20
@@ -25,6 +27,7 @@ class Server:
     project: str
     pid: int
     provider: LocalProvider
+    signer: Signer
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port, limit=MIB)
@@ -61,8 +64,8 @@ async def server(tmp_path: Path) -> AsyncGenerator[Server, None]:
         )
         assert process.stdout is not None
         try:
-            port, project = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().split()
-            yield Server(int(port), project, process.pid, provider)
+            port, project, key_id, key = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().split()
+            yield Server(int(port), project, process.pid, provider, Signer(key_id, key.encode(), project))
         finally:
             process.terminate()
             with contextlib.suppress(TimeoutError):
@@ -109,6 +112,40 @@ async def test_a_hundred_mib_up_add_less_than_16_mib(server: Server) -> None:
             assert (await reader.read()).endswith(b"taken")
             assert server.provider.requests[-1].body_bytes == 100 * MIB
             writer.close()
+
+
+async def test_a_hundred_mib_up_under_a_signature_add_less_than_16_mib(server: Server) -> None:
+    server.provider.on("/up", up)
+    kind = (b"content-type", b"application/octet-stream")
+    whole = hashlib.sha256(b"u" * (100 * MIB)).hexdigest().encode()
+    for _ in range(2):
+        async with server.growth(16 if _ else 1000):
+            reader, writer = await server.connect()
+            path = f"/api/apikeychain/{server.project}/proxy/up"
+            changed = replace(server.signer, changed={"body": whole.decode()})
+            signing = [*changed.sign(path, method="POST", lines=(kind,)), (b"x-content-sha256", whole)]
+            lines = [f"{name.decode()}: {value.decode()}" for name, value in (kind, *signing)]
+            writer.write(server.head("up", "POST", f"content-length: {100 * MIB}", *lines))
+            for _piece in range(400):
+                writer.write(b"u" * (MIB // 4))
+                await writer.drain()
+            assert (await reader.read()).endswith(b"taken")
+            assert server.provider.requests[-1].body_bytes == 100 * MIB
+            writer.close()
+
+
+async def test_a_caller_that_reads_nothing_does_not_outlast_the_timeouts(server: Server) -> None:
+    async def endless(visit: Visit) -> None:
+        await visit.head(200, [(b"transfer-encoding", b"chunked")])
+        while True:
+            await visit.chunk(b"e" * MIB)
+
+    server.provider.on("/down", endless)
+    _, writer = await server.connect()
+    writer.write(server.head("short"))
+    await asyncio.sleep(0.5)
+    await server.provider.until_left(3)
+    writer.close()
 
 
 async def test_a_reader_that_stalls_holds_the_provider_back(server: Server) -> None:

@@ -1,14 +1,12 @@
 import asyncio
 import logging
-import socket
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from apikeychain import egress
-from apikeychain.egress import Egress, SystemResolver
+from apikeychain.egress import Egress
 from apikeychain.errors import InvalidValueError, UpstreamRefusedError
 from apikeychain.model.network import PUBLIC, Network
 from outside import cases
@@ -21,11 +19,11 @@ PRIVATE = Network(private=True)
 class Names:
     """A resolver that hands out its answers in turn, the last one for ever."""
 
-    def __init__(self, *answers: Sequence[str] | Exception) -> None:
+    def __init__(self, *answers: Sequence[str] | Exception | None) -> None:
         self._answers = list(answers)
         self.asked: list[tuple[str, int]] = []
 
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
+    async def __call__(self, host: str, port: int) -> Sequence[str] | None:
         self.asked.append((host, port))
         await asyncio.sleep(0)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -128,8 +126,25 @@ async def test_no_answer_dials_nothing_and_leaves_open_connections_alone(caplog:
     assert await door.addresses(HOST, 443, PUBLIC) == (GOOD,)
 
 
-async def test_no_answer_does_not_heal_a_bad_one() -> None:
-    names, clock = Names([BAD], OSError()), Clock()
+async def test_where_nobody_could_be_asked_what_was_known_stands_on(caplog: pytest.LogCaptureFixture) -> None:
+    names, clock = Names([GOOD], None, None, [BAD]), Clock()
+    door = Egress(resolve=names, clock=clock)
+    await door.addresses(HOST, 443, PUBLIC)
+    clock.now += 30
+    with caplog.at_level(logging.WARNING, "apikeychain.egress"):
+        assert await door.addresses(HOST, 443, PUBLIC) == (GOOD,)
+    assert caplog.messages == [f"{HOST} is not looked up: too many look-ups of other hosts hang"]
+    with pytest.raises(UpstreamRefusedError, match="new-one"):
+        await door.addresses("new-one.test", 443, PUBLIC)
+    clock.now += 1
+    with pytest.raises(UpstreamRefusedError):
+        await door.addresses(HOST, 443, PUBLIC)
+    assert len(names.asked) == 4
+
+
+@pytest.mark.parametrize("answer", [OSError(), None])
+async def test_no_answer_does_not_heal_a_bad_one(answer: Exception | None) -> None:
+    names, clock = Names([BAD], answer), Clock()
     door = Egress(resolve=names, clock=clock)
     for _ in range(2):
         with pytest.raises(UpstreamRefusedError):
@@ -213,30 +228,3 @@ async def test_no_answer_of_others_leads_to_a_blocked_address(case: dict[str, An
 
 async def test_the_system_is_asked_by_default() -> None:
     assert await Egress().addresses("93.184.216.34", 443, PUBLIC) == ("93.184.216.34",)
-
-
-async def test_an_address_of_the_system_comes_once() -> None:
-    def look_up(host: str, port: int, *, type: int) -> list[tuple[Any, ...]]:  # noqa: A002  # as getaddrinfo names it
-        assert (host, port, type) == (HOST, 443, socket.SOCK_STREAM)
-        family = socket.AF_INET
-        return [
-            (family, 1, 6, "", (GOOD, 443)),
-            (family, 2, 17, "", (GOOD, 443)),
-            (10, 1, 6, "", ("2a00::1", 443, 0, 0)),
-        ]
-
-    assert await SystemResolver(look_up)(HOST, 443) == (GOOD, "2a00::1")
-
-
-async def test_a_system_that_hangs_is_waited_for_no_longer_than_it_may() -> None:
-    released = threading.Event()
-
-    def look_up(*_: object, **__: object) -> list[tuple[Any, ...]]:
-        released.wait(5)
-        return []
-
-    try:
-        with pytest.raises(TimeoutError):
-            await SystemResolver(look_up, seconds=0.05)(HOST, 443)
-    finally:
-        released.set()

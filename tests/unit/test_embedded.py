@@ -13,7 +13,7 @@ from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
-from apikeychain.embedded import Instead, embedded_plugs, memory_plugs
+from apikeychain.embedded import Instead, embedded_plugs, local_limiter, memory_plugs
 from apikeychain.errors import (
     APIKeyChainError,
     BackendUnavailableError,
@@ -21,6 +21,7 @@ from apikeychain.errors import (
     DataDirectoryError,
     KeyFileError,
 )
+from apikeychain.model.quota import Quota, Spend
 from apikeychain.ports.upstream import Guard, Upstream
 from embedding import DATABASE, KEYS, content, embedded, filled, names_in, refused, secrets_of
 from gate import open_gate
@@ -153,3 +154,10 @@ def test_any_single_plug_can_be_the_hosts_own(tmp_path: Path) -> None:
         assert (plugs.store, plugs.key_service, plugs.rate_limiter) == (own.store, own.key_service, own.rate_limiter)
         assert (plugs.signals, plugs.upstream) == (own.signals, upstream)
     assert names_in(tmp_path) == []
+
+
+async def test_what_is_counted_in_this_process_has_a_limiter_of_its_own() -> None:
+    first, second = local_limiter(), local_limiter()
+    spend = Spend("bucket", "refusals", Quota(1, 60))
+    assert [balance.remaining for balance in await first.spend([spend])] == [0]
+    assert [balance.admitted for balance in await second.spend([spend])] == [True]

@@ -15,6 +15,7 @@ from apikeychain.errors import (
     RateLimitedError,
     RefusalError,
     SettingsError,
+    UnauthenticatedError,
 )
 
 # contracts 1: the table of refusals, as far as it can be raised
@@ -22,7 +23,11 @@ STATUS = {
     "header-refused": 400,
     "path-refused": 400,
     "parameter-refused": 400,
+    "signature-missing": 401,
     "signature-refused": 401,
+    "timestamp-refused": 401,
+    "replayed": 401,
+    "caller-missing": 401,  # amendment 3
     "origin-refused": 403,
     "preflight-refused": 403,
     "destination-refused": 403,
@@ -44,7 +49,7 @@ STATUS = {
 }
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
 ANSWERS = [kind for kind in CLASSES if issubclass(kind, AnswerError)]
-CONCRETE = [kind for kind in ANSWERS if kind not in {AnswerError, RefusalError, FailureError}]
+CONCRETE = [kind for kind in ANSWERS if kind not in {AnswerError, RefusalError, UnauthenticatedError, FailureError}]
 
 
 def _drawn() -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from apikeychain.flights import Flights
+from apikeychain.flights import Flights, Parcel
 
 
 class Trip:
@@ -157,7 +157,7 @@ async def test_a_flight_that_is_cancelled_leaves_nothing(flights: Flights[str, s
 def test_a_flight_of_another_loop_is_not_waited_for(flights: Flights[str, str]) -> None:
     hold, loops = Hold(), [asyncio.new_event_loop() for _ in range(2)]
 
-    async def leave_one_under_way() -> "asyncio.Task[str]":
+    async def leave_one_under_way() -> "asyncio.Task[Parcel[str]]":
         return flights.begin("key", Trip("stranded"), hold)
 
     async def join() -> str:

@@ -22,6 +22,7 @@ from opened_plugs import QUICK, Entered, Opened, Serving, a_keychain
 from sample_project import a_call
 
 URL = "/api/apikeychain/p_aaaaaaaaaaaaaaaaaaaa/proxy/weather"
+NAMED = (b"host", b"host.example")
 
 
 async def test_it_closes_when_it_was_closed_as_often_as_opened() -> None:
@@ -175,7 +176,7 @@ def test_an_opening_that_its_loop_did_not_survive_is_no_opening() -> None:
 async def test_first_calls_at_one_moment_are_all_answered() -> None:
     serving = Serving()
     keychain = a_keychain(Opened(), serving)
-    replies = await asyncio.gather(*[keychain.handle(a_call()) for _ in range(10)])
+    replies = await asyncio.gather(*[keychain.handle(a_call(NAMED)) for _ in range(10)])
     assert [reply.status for reply in replies] == [404] * 10
     assert serving.held
     await keychain.close()
@@ -191,13 +192,13 @@ async def test_nothing_is_served_while_another_process_serves() -> None:
     assert plug.open == 0
     for _ in range(2):
         with pytest.raises(DataDirectoryError, match="another process serves"):
-            await keychain.handle(a_call())
+            await keychain.handle(a_call(NAMED))
     async with keychain:
         await keychain.create_tenant("acme")
         with pytest.raises(DataDirectoryError, match="another process serves"):
-            await keychain.handle(a_call())
+            await keychain.handle(a_call(NAMED))
         serving.taken = False
-        assert (await keychain.handle(a_call())).status == 404
+        assert (await keychain.handle(a_call(NAMED))).status == 404
         assert serving.held
     assert not serving.held
 
@@ -208,7 +209,7 @@ async def test_a_call_that_meets_a_keychain_that_goes_away_is_told_so() -> None:
     keychain = a_keychain(plug)
     first = asyncio.create_task(keychain.serve())
     await asyncio.sleep(0.01)
-    call = asyncio.create_task(keychain.handle(a_call()))
+    call = asyncio.create_task(keychain.handle(a_call(NAMED)))
     await asyncio.sleep(0.01)
     closing = asyncio.create_task(keychain.close())
     await asyncio.sleep(0.01)
@@ -273,6 +274,7 @@ def test_development_is_short_for_a_setting() -> None:
         store=plain.store,
         key_service=plain.key_service,
         rate_limiter=plain.rate_limiter,
+        replay_guard=plain.replay_guard,
         signals=plain.signals,
         upstream=plain.upstream,
     )
@@ -300,17 +302,30 @@ async def test_a_call_after_the_closing_does_not_open_it_again(tmp_path: Path) -
     async with keychain:
         pass
     with pytest.raises(NotOpenError):
-        await keychain.handle(a_call())
+        await keychain.handle(a_call(NAMED))
     ServingLock(tmp_path / "data").acquire()
+
+
+async def test_a_call_during_the_closing_does_not_open_it_again() -> None:
+    plug = Opened()
+    keychain = a_keychain(plug)
+    await keychain.serve()
+    closing = asyncio.create_task(keychain.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    with pytest.raises(NotOpenError):
+        await keychain.handle(a_call(NAMED))
+    await closing
+    assert (plug.open, plug.entered) == (0, 1)
 
 
 async def test_it_may_be_opened_again_by_whoever_closed_it() -> None:
     keychain = a_keychain()
     async with keychain, keychain:
         await keychain.close()
-        assert (await keychain.handle(a_call())).status == 404
+        assert (await keychain.handle(a_call(NAMED))).status == 404
     async with keychain:
-        assert (await keychain.handle(a_call())).status == 404
+        assert (await keychain.handle(a_call(NAMED))).status == 404
 
 
 def test_a_call_in_another_loop_opens_it_there() -> None:
@@ -321,7 +336,7 @@ def test_a_call_in_another_loop_opens_it_there() -> None:
             pass
 
     async def serve() -> int:
-        return (await keychain.handle(a_call())).status
+        return (await keychain.handle(a_call(NAMED))).status
 
     asyncio.run(seed())
     assert asyncio.run(serve()) == 404

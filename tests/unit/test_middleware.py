@@ -117,6 +117,14 @@ async def test_the_keychain_is_open_before_the_host_starts_and_closed_after_it_e
         await keychain.list_tenants()
 
 
+async def test_a_call_after_the_shutdown_is_told_that_the_gate_is_closed(caplog: pytest.LogCaptureFixture) -> None:
+    app = APIKeyChainMiddleware(Starlette(), APIKeyChain.in_memory())
+    await lifespan(app)
+    talk = await call(app, scope_of(URL))
+    assert (talk.sent[0]["status"], code(talk)) == (500, "internal")
+    assert any(line.startswith("the gate is closed: the keychain is not open") for line in caplog.messages)
+
+
 async def test_a_host_that_fails_to_start_leaves_the_keychain_closed() -> None:
     keychain = APIKeyChain.in_memory()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -11,8 +12,10 @@ from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.embedded import Instead, Plugs, memory_plugs
 from apikeychain.errors import KeyFileError
 from apikeychain.model.ids import TenantId
+from apikeychain.model.records import Tenant
 from apikeychain.residence import Residence
 from apikeychain.tenants import registry
+from damaged_store import DamagedStore
 
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
 
@@ -50,6 +53,45 @@ async def test_the_key_that_opens_what_is_stored_is_required() -> None:
     await again.leave()
     with pytest.raises(KeyFileError, match=r"^this platform key does not open what is stored: restore the one"):
         await Residence(plugs(store, MemoryKeyService()), QUICK, {}).opened()
+
+
+async def two_tenants(store: MemoryStore, keys: MemoryKeyService) -> None:
+    residence = Residence(plugs(store, keys), QUICK, {})
+    await residence.opened()
+    for tenant in ("acme", "beta"):
+        await registry.create_tenant(residence.office, tenant, "ops")
+    await residence.leave()
+
+
+async def spoil_key(store: MemoryStore, tenant: str) -> None:
+    async with store.tenant(TenantId(tenant)) as rows:
+        stored = await rows.get(Tenant, ())
+        assert stored
+        await rows.replace(replace(stored, generation=2, wrapped_pseudonym_key=b"other"), 1)
+
+
+async def test_a_tenant_that_is_damaged_keeps_nobody_from_opening(caplog: pytest.LogCaptureFixture) -> None:
+    store, keys = DamagedStore(), MemoryKeyService()
+    await two_tenants(store, keys)
+    store.damaged = {TenantId("acme")}
+    residence = Residence(plugs(store, keys), QUICK, {})
+    await residence.opened()
+    await residence.leave()
+    assert caplog.messages[0].startswith("a stored record of the tenant 'acme' cannot be read")
+    with pytest.raises(KeyFileError):
+        await Residence(plugs(store, MemoryKeyService()), QUICK, {}).opened()
+
+
+async def test_a_tenant_whose_own_key_is_damaged_keeps_nobody_from_opening() -> None:
+    store, keys = MemoryStore(), MemoryKeyService()
+    await two_tenants(store, keys)
+    await spoil_key(store, "acme")
+    residence = Residence(plugs(store, keys), QUICK, {})
+    await residence.opened()
+    await residence.leave()
+    await spoil_key(store, "beta")
+    with pytest.raises(KeyFileError):
+        await Residence(plugs(store, keys), QUICK, {}).opened()
 
 
 class Fleeting(MemoryStore):

@@ -14,9 +14,13 @@ SRC = Path(apikeychain.__file__).parent
 
 # Every place where plaintext leaves its coat. A new one needs a reason as good as these.
 REVEALERS = {
+    "client/signing.py": {"sign"},
     "secret.py": {"matches"},
     "vault/derivation.py": {"fingerprint"},
-    "vault/vault.py": {"seal_secret"},
+    "vault/vault.py": {"seal_secret", "seal_signing_key"},
+    "cli/signing_key.py": {"add", "session"},
+    "rules/signature.py": {"require_mac"},
+    "vault/session_keys.py": {"session_key"},
     "rules/injection.py": {"credential"},
     "rules/redaction.py": {"needles"},
 }

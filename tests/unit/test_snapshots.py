@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from apikeychain import snapshots as module
-from apikeychain.backends.memory_store import MemoryStore, MemoryTenantStore
+from apikeychain.backends.memory_store import MemoryStore, MemoryTenantReader
 from apikeychain.errors import BackendUnavailableError, NotFoundError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import AddedRoute, AllowedOrigin, Project, RegisteredProvider, Tenant
 from apikeychain.snapshots import Snapshots, children
+from damaged_store import DamagedStore
 from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER
 
 ACME = TenantId("acme")
@@ -44,8 +45,8 @@ class CountingStore(MemoryStore):
         return await super().tenant_of(project)
 
     @asynccontextmanager
-    async def tenant(self, tenant: TenantId) -> AsyncGenerator[MemoryTenantStore, None]:
-        async with super().tenant(tenant) as store:
+    async def reading(self, tenant: TenantId) -> AsyncGenerator[MemoryTenantReader, None]:
+        async with super().reading(tenant) as store:
             yield store
             await self.gate.wait()
 
@@ -262,3 +263,51 @@ async def test_the_children_of_a_project_are_read_over_pages_and_no_others(
     assert [(record.project, record.origin) for record in found] == [
         (PROJECT, f"https://app{number}.example.com") for number in range(5)
     ]
+
+
+async def put(store: MemoryStore, owner: TenantId, project: ProjectId) -> None:
+    async with store.tenant(owner) as rows:
+        await rows.insert(Tenant(id=owner, created=NOW, wrapped_secret=b"", wrapped_pseudonym_key=b""))
+        await rows.insert(Project(id=project, name="shop", created=NOW, enabled=True))
+
+
+async def test_damaged_data_closes_its_own_project_at_once_and_is_told_once(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = DamagedStore()
+    await put(store, ACME, PROJECT)
+    await put(store, TenantId("beta"), OTHER)
+    held = Snapshots(store, networks={}, body_limit=100 << 20, development=False, clock=clock)
+    for times in (1, 2):
+        assert (await held.load(PROJECT)).project.id == PROJECT
+        store.damaged = {ACME}
+        clock.now += 30
+        for _ in range(20):
+            with pytest.raises(BackendUnavailableError):
+                await held.load(PROJECT)
+            assert held.fresh(PROJECT) is None
+            assert (await held.load(OTHER)).project.id == OTHER
+            clock.now += 1
+        assert len(caplog.messages) == times
+        store.damaged = set()
+        clock.now += 5
+    assert caplog.messages[0].startswith(
+        f"the gate of the project {PROJECT} is closed: a stored record of the tenant 'acme' cannot be read"
+    )
+
+
+@pytest.mark.parametrize("forgotten", [PROJECT, None])
+async def test_a_project_that_was_mended_is_served_once_it_is_heard_of(
+    clock: Clock, forgotten: ProjectId | None
+) -> None:
+    store = DamagedStore()
+    await put(store, ACME, PROJECT)
+    held = Snapshots(store, networks={}, body_limit=100 << 20, development=False, clock=clock)
+    store.damaged = {ACME}
+    with pytest.raises(BackendUnavailableError):
+        await held.load(PROJECT)
+    store.damaged = set()
+    with pytest.raises(BackendUnavailableError):
+        await held.load(PROJECT)
+    held.forget(forgotten)
+    assert (await held.load(PROJECT)).project.id == PROJECT

@@ -5,12 +5,13 @@ contracts 4, "Connection" and "Timeouts".
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Self, TypeVar
 
-from apikeychain.backends.upload import Upload
+from apikeychain.backends.upload import Turn, Upload
 from apikeychain.errors import UpstreamRefusedError, UpstreamTimeoutError
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Headers, Line
@@ -18,7 +19,8 @@ from apikeychain.model.origin import is_host
 
 T = TypeVar("T")
 
-KEPT_SECONDS = 30.0
+# Clients look for idle connections as often as this, so none lives for twice as long and the second that timers round.
+KEPT_SECONDS = 14.0
 MAX_HEAD_BYTES = 64 * 1024
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -91,22 +93,30 @@ class Exchange:
 
     def __init__(self, request: UpstreamRequest, late: tuple[type[Exception], ...] = ()) -> None:
         self.upload = Upload.of(request)
+        if self.upload is not None:
+            self.upload.turn = self._turn
         self.lines = outgoing(request, self.upload)
         self._host = request.host
         self._late: tuple[type[Exception], ...] = (TimeoutError, *late)
         self._timeouts = request.timeouts
         self._began = asyncio.get_running_loop().time()
         self._ends = self._began + request.timeouts.lasting(None)
+        self._limit: asyncio.Timeout | None = None
 
     async def head(self, sending: Awaitable[T]) -> T:
-        """What `sending` returns, if it comes before the call's time is over.
+        """What `sending` returns, if it comes before the call's time is over and the provider takes what is sent.
 
         Raises:
             UpstreamRefusedError: it broke.
             UpstreamTimeoutError: it took too long.
             Exception: what the source of the upload raised.
         """
-        return await self._ours(sending, self._ends)
+        self._limit = asyncio.timeout_at(self._ends)
+        try:
+            return await self._ours(sending, self._limit)
+        finally:
+            # An answer may come before the upload has ended; from then on the answer is what is watched.
+            self._limit = None
 
     async def reply(
         self,
@@ -141,17 +151,33 @@ class Exchange:
             UpstreamTimeoutError: it took too long, or the call's time is over.
             Exception: what the source of the upload raised.
         """
-        return await self._ours(reading, min(self._ends, asyncio.get_running_loop().time() + self._timeouts.idle))
+        return await self._ours(reading, asyncio.timeout_at(self.patience()))
 
-    async def _ours(self, waiting: Awaitable[T], until: float) -> T:
+    def patience(self) -> float:
+        """Until when, by the loop's clock, either side may do nothing."""
+        return min(self._ends, asyncio.get_running_loop().time() + self._timeouts.idle)
+
+    def late(self) -> UpstreamTimeoutError:
+        """What is raised where something took too long."""
+        return UpstreamTimeoutError(f"{self._host} took too long")
+
+    def _turn(self, turn: Turn) -> None:
+        if self._limit is None or self._limit.expired():
+            return
+        # The head has its time from the moment that the provider has all of the request.
+        idle, first_byte = self._timeouts.idle, self._timeouts.first_byte
+        seconds = {"source": math.inf, "provider": idle, "end": idle + first_byte}[turn]
+        self._limit.reschedule(min(self._ends, asyncio.get_running_loop().time() + seconds))
+
+    async def _ours(self, waiting: Awaitable[T], limit: asyncio.Timeout) -> T:
         failure: Exception
         try:
-            async with asyncio.timeout_at(until):
+            async with limit:
                 return await waiting
         except UpstreamRefusedError as refused:
             failure = UpstreamRefusedError(refused.hint)
         except self._late:
-            failure = UpstreamTimeoutError(f"{self._host} took too long")
+            failure = self.late()
         except Exception:  # noqa: BLE001  # whatever a client raises may hold a URL with a secret in it
             failure = _refused(self._host, "the exchange with it broke")
         # Out here, so that the client's exception is not even the context of ours.
@@ -161,18 +187,27 @@ class Exchange:
 
 
 class _Body:
-    """The chunks of an answer. See ByteStream."""
+    """The chunks of an answer. See ByteStream.
+
+    Whoever reads it has as long for a chunk as the provider: after that its connection is cut, so that a caller who
+    stops reading holds nothing of the provider's.
+    """
 
     def __init__(
         self, exchange: Exchange, read: Callable[[], Awaitable[bytes]], close: Callable[[], Awaitable[None]]
     ) -> None:
         self._exchange, self._read, self._close = exchange, read, close
         self._over = False
+        self._cutting: asyncio.Task[None] | None = None
+        self._timer = self._watch()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
+        self._timer.cancel()
+        if self._cutting is not None:
+            raise self._exchange.late()
         chunk = b""
         try:
             if not self._over:
@@ -182,13 +217,21 @@ class _Body:
                 await self.aclose()
         if not chunk:
             raise StopAsyncIteration
+        self._timer = self._watch()
         return chunk
 
     async def aclose(self) -> None:
         """Free the connection, or cut it when the answer has not ended."""
+        self._timer.cancel()
         if not self._over:
             self._over = True
             await self._close()
+
+    def _watch(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_at(self._exchange.patience(), self._cut)
+
+    def _cut(self) -> None:
+        self._cutting = asyncio.get_running_loop().create_task(self.aclose())
 
 
 def _refused(host: str, reason: str) -> UpstreamRefusedError:

@@ -1,6 +1,6 @@
 """The key file: how it is read, made and replaced.
 
-One line of JSON in ASCII and a line feed, mode 0600::
+One line of JSON in ASCII and a line feed, mode 0600, of the user of the process or of root::
 
     {"format":"apikeychain-key-file","keys":[{"key":"<64 hex>","number":1,"version":"<32 hex>"}, ...],"v":1}
 
@@ -28,6 +28,7 @@ from apikeychain.primitives import random_bytes
 _FORMAT = "apikeychain-key-file"
 _LAYOUT = 1
 _MAX_BYTES = 1 << 20
+_ROOT = 0
 _VERSION, _KEY = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 # 32 random bytes have fewer than 16 different ones once in 10**13; what a person types or a zeroed disk holds does.
 _MIN_DISTINCT_BYTES = 16
@@ -37,7 +38,7 @@ def read(path: Path) -> PlatformKeys:
     """The versions in the file.
 
     Raises:
-        KeyFileError: missing, a link, readable by others, or not a key file of this layout.
+        KeyFileError: missing, a link, of another user, readable by others, or not a key file of this layout.
     """
     with _opened(path) as file:
         return _read(file, path)
@@ -144,6 +145,12 @@ def _read(file: int, path: Path) -> PlatformKeys:
     state = os.fstat(file)
     if not stat.S_ISREG(state.st_mode):
         msg = f"the key file {path} is not a regular file: give the path of the file itself"
+        raise KeyFileError(msg)
+    # The owner may write it and open it to others whatever its mode is; root may do so with any file.
+    if state.st_uid not in {os.geteuid(), _ROOT}:
+        msg = (
+            f"the key file {path} belongs to another user: run chown {os.geteuid()} {path}, and rotate the platform key"
+        )
         raise KeyFileError(msg)
     if stat.S_IMODE(state.st_mode) & 0o077:
         msg = f"the key file {path} is open to others: run chmod 600 {path}, and rotate the platform key"

@@ -1,59 +1,34 @@
 """MemoryRateLimiter: quotas of one process, for the embedded default and for hosts' tests.
 
-A sliding-window counter: two counters a bucket, the previous window weighing as much as the window still overlaps it::
+A bucket is a sliding-window counter or, where its quota is exact, a moving window: see `memory_windows`. A spend is
+admitted while ``used < amount``. A bucket comes into being with the first spend that takes from it: what is refused
+elsewhere, or only asks, makes none.
 
-    used = current + previous * (window - elapsed) / window        a spend is admitted while floor(used) < amount
-
-The weight takes the previous window's calls as evenly spread: two bursts round the border of two windows can come
-close to twice the amount within one window's length, and never to more than the amount in each. A bucket's first window
-begins with its first spend.
-
-The `limits` package has the same algorithm. It was measured and left: its memory storage reads the wall clock (a step
+The `limits` package has the same algorithms. It was measured and left: its memory storage reads the wall clock (a step
 back refills every quota), forgets buckets in a thread (sync; 28 to 44 us for two buckets) or in a task over all keys
-(async; 2 ms with 20,000 buckets), and its reset times come before there is room. Here two buckets cost 7 us.
+(async; 2 ms with 20,000 buckets), and its reset times come before there is room. Here two buckets cost 8 us.
 
-Memory: buckets are kept by name and window, the one spent longest ago first, so that the forgotten ones are found
-without a search. Beyond `max_buckets` the oldest bucket of the largest group makes room: a flood of addresses pushes
-out addresses and never a project's bucket.
+Memory: buckets are kept by name and quota's kind, the one spent longest ago first, so that the forgotten ones are found
+without a search. Beyond `max_buckets` the oldest bucket of the heaviest group makes room: a flood of addresses pushes
+out addresses and never a project's bucket. An exact bucket counts for several, as it fills.
 """
 
 import threading
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import floor
 
-from apikeychain.model.quota import Balance, Quota, Spend
+from apikeychain.backends.memory_windows import Counter, Moments, Window
+from apikeychain.model.quota import Balance, Spend
 
 MAX_BUCKETS = 100_000
 
 
-@dataclass(slots=True)
-class _Bucket:
-    """Attributes: `start`: of the current window, seconds of the limiter's clock."""
+class _Group(OrderedDict[str, Window]):
+    """The buckets of one name and kind of quota, and what they weigh together."""
 
-    start: float
-    previous: int = 0
-    current: int = 0
-
-    def turn(self, now: float, window: int) -> None:
-        """Begin the window that `now` lies in."""
-        windows = (now - self.start) // window
-        if windows == 1:
-            self.start, self.previous, self.current = self.start + window, self.current, 0
-        elif windows > 1:
-            self.start, self.previous, self.current = now, 0, 0
-
-    def used(self, now: float, window: int) -> int:
-        return self.current + floor(self.previous * (self.start + window - now) / window)
-
-    def room_in(self, now: float, quota: Quota) -> float:
-        """Seconds until one more fits, for a bucket that is full: after them, not at them."""
-        window, amount = quota.window_seconds, quota.amount
-        if self.current < amount:
-            return self.start + window * (1 - (amount - self.current) / self.previous) - now
-        return self.start + window + window * (1 - amount / self.current) - now
+    weight = 0
 
 
 class MemoryRateLimiter:
@@ -66,7 +41,7 @@ class MemoryRateLimiter:
 
     def __init__(self, *, max_buckets: int = MAX_BUCKETS, clock: Callable[[], float] = time.monotonic) -> None:
         self._max_buckets, self._clock = max_buckets, clock
-        self._groups: defaultdict[tuple[str, int], OrderedDict[str, _Bucket]] = defaultdict(OrderedDict)
+        self._groups: defaultdict[tuple[str, int, bool], _Group] = defaultdict(_Group)
         self._size = 0
         # A host's tests may drive one keychain from several loops, each in its thread.
         self._lock = threading.Lock()
@@ -75,40 +50,51 @@ class MemoryRateLimiter:
         """See RateLimiter.spend."""
         with self._lock:
             now = self._clock()
-            buckets = [self._bucket(spend, now) for spend in spends]
-            admitted = [
-                bucket.used(now, spend.quota.window_seconds) < spend.quota.amount
-                for spend, bucket in zip(spends, buckets, strict=True)
-            ]
+            windows = [self._window(spend, now) for spend in spends]
+            admitted = [window.used(now) < spend.quota.amount for spend, window in zip(spends, windows, strict=True)]
             if all(admitted):
-                for bucket in buckets:
-                    bucket.current += 1
+                for spend, window in zip(spends, windows, strict=True):
+                    if spend.cost:
+                        self._take(spend, window, now)
             return tuple(
-                Balance(spend, had_room, *_rest(bucket, spend.quota, now, had_room=had_room))
-                for spend, bucket, had_room in zip(spends, buckets, admitted, strict=True)
+                _balance(spend, window, now, admitted=had_room)
+                for spend, window, had_room in zip(spends, windows, admitted, strict=True)
             )
 
-    def _bucket(self, spend: Spend, now: float) -> _Bucket:
-        window = spend.quota.window_seconds
-        group = self._groups[spend.name, window]
-        while group and now - next(iter(group.values())).start >= 2 * window:
+    def _group(self, spend: Spend) -> _Group:
+        quota = spend.quota
+        return self._groups[spend.name, quota.window_seconds, quota.exact]
+
+    def _window(self, spend: Spend, now: float) -> Window:
+        """The window of a bucket as it is now; one that has none yet gets it when something is taken."""
+        group = self._group(spend)
+        while group and next(iter(group.values())).is_over(now):
             self._forget_oldest(group)
-        bucket = group.get(spend.bucket)
-        if bucket is None:
-            if self._size >= self._max_buckets:
-                self._forget_oldest(max(self._groups.values(), key=len))
-            bucket = group[spend.bucket] = _Bucket(now)
-            self._size += 1
-        bucket.turn(now, window)
+        window = group.get(spend.bucket)
+        if window is None:
+            return (Moments if spend.quota.exact else Counter)(spend.quota.window_seconds, now)
+        self._weigh(group, window.turn(now))
         group.move_to_end(spend.bucket)
-        return bucket
+        return window
 
-    def _forget_oldest(self, group: OrderedDict[str, _Bucket]) -> None:
-        group.popitem(last=False)
-        self._size -= 1
+    def _take(self, spend: Spend, window: Window, now: float) -> None:
+        group = self._group(spend)
+        if spend.bucket not in group:
+            group[spend.bucket] = window
+            self._weigh(group, window.weight)
+        self._weigh(group, window.take(now))
+        while self._size > self._max_buckets:
+            self._forget_oldest(max(self._groups.values(), key=lambda group: group.weight))
+
+    def _forget_oldest(self, group: _Group) -> None:
+        self._weigh(group, -group.popitem(last=False)[1].weight)
+
+    def _weigh(self, group: _Group, more: int) -> None:
+        if more:
+            self._size += more
+            group.weight += more
 
 
-def _rest(bucket: _Bucket, quota: Quota, now: float, *, had_room: bool) -> tuple[int, int]:
-    """What remains in the window, and the seconds of `Balance.reset_seconds`."""
-    wait = bucket.start + quota.window_seconds - now if had_room else bucket.room_in(now, quota)
-    return max(0, quota.amount - bucket.used(now, quota.window_seconds)), max(1, floor(wait) + 1)
+def _balance(spend: Spend, window: Window, now: float, *, admitted: bool) -> Balance:
+    wait = window.passes_in(now) if admitted else window.room_in(now, spend.quota.amount)
+    return Balance(spend, admitted, max(0, spend.quota.amount - window.used(now)), max(1, floor(wait) + 1))

@@ -104,27 +104,52 @@ class MemoryStore:
             yield store
             store.commit()
 
+    @asynccontextmanager
+    async def reading(self, tenant: TenantId) -> "AsyncGenerator[MemoryTenantReader, None]":
+        """See Store.reading."""
+        self._house.reach()
+        yield MemoryTenantReader(self._house, tenant)
 
-class MemoryTenantStore:
-    """See TenantStore. Works on copies, and puts them in place of the originals at `commit`."""
 
-    def __init__(self, house: _House, tenant: TenantId, holder: object) -> None:
-        self._house, self._tenant, self._holder = house, tenant, holder
-        self._room = house.rooms.get(tenant, _Room())
-        self._records, self._leases = self._room.records.copy(), self._room.leases.copy()
-        self._new: list[LedgerEntry] = []
-        self._changed = False
+class MemoryTenantReader:
+    """See TenantReader. What it shows stays as it is: a commit puts other collections in the place of these."""
+
+    def __init__(self, house: _House, tenant: TenantId) -> None:
+        self._house, self._tenant = house, tenant
+        room = house.rooms.get(tenant, _Room())
+        self._records, self._entries = room.records, room.entries
 
     async def get(self, kind: type[R], key: Key) -> R | None:
-        """See TenantStore.get."""
+        """See TenantReader.get."""
         self._house.reach()
         return cast("R | None", self._records.get((kind.kind, key)))
 
     async def list(self, kind: type[R], after: Key, limit: int) -> Sequence[R]:
-        """See TenantStore.list."""
+        """See TenantReader.list."""
         self._house.reach()
         keys = sorted(key for of, key in self._records if of == kind.kind and (not after or key > after))
         return [cast("R", self._records[kind.kind, key]) for key in keys[:limit]]
+
+    async def entries(self, after: int, limit: int) -> Sequence[LedgerEntry]:
+        """See TenantReader.entries."""
+        self._house.reach()
+        start = max(after, 0)
+        return self._entries[start : start + limit]
+
+    async def head(self) -> Head:
+        """See TenantReader.head."""
+        self._house.reach()
+        return self._entries[-1].head if self._entries else Head.empty(self._tenant)
+
+
+class MemoryTenantStore(MemoryTenantReader):
+    """See TenantStore. Works on copies, and puts them in place of the originals at `commit`."""
+
+    def __init__(self, house: _House, tenant: TenantId, holder: object) -> None:
+        super().__init__(house, tenant)
+        self._records, self._entries = self._records.copy(), self._entries.copy()
+        self._leases = house.rooms.get(tenant, _Room()).leases.copy()
+        self._holder, self._changed = holder, False
 
     async def insert(self, record: Record) -> None:
         """See TenantStore.insert."""
@@ -149,19 +174,11 @@ class MemoryTenantStore:
 
     async def append(self, payloads: Sequence[LedgerDraft]) -> Head:
         """See TenantStore.append."""
-        self._house.reach()
-        last = [*self._room.entries[-1:], *self._new][-1:]
-        head = last[0].head if last else Head.empty(self._tenant)
+        head = await self.head()
         for draft in payloads:
-            self._new.append(draft.behind(head))
-            head = self._new[-1].head
+            self._entries.append(draft.behind(head))
+            head = self._entries[-1].head
         return head
-
-    async def entries(self, after: int, limit: int) -> Sequence[LedgerEntry]:
-        """See TenantStore.entries."""
-        self._house.reach()
-        start = max(after, 0)
-        return [*self._room.entries, *self._new][start : start + limit]
 
     async def lease(self, name: str, seconds: float) -> bool:
         """See TenantStore.lease."""
@@ -183,9 +200,7 @@ class MemoryTenantStore:
         if self._changed and self._has_orphans():
             msg = "something belongs to a tenant or project that is not stored"
             raise ConflictError(msg)
-        self._room.records, self._room.leases = self._records, self._leases
-        self._room.entries.extend(self._new)
-        self._house.rooms[self._tenant] = self._room
+        self._house.rooms[self._tenant] = _Room(self._records, self._entries, self._leases)
 
     def _has_orphans(self) -> bool:
         owned = [key for key in self._records if key[0] != Tenant.kind]

@@ -5,11 +5,15 @@ without an end) and 4.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import Literal
 
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import UpstreamRequest
 
 SLICE = 64 * 1024
+
+# Who is waited for: the source for the next chunk, the provider to take one, or the provider to take the end.
+Turn = Literal["source", "provider", "end"]
 
 
 class Upload:
@@ -21,12 +25,14 @@ class Upload:
     Attributes:
         failure: what the source raised, or None; it is what the call raises, unchanged.
         length: in bytes, or None where it is not known.
+        turn: called each time that somebody else is waited for.
     """
 
     def __init__(self, source: AsyncIterable[bytes], length: int | None) -> None:
         self.failure: Exception | None = None
-        self._cut: Callable[[], None] | None = None
         self.length = length
+        self.turn: Callable[[Turn], None] = _unwatched
+        self._cut: Callable[[], None] | None = None
         self._source = aiter(source)
         self._sent = 0
         self._last = b""
@@ -50,15 +56,19 @@ class Upload:
         Raises:
             UpstreamRefusedError: the source is not as long as it said.
         """
+        self.turn("source")
         try:
-            return await self._next()
+            chunk = await self._next()
         except StopAsyncIteration:
+            self.turn("end")
             raise
         except Exception as failure:
             self.failure = failure
             if self._cut is not None:
                 self._cut()
             raise
+        self.turn("provider")
+        return chunk
 
     def cut(self, connection: Callable[[], None]) -> None:
         """Call `connection` when the source fails, or now if it has: for an answer that came before the body's end."""
@@ -91,6 +101,10 @@ class Upload:
         if not last:
             raise StopAsyncIteration
         return last
+
+
+def _unwatched(turn: Turn) -> None:
+    del turn
 
 
 class _Slices:

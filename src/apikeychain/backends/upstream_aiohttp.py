@@ -8,6 +8,8 @@ from typing import Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -21,6 +23,7 @@ from apikeychain.ports.upstream import Guard
 
 _MAX_LINE = 16 * 1024
 _LOOK_SECONDS = 1.0
+_KEPT_CONNECTIONS = 1_000
 _NO_HEADERS_OF_ITS_OWN = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
@@ -94,7 +97,7 @@ class AiohttpUpstream:
         context = await asyncio.to_thread(client_context, network)
         if (session := self._sessions.get(key)) is not None:
             return session
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             resolver=_Door(self._guard, network),
             use_dns_cache=False,
             ssl=context,
@@ -134,6 +137,14 @@ async def _next(response: aiohttp.ClientResponse) -> bytes:
         except TimeoutError:
             if response.connection is None or response.connection.closed:
                 raise ConnectionError from None
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Any number of connections in use, and a bounded number of idle ones."""
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        idle = sum(map(len, self._conns.values()))
+        super()._release(key, protocol, should_close=should_close or idle >= _KEPT_CONNECTIONS)
 
 
 class _Answer(aiohttp.ClientResponse):

@@ -24,6 +24,8 @@ from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.network import Network
 from apikeychain.ports.upstream import Guard
 
+# Fewer than aiohttp may keep: for each request httpcore goes through all connections, once for each idle one.
+_KEPT_CONNECTIONS = 100
 _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
@@ -72,11 +74,11 @@ class HttpxUpstream:
         url = _url(request)
         client = await self._client(request.network)
         self._guard.admit(request.host, request.port, request.network)
-        times = {
+        times: dict[str, float | None] = {
             "connect": request.timeouts.connect,
             "pool": request.timeouts.connect,
             "read": request.timeouts.first_byte,
-            "write": None,
+            "write": request.timeouts.idle,
         }
         lines = exchange.lines
         if exchange.upload is not None and exchange.upload.length is None:
@@ -124,7 +126,7 @@ class _Stream(httpx.AsyncByteStream):
 
 
 class _Transport(httpx.AsyncHTTPTransport):
-    """httpx's own transport on a pool that dials through the guard."""
+    """httpx's own transport on a pool that dials through the guard, and whose idle connections end by themselves."""
 
     def __init__(self, context: ssl.SSLContext, backend: httpcore.AsyncNetworkBackend) -> None:
         super().__init__(verify=context, trust_env=False)
@@ -132,9 +134,37 @@ class _Transport(httpx.AsyncHTTPTransport):
             ssl_context=context,
             # No limit here: one provider that hangs would take the connections of all others.
             max_connections=None,
+            max_keepalive_connections=_KEPT_CONNECTIONS,
             keepalive_expiry=KEPT_SECONDS,
             network_backend=backend,
         )
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._timer is None:
+            self._look_later()
+        return await super().handle_async_request(request)
+
+    def _look_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(KEPT_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Close what expired: httpcore does it only when the next request comes."""
+        self._timer = None
+        live = [connection for connection in self._pool.connections if not connection.is_closed()]
+        expired = [connection for connection in live if connection.is_idle() and connection.has_expired()]
+        if len(live) > len(expired):
+            self._look_later()
+        if expired:
+            self._closing = asyncio.get_running_loop().create_task(_close(expired))
+
+
+async def _close(connections: Iterable[httpcore.AsyncConnectionInterface]) -> None:
+    for connection in connections:
+        # One may have got a request while another was closed.
+        if connection.is_idle():
+            await connection.aclose()
 
 
 class _Backend(httpcore.AsyncNetworkBackend):

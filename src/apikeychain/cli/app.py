@@ -8,7 +8,19 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from apikeychain import __version__
-from apikeychain.cli import apply, ledger, origin, project, provider, route, secret, suspension, tenant
+from apikeychain.cli import (
+    apply,
+    ledger,
+    origin,
+    project,
+    provider,
+    route,
+    secret,
+    sign,
+    signing_key,
+    suspension,
+    tenant,
+)
 from apikeychain.cli.invocation import Invocation
 from apikeychain.cli.output import complain
 from apikeychain.errors import APIKeyChainError
@@ -22,11 +34,12 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
-for _noun in (tenant.app, project.app, origin.app, provider.app, route.app, secret.app, ledger.app):
+for _noun in (tenant.app, project.app, origin.app, provider.app, route.app, secret.app, signing_key.app, ledger.app):
     app.command(_noun)
 project.app.command(suspension.suspend)
 project.app.command(suspension.lift)
 app.command(apply.apply)
+app.command(sign.sign)
 
 
 @app.command

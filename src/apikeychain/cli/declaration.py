@@ -16,13 +16,13 @@ from apikeychain.model.network import PUBLIC
 from apikeychain.model.origin import parse_origin
 from apikeychain.model.provider import Provider
 from apikeychain.model.quota import Quota
-from apikeychain.model.route import ProxyRoute
+from apikeychain.model.route import ProxyRoute, Require
 from apikeychain.rules.routing import compile_route
 from apikeychain.settings import APIKeyChainSettings
-from apikeychain.tenants.configure import ProviderSecret
+from apikeychain.tenants.configure import OWN_FIELDS, QUOTAS, ProviderSecret
 
 _TABLES = ("providers", "routes", "secrets")
-_OWN = ("origins", "enabled", "quota", "address_quota", "referer_fallback")
+_OWN = ("origins", "enabled", *OWN_FIELDS)
 
 
 class Configuration(TypedDict, total=False):
@@ -32,7 +32,13 @@ class Configuration(TypedDict, total=False):
     enabled: bool
     quota: str
     address_quota: str
+    user_quota: str
+    origin_quota: str
+    observe_quotas: bool
     referer_fallback: bool
+    require: Require
+    require_caller: bool
+    signed_headers: tuple[str, ...]
     providers: list[Provider]
     routes: list[ProxyRoute]
     secrets: dict[str, ProviderSecret]
@@ -72,7 +78,13 @@ class _ProjectTable:
     enabled: bool | None = None
     quota: str | None = None
     address_quota: str | None = None
+    user_quota: str | None = None
+    origin_quota: str | None = None
+    observe_quotas: bool | None = None
     referer_fallback: bool | None = None
+    require: Require | None = None
+    require_caller: bool | None = None
+    signed_headers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +134,7 @@ class Reader:
         """Judge the project's own values one by one, so that one mistake hides no other."""
         if isinstance(name := table.get("name"), str):
             place.attempt(parse_name, name, "project")
-        for key in ("quota", "address_quota"):
+        for key in QUOTAS:
             if isinstance(quota := table.get(key), str):
                 place.attempt(Quota.parse, quota)
         origins = table.get("origins")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apikeychain.cli.fields import Place, as_table
-from apikeychain.cli.secret import read_secret
+from apikeychain.cli.given import read_secret
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.ids import parse_name
 from apikeychain.secret import Secret

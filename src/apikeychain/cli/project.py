@@ -5,6 +5,7 @@ from cyclopts import App
 from apikeychain.cli.invocation import Call
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.records import Project
+from apikeychain.tenants.configure import OWN_FIELDS
 from apikeychain.tenants.project import ProjectAdmin
 
 app = App(name="project", help="Projects: what one page or application may call.")
@@ -114,9 +115,7 @@ def _facts(project: Project) -> dict[str, object]:
         "name": project.name,
         "id": project.id,
         "enabled": project.enabled,
-        "quota": project.quota,
-        "address_quota": project.address_quota,
-        "referer_fallback": project.referer_fallback,
+        **{name: getattr(project, name) for name in OWN_FIELDS},
         "created": project.created,
     }
 

@@ -5,10 +5,12 @@ done. Entries leave the memory only once the store has them, in the order in whi
 
 What can go wrong with a group:
 
-- The store does not answer: every entry is kept, and the group is tried again after 0.1, 0.2, 0.4 ... 1 s.
-- Anything else, which one tenant's entries can cause: each tenant of the group is written alone, and one whose entries
-  fail alone stays apart, so that it keeps nobody else waiting. A tenant that is gone, or fails for 60 s, loses what
-  it had, and the chain of the platform says in a `gap` entry how much.
+- The store does not answer: every entry is kept, and the group is tried again after 0.1, 0.2, 0.4 ... 1 s. What turns
+  out to stand there is not written twice (`writer`).
+- Anything else, which one tenant's entries or damaged data can cause: that tenant stays apart, so that it keeps nobody
+  else waiting, and its calls are refused. What a tenant has that is gone, or that failed for 60 s, is lost, and the
+  chain of the platform says in a `gap` entry how much (`outcome`).
+- A bug: it is logged, and the next turn comes all the same.
 
 Source: contracts 6; pitfalls 50 (loss is counted and chained).
 """
@@ -20,9 +22,11 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from apikeychain.errors import BackendUnavailableError, DoesNotExistError, InternalError
-from apikeychain.ledger.queues import Queue, Queues
+from apikeychain.errors import BackendUnavailableError, InternalError
+from apikeychain.frames import frames_of
+from apikeychain.ledger.queues import Queues
 from apikeychain.ledger.refusals import Refusals
+from apikeychain.ledger.writer import Writer
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import LedgerDraft
 from apikeychain.ports.store import Store
@@ -31,7 +35,6 @@ from apikeychain.rules.chain import PLATFORM
 FLUSH_SECONDS = 0.1
 FLUSH_ENTRIES = 256
 MAX_BACKOFF_SECONDS = 1.0
-GIVE_UP_SECONDS = 60.0
 DRAIN_SECONDS = 10.0
 _log = logging.getLogger("apikeychain.ledger")
 
@@ -75,8 +78,9 @@ class Ledger:
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._now, self._clock = store, now, clock
+        self._now, self._clock = now, clock
         self._queues, self._refusals = Queues(), Refusals()
+        self._writer = Writer(store, self._queues, clock, self._tell_lost)
         self._failures = 0
         self._writing: asyncio.Task[None] | None = None
         self._full: asyncio.Event | None = None
@@ -115,10 +119,21 @@ class Ledger:
             self._full = None
 
     async def _flush_or_wait(self) -> None:
+        """Write, and where that fails wait until it is worth another try."""
         try:
             await self.flush()
         except BackendUnavailableError:
-            await asyncio.sleep(min(MAX_BACKOFF_SECONDS, FLUSH_SECONDS * 2 ** min(self._failures - 1, 10)))
+            pass
+        except asyncio.CancelledError:
+            # One that a plug let out and nobody asked for: the ledger goes on.
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            _log.error("the ledger was not written in this turn: something cancelled it")
+        except Exception as error:  # noqa: BLE001 - a bug in one turn must not end the ledger
+            _log.error("the ledger was not written in this turn\n%s", frames_of(error))
+        else:
+            return
+        await asyncio.sleep(min(MAX_BACKOFF_SECONDS, FLUSH_SECONDS * 2 ** min(self._failures - 1, 10)))
 
     async def flush(self) -> None:
         """Write every finished entry. A flush under way is joined, and outlives whoever waits for it.
@@ -174,48 +189,13 @@ class Ledger:
             self._refusals.beyond = 0
 
     async def _write(self) -> None:
-        if not self._failures:
+        failures, self._failures = self._failures, self._failures + 1
+        if not failures:
             self._add_refusals()
-        try:
-            await self._write_together({tenant: queue for tenant, queue in self._queues if queue.apart is None})
-            for tenant, queue in self._queues:
-                if queue.apart is not None:
-                    await self._write_alone(tenant, queue)
-        except BackendUnavailableError:
-            self._failures += 1
-            raise
+        await self._writer.write()
         self._failures = 0
 
-    async def _write_together(self, queues: dict[TenantId, Queue]) -> None:
-        drafts = {tenant: queue.drafts(len(queue.finished)) for tenant, queue in queues.items() if queue.finished}
-        if not drafts:
-            return
-        try:
-            await self._store.append_many(drafts)
-        except BackendUnavailableError:
-            raise
-        except Exception:  # noqa: BLE001 - whatever one tenant's entries cause must not stop the others
-            for tenant in drafts:
-                queues[tenant].apart = self._clock()
-            return
-        for tenant, written in drafts.items():
-            self._queues.written(tenant, len(written))
-
-    async def _write_alone(self, tenant: TenantId, queue: Queue) -> None:
-        drafts = queue.drafts(len(queue.finished))
-        try:
-            await self._store.append_many({tenant: drafts})
-        except BackendUnavailableError:
-            raise
-        except Exception as error:  # noqa: BLE001 - as above
-            gone = isinstance(error, DoesNotExistError)
-            if not gone and queue.apart is not None and self._clock() - queue.apart < GIVE_UP_SECONDS:
-                return
-            self._give_up(tenant, len(drafts), "gone" if gone else type(error).__name__)
-        self._queues.written(tenant, len(drafts))
-
-    def _give_up(self, tenant: TenantId, entries: int, reason: str) -> None:
-        # Never the text of the error: a plug's may hold what was to be written.
+    def _tell_lost(self, tenant: TenantId, entries: int, reason: str) -> None:
         _log.error("gave up %d ledger entries of tenant %s: %s", entries, tenant, reason)
         if tenant != PLATFORM:
             self._add_gap(PLATFORM, {"reason": reason, "tenant": tenant, "entries": entries})

@@ -22,6 +22,7 @@ from apikeychain.model.route import QueryParameter
 from apikeychain.rules import chain
 from apikeychain.rules.caller import Caller
 from apikeychain.rules.routing import CompiledRoute
+from apikeychain.rules.signature import Signature, matching
 from apikeychain.rules.snapshot import Snapshot
 
 CALLER_GONE = "caller-gone"
@@ -38,6 +39,7 @@ class Passage:
         clock: monotonic seconds; `started` its reading at the beginning, `sent` when the provider was called.
         project: known once the project was loaded; `route` once it was matched.
         origin: set once the gate admitted it, so that a browser can read the answer.
+        signature: set once it was verified; `body` once the body was read whole.
         limits: the RateLimit lines, once the quotas admitted the call.
         upstream: the body of the provider's answer, to be let go of where the answer is not passed on.
         slot: the place in the ledger, once there is one; `pseudonym` stands for the caller in it, `tail` for what the
@@ -55,6 +57,8 @@ class Passage:
     project: Snapshot | None = None
     route: CompiledRoute | None = None
     origin: Origin | None = None
+    signature: Signature | None = None
+    body: bytes | None = None
     limits: HeaderLines = ()
     slot: Slot | None = None
     upstream: ByteStream | None = None
@@ -67,13 +71,16 @@ class Passage:
     def __post_init__(self) -> None:
         self.started = self.sent = self.clock()
 
-    def count_body(self, idle: float) -> None:
-        """Count the call's body as it streams by.
+    def stream_body(self, idle: float) -> None:
+        """Count the call's body as it streams by, and hold it against its signature.
 
         Args:
             idle: the seconds between two chunks after which the body breaks with BodyTimeoutError.
         """
-        self.call = replace(self.call, body=self._counted(self.call.body, idle))
+        body: AsyncIterable[bytes] = self._counted(self.call.body, idle)
+        if self.signature is not None:
+            body = matching(body, self.signature)
+        self.call = replace(self.call, body=body)
 
     def depart(self, reply: Reply) -> Reply:
         """`reply` with the limits' lines; its end is the end of the passage."""

@@ -6,15 +6,27 @@ Source: contracts 6: 4,096 open or unwritten entries a worker, 1,024 a tenant, 5
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from apikeychain.errors import LedgerUnavailableError
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import LedgerDraft
+from apikeychain.model.ledger import Head, LedgerDraft
 
 MAX_HELD = 4096
 MAX_HELD_OF_TENANT = 1024
 MAX_WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The longest waiting entries, as they were sent to the store: whether they stand there is not known.
+
+    Attributes:
+        behind: a head that the chain had before.
+        drafts: in their order.
+    """
+
+    behind: Head
+    drafts: list[LedgerDraft]
 
 
 @dataclass(slots=True)
@@ -24,21 +36,20 @@ class Queue:
     Attributes:
         open: slots that were given out and are not filled.
         finished: moment and draft, the longest waiting first.
+        sent: those of them that were sent and not acknowledged.
         apart: since when its entries fail alone and are written alone, or None.
     """
 
     open: int = 0
     finished: deque[tuple[float, LedgerDraft]] = field(default_factory=deque[tuple[float, LedgerDraft]])
+    sent: Sent | None = None
     apart: float | None = None
 
-    @property
-    def held(self) -> int:
-        """Open and finished ones."""
-        return self.open + len(self.finished)
-
-    def drafts(self, limit: int) -> list[LedgerDraft]:
-        """The longest waiting ones, at most `limit`; they stay until `Queues.written`."""
-        return [draft for _, draft in islice(self.finished, limit)]
+    def failing_for(self, now: float) -> float:
+        """For how many seconds its longest waiting entry was one of a tenant apart; 0 where there is none."""
+        if self.apart is None or not self.finished:
+            return 0.0
+        return now - max(self.apart, self.finished[0][0])
 
 
 class Queues:
@@ -59,8 +70,12 @@ class Queues:
         return self._finished
 
     def __iter__(self) -> Iterator[tuple[TenantId, Queue]]:
-        """Tenants with anything held; a copy, so that it may change meanwhile."""
+        """Tenants with anything held, or apart; a copy, so that it may change meanwhile."""
         return iter(list(self._queues.items()))
+
+    def __getitem__(self, tenant: TenantId) -> Queue:
+        """The queue of a tenant that has one."""
+        return self._queues[tenant]
 
     def reserve(self, tenant: TenantId, now: float) -> None:
         """Take the place of one entry.
@@ -73,7 +88,11 @@ class Queues:
         queue = self._queues.get(tenant)
         if queue is None:
             queue = self._queues[tenant] = Queue()
-        elif queue.held >= MAX_HELD_OF_TENANT or (queue.finished and now - queue.finished[0][0] >= MAX_WAIT_SECONDS):
+        elif (
+            queue.open + len(queue.finished) >= MAX_HELD_OF_TENANT
+            or (queue.finished and now - queue.finished[0][0] >= MAX_WAIT_SECONDS)
+            or (queue.apart is not None and now - queue.apart >= MAX_WAIT_SECONDS)
+        ):
             raise LedgerUnavailableError
         queue.open += 1
         self._open += 1
@@ -89,12 +108,23 @@ class Queues:
         self._queues.setdefault(tenant, Queue()).finished.append((now, draft))
         self._finished += 1
 
-    def written(self, tenant: TenantId, count: int) -> None:
-        """Forget the `count` longest waiting entries."""
+    def send(self, tenant: TenantId, behind: Head) -> list[LedgerDraft]:
+        """All finished entries of the tenant; from now on they are `sent`."""
+        queue = self._queues[tenant]
+        queue.sent = Sent(behind, [draft for _, draft in queue.finished])
+        return queue.sent.drafts
+
+    def forget(self, tenant: TenantId, count: int) -> None:
+        """Forget the `count` longest waiting entries, and what was sent."""
         queue = self._queues[tenant]
         for _ in range(count):
             queue.finished.popleft()
         self._finished -= count
+        queue.sent = None
+
+    def rejoin(self, tenant: TenantId) -> None:
+        """Let the tenant be written with the others again."""
+        queue = self._queues[tenant]
         queue.apart = None
-        if not queue.held:
+        if not queue.open and not queue.finished:
             del self._queues[tenant]

@@ -5,9 +5,10 @@ Source: contracts 6; spec 9.3.
 
 from collections.abc import Callable
 
+from apikeychain.errors import DamagedDataError, LedgerBrokenError
 from apikeychain.model.ids import TenantId
 from apikeychain.model.ledger import Head
-from apikeychain.ports.store import Store
+from apikeychain.ports.store import Store, TenantReader
 from apikeychain.rules import chain
 
 PAGE = 1000
@@ -23,7 +24,7 @@ async def verify(
 
     The chain alone does not show that its last entries were cut off, nor that all of it was written anew: compare the
     head with one that was kept elsewhere. Entries that are added meanwhile are verified with the others; each page is
-    read in a transaction of its own, so that a long chain keeps no writer waiting.
+    read at a moment of its own.
 
     Args:
         store: where the chain is.
@@ -32,17 +33,31 @@ async def verify(
         batch: entries a page.
 
     Raises:
-        LedgerBrokenError: the first entry that does not hold.
+        LedgerBrokenError: the first entry that does not hold; the next one, where the store would put it elsewhere.
+        DamagedDataError: an entry cannot be read at all.
     """
     head = Head.empty(tenant)
     while True:
-        async with store.tenant(tenant) as rows:
+        async with store.reading(tenant) as rows:
             entries = await rows.entries(head.size, batch)
-        if not entries:
-            break
+            if not entries:
+                await _require_head(rows, head)
+                break
         head = chain.verify(head, entries)
         if progress:
             progress(head.size, None)
     if progress:
         progress(head.size, head.size)
     return head
+
+
+async def _require_head(rows: TenantReader, head: Head) -> None:
+    """Require that the store would go on behind `head`."""
+    try:
+        fault = "" if await rows.head() == head else "is another one"
+    except DamagedDataError:
+        fault = "cannot be read"
+    if fault:
+        last = head.hash.hex()
+        reason = f"the {head.size} entries before it hold, the last hash is {last}, but the stored head {fault}"
+        raise LedgerBrokenError(head.tenant, head.size + 1, reason)

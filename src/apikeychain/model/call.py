@@ -39,6 +39,7 @@ class Call:
         path: the raw bytes after ``/{project}/{area}/``: route name and tail.
         query: the raw query, without ``?``.
         peer: the peer's address, or "" where the server gives none.
+        login: whom the host's own login names as the caller (``scope["apikeychain.caller"]``), or None.
         scheme: ``"http"`` or ``"https"``, as the server saw it.
         body: the chunks of the body; raises CallerGoneError when the caller leaves in the middle.
     """
@@ -52,6 +53,7 @@ class Call:
     headers: Headers
     peer: str
     body: AsyncIterable[bytes]
+    login: str | None = None
 
     @property
     def is_preflight(self) -> bool:

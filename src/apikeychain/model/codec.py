@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
-from apikeychain.errors import BackendUnavailableError
+from apikeychain.errors import DamagedDataError
 from apikeychain.model.records import KINDS, Record
 
 R = TypeVar("R", bound=Record)
@@ -32,15 +32,15 @@ def load(kind: type[R], text: str) -> R:
     """The record that `text` was made of.
 
     Raises:
-        BackendUnavailableError: it is not the text of a record of that kind.
+        DamagedDataError: it is not the text of a record of that kind.
     """
     try:
         record: object = json.loads(text, object_hook=_revive)
     except (ValueError, TypeError, KeyError, RecursionError):
         record = None
     if not isinstance(record, kind):
-        msg = f"a stored {kind.kind} cannot be read"
-        raise BackendUnavailableError(msg)
+        msg = f"a stored {kind.kind}"
+        raise DamagedDataError(msg)
     return record
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.origin import Origin
 from apikeychain.model.provider import Provider
-from apikeychain.model.route import ProxyRoute
+from apikeychain.model.route import ProxyRoute, Require
 
 Key = tuple[str, ...]
 KDF = Literal["argon2id", "pbkdf2-sha512"]
@@ -63,7 +63,14 @@ class Project:
         enabled: whether the proxy serves it.
         quota: of all its callers together.
         address_quota: of one caller address; None for a tenth of the project's, at least 30 a minute.
+        user_quota: of one user of the application, as its login or X-Iso-User names him, or None.
+        origin_quota: of one allowed origin, or None.
+        observe_quotas: whether a quota that is used up is logged and the call admitted all the same.
         referer_fallback: whether a GET with neither Origin nor Sec-Fetch headers is admitted by its Referer.
+        require: what a call has to bring: `origin` an allowed one, `session` a signature with a session key or better,
+            `signature` one with a signing key.
+        require_caller: whether a call also needs a caller whom the host's own login has named.
+        signed_headers: further request headers that a signature covers, lower case, sorted.
     """
 
     kind: ClassVar[str] = "project"
@@ -73,7 +80,13 @@ class Project:
     enabled: bool = False
     quota: str = "600/minute"
     address_quota: str | None = None
+    user_quota: str | None = None
+    origin_quota: str | None = None
+    observe_quotas: bool = False
     referer_fallback: bool = False
+    require: Require = "origin"
+    require_caller: bool = False
+    signed_headers: tuple[str, ...] = ()
     generation: int = 1
 
     @property
@@ -193,6 +206,28 @@ class SealedSecret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A key with which an application of the tenant signs its calls. It is never readable back.
+
+    Attributes:
+        id: what a caller sends as ``x-key-id``.
+        sealed: the text of the key as it was shown, as a sealed value of contracts 5.
+    """
+
+    kind: ClassVar[str] = "signing-key"
+    project: ProjectId
+    id: str
+    created: datetime
+    sealed: bytes = field(repr=False)
+    generation: int = 1
+
+    @property
+    def key(self) -> Key:
+        """Project and id."""
+        return (self.project, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
     """Something of a project that is refused for a while.
 
@@ -226,6 +261,7 @@ Record = (
     | AddedRoute
     | ProjectKey
     | SealedSecret
+    | SigningKey
     | Suspension
 )
 KINDS: dict[str, type[Record]] = {
@@ -239,6 +275,7 @@ KINDS: dict[str, type[Record]] = {
         AddedRoute,
         ProjectKey,
         SealedSecret,
+        SigningKey,
         Suspension,
     )
 }

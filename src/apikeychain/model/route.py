@@ -16,6 +16,7 @@ from apikeychain.model.quota import Quota
 Type = Literal["string", "integer", "number", "boolean"]
 JSONType = Literal["string", "integer", "number", "boolean", "object", "array"]
 Undeclared = Literal["refuse", "forward"]
+Require = Literal["origin", "session", "signature"]
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MIB = 1 << 20
 # The longest that a stream may last: by its content type, or where a route sets no total.
@@ -35,7 +36,8 @@ class Timeouts:
     Attributes:
         connect: name look-up, TCP and TLS together.
         first_byte: from the end of the request to the head of the answer.
-        idle: between two chunks.
+        idle: between two chunks of the answer, and until the provider takes one of the request. Whoever reads the
+            answer has as long for a chunk.
         total: the whole call, or None for streams (which end after 15 minutes all the same). It does not cut an answer
             of the type text/event-stream or NDJSON.
     """
@@ -183,11 +185,12 @@ class ProxyRoute:
         tolerated: further request headers that preflights allow and the gate drops; may end in ``*``.
         answer_headers: further headers of the provider's answer that pass.
         secret: the name of the secret to inject; by default that of the provider.
-        max_body_bytes: of the request.
+        max_body_bytes: of the request; at most 8 MiB for a JSON object or a form.
         stream: whether the answer may take as long as streams may (15 minutes).
         ranges: whether Range and 206 pass (static media only: redaction then sees parts).
         cache_seconds: ``Cache-Control: private, max-age=...`` on the answer; otherwise ``no-store``.
         quota: for this route alone, beside those of the project.
+        require: what a call has to bring, where that is more than its project asks for.
         enabled: whether it is served.
 
     Raises:
@@ -212,6 +215,7 @@ class ProxyRoute:
     ranges: bool = field(default=False, kw_only=True)
     cache_seconds: int | None = field(default=None, kw_only=True)
     quota: str | None = field(default=None, kw_only=True)
+    require: Require = field(default="origin", kw_only=True)
     enabled: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:

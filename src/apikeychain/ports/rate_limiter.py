@@ -7,7 +7,7 @@ from apikeychain.model.quota import Balance, Spend
 
 
 class RateLimiter(Protocol):
-    """Counts calls per bucket in a sliding window.
+    """Counts calls per bucket in a sliding window, by counters or, where the quota is exact, by each call's moment.
 
     Contract (tested by `apikeychain.testing.RateLimiterContract`):
         R1: the first `amount` spends of a bucket in a window are admitted.
@@ -18,8 +18,10 @@ class RateLimiter(Protocol):
         R6: buckets do not touch each other.
         R7: the balances come in the order of the spends.
         R8: a limiter that cannot be reached raises BackendUnavailableError.
+        R9: a spend that costs 0 takes nothing, and is admitted while there is room for one call.
+        R10: of an exact quota no span of `window_seconds` holds more than `amount`, wherever it begins.
     """
 
     async def spend(self, spends: Sequence[Spend]) -> tuple[Balance, ...]:
-        """Take one call from each bucket, from all or from none."""
+        """Take one call from each bucket, from all or from none; from one whose spend costs 0, nothing."""
         ...

@@ -46,6 +46,10 @@ class Upstream(Protocol):
         U11: an answer of the type text/event-stream or NDJSON lasts as long as streams may, 15 minutes: once its head
             is there only `idle` bounds it, and `total` no more.
         U12: calls that hang at one provider, however many, keep no other call waiting.
+        U13: a body of which the provider takes nothing for `idle`: UpstreamTimeoutError; what its source takes of time
+            is not the provider's.
+        U14: an answer of which nobody reads anything for `idle`, or that is not read by the end of `total`, is closed
+            within a second: the next chunk is UpstreamTimeoutError.
     """
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:

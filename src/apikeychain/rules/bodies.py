@@ -7,13 +7,16 @@ import re
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 
-from apikeychain.errors import BodyTooLargeError, TypeRefusedError
+from apikeychain.errors import BodyTooLargeError, InvalidValueError, TypeRefusedError
 from apikeychain.model.call import Call
-from apikeychain.model.route import JSONBody, ProxyRoute, RawBody
+from apikeychain.model.route import MIB, JSONBody, ProxyRoute, RawBody
 from apikeychain.rules.json_objects import JSONRule
 from apikeychain.rules.pairs import PairRule, split_form
 from apikeychain.rules.parameters import Declarations
 
+# What is judged is parsed in one go while every other call waits. Measured for a MiB: 2 ms of one long JSON text,
+# 13 ms of a chat, 110 ms of small objects, 200 ms of nothing but brackets, 330 ms of an escaped form.
+MAX_JUDGED_BYTES = 8 * MIB
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = (b"application/json",)
 _FORM = (b"application/x-www-form-urlencoded",)
@@ -70,7 +73,7 @@ def compile_body(route: ProxyRoute) -> BodyPlan:
     """The plan of a route's body.
 
     Raises:
-        InvalidValueError: a field that cannot be.
+        InvalidValueError: a field that cannot be, or more bytes than can be judged.
     """
     owner = f"the body of the route {route.name!r}"
     body = route.body
@@ -78,11 +81,22 @@ def compile_body(route: ProxyRoute) -> BodyPlan:
         return BodyPlan(frozenset(), route.max_body_bytes)
     if isinstance(body, RawBody):
         return BodyPlan(frozenset(t.encode() for t in body.types), route.max_body_bytes, raw=True)
+    if route.max_body_bytes > MAX_JUDGED_BYTES:
+        msg = (
+            f"{owner} is judged as a whole, so it takes at most {MAX_JUDGED_BYTES} bytes, not {route.max_body_bytes}: "
+            "declare a RawBody, which is passed on as it comes"
+        )
+        raise InvalidValueError(msg)
     if isinstance(body, JSONBody):
         return BodyPlan(frozenset(_JSON), route.max_body_bytes, json=JSONRule(body, owner))
     declarations = Declarations(body.fields, owner)
     rule = PairRule(declarations.declared, body.undeclared, None)
     return BodyPlan(frozenset(_FORM), route.max_body_bytes, form=(declarations, rule))
+
+
+def is_announced(call: Call) -> bool:
+    """Whether a body may follow: a method that has one may send it without a word, where the protocol frames it."""
+    return call.method not in BODILESS or bool(declared_length(call)) or b"transfer-encoding" in call.headers
 
 
 def takes_body(call: Call, plan: BodyPlan) -> bool:
@@ -95,12 +109,10 @@ def takes_body(call: Call, plan: BodyPlan) -> bool:
     if b"content-encoding" in call.headers:
         hint = "a body is taken without Content-Encoding only"
         raise TypeRefusedError(hint)
-    length = declared_length(call)
-    if (length or 0) > plan.cap:
-        raise BodyTooLargeError
+    require_size(call, plan.cap)
     if call.method not in BODILESS and (plan.reads or plan.raw):
         return True
-    if length or b"transfer-encoding" in call.headers:
+    if declared_length(call) or b"transfer-encoding" in call.headers:
         hint = "this route takes no body with this method"
         raise TypeRefusedError(hint)
     return False
@@ -136,6 +148,12 @@ def fill_body(call: Call, plan: BodyPlan, body: bytes | None, content_type: byte
     if body is not None or length == 0:
         return Filled(body or b"", content_type, len(body or b""))
     return Filled(counted(call.body, plan.cap), content_type, length)
+
+
+def require_size(call: Call, cap: int) -> None:
+    """Raise BodyTooLargeError for a body that is announced as larger than `cap` bytes: it costs no reading."""
+    if (declared_length(call) or 0) > cap:
+        raise BodyTooLargeError
 
 
 def declared_length(call: Call) -> int | None:

@@ -28,6 +28,7 @@ ADMIN_KINDS = frozenset(
         "provider": "registered changed removed",
         "route": "added changed enabled disabled removed",
         "secret": "put removed",
+        "signing-key": "added retired",
         "suspension": "created changed removed",
         "key": "created rotated rewrapped retired",
     }.items()

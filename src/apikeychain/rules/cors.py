@@ -14,7 +14,8 @@ from apikeychain.model.call import Call, Reply
 from apikeychain.model.headers import Headers
 from apikeychain.model.origin import Origin, parse_origin
 from apikeychain.rules.caller import Caller
-from apikeychain.rules.headers import FETCH_METADATA, require_no_signature
+from apikeychain.rules.headers import FETCH_METADATA
+from apikeychain.rules.signature import is_signed
 from apikeychain.rules.snapshot import Preflight, Snapshot
 
 MAX_AGE_SECONDS = 600
@@ -54,24 +55,41 @@ def preflight(call: Call, project: Snapshot) -> Reply:
 def admit(call: Call, project: Snapshot, caller: Caller) -> Origin | None:
     """The origin that is admitted, or None where the call has none and is admitted all the same.
 
+    A signed call without Origin is admitted as far as its signature holds, which is verified next.
+
     Without Origin a browser's own word that the page is of this very host counts, if this host is on the list; and for
     old browsers, where the project says so, the page that Referer names.
 
     Raises:
         OriginRefusedError: neither.
-        SignatureRefusedError: there is no Origin, and the call asks to be admitted by a signature instead.
     """
     headers = call.headers
     origin = headers.get(b"origin")
     if origin is not None:
         return _listed(origin, project)
-    require_no_signature(headers)
+    if is_signed(headers):
+        return None
     if headers.get(b"sec-fetch-site") == b"same-origin":
         _listed(caller.own_origin, project)
         return None
     if project.project.referer_fallback and call.method in {"GET", "HEAD"} and _has_listed_referer(headers, project):
         return None
     raise OriginRefusedError(hint="The call has no Origin header: call it from a page, with fetch().")
+
+
+def page_of(call: Call, project: Snapshot, caller: Caller) -> str:
+    """The origin of the page that calls, or "" where no browser says that there is one.
+
+    To its own host a page sends no Origin with GET and HEAD, and its browser says so.
+    """
+    origin = call.headers.get(b"origin")
+    if (
+        origin is None
+        and call.headers.get(b"sec-fetch-site") == b"same-origin"
+        and caller.own_origin in project.origins
+    ):
+        origin = caller.own_origin
+    return (origin or b"").decode("latin-1")
 
 
 def expose(reply: Reply, origin: Origin | None) -> Reply:

@@ -1,8 +1,8 @@
 """Request headers that close the gate, and the lines that every answer under the prefix carries.
 
-Source: contracts 1 (single headers), 2 (destination, https, HSTS, answer lines), amendment 11 (signing headers); RFC
-9112, sections 6.1 to 6.3 (framing); Fetch, sections 2.2.2 and 3.4; Fetch Metadata, section 2; RFC 6797, sections 7.2 and
-8.1.1 (no HSTS for IP hosts).
+Source: contracts 1 (single headers), 2 (destination, https, HSTS, answer lines), 3 (signing headers); RFC 9112,
+sections 3.2 (Host), 6.1 to 6.3 (framing); Fetch, sections 2.2.2 and 3.4; Fetch Metadata, section 2; RFC 6797, sections
+7.2 and 8.1.1 (no HSTS for IP hosts).
 """
 
 import re
@@ -13,7 +13,6 @@ from apikeychain.errors import (
     HeaderLines,
     HeaderRefusedError,
     HTTPSRequiredError,
-    SignatureRefusedError,
 )
 from apikeychain.model.call import Call, Reply
 from apikeychain.model.headers import Headers
@@ -27,6 +26,7 @@ SINGLE = frozenset(
         b"content-type",
         b"content-length",
         b"content-encoding",
+        b"transfer-encoding",
         b"authorization",
         *SIGNING,
         b"x-iso-user",
@@ -36,7 +36,6 @@ SINGLE = frozenset(
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 FETCH_METADATA = b"sec-fetch-"
 DESTINATIONS = frozenset({b"empty", b"image", b"audio", b"video", b"track", b"font"})
-AUTHENTICATE = (b"www-authenticate", b"APIKeyChain-HMAC")
 
 # No answer of a provider is ever a document, script or style of the host's origin.
 ANSWER_LINES: HeaderLines = (
@@ -67,15 +66,21 @@ def require_single(headers: Headers) -> None:
 
 
 def require_framing(headers: Headers) -> None:
-    """Refuse a body whose end two readers could see in two places.
+    """Refuse a call that names no host, or whose body two readers could see end in two places.
+
+    Args:
+        headers: which `require_single` has admitted.
 
     Raises:
-        HeaderRefusedError: a length that is no number, or beside a transfer coding; a coding other than chunked.
+        HeaderRefusedError: no Host; a length that is no number, or beside a transfer coding; a coding other than
+            chunked.
     """
-    length, coding = headers.get(b"content-length"), headers.all(b"transfer-encoding")
-    if length is not None and (coding or not _LENGTH.fullmatch(length)):
+    length, coding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
+    if not headers.get(b"host"):
+        raise HeaderRefusedError(hint="Send a Host.")
+    if length is not None and (coding is not None or not _LENGTH.fullmatch(length)):
         raise HeaderRefusedError(hint="Send one Content-Length, a number, or Transfer-Encoding: chunked.")
-    if len(coding) > 1 or (coding and coding[0].lower() != b"chunked"):
+    if coding is not None and coding.lower() != b"chunked":
         raise HeaderRefusedError(hint="The one transfer coding that is taken is chunked.")
 
 
@@ -104,16 +109,6 @@ def require_https(caller: Caller, *, development: bool) -> None:
         raise HTTPSRequiredError(hint="Where a proxy ends TLS, name its address in Settings.trusted_proxies.")
 
 
-def require_no_signature(headers: Headers) -> None:
-    """Refuse what claims to be signed: nothing here can verify it, and unverified it must not pass for unsigned.
-
-    Raises:
-        SignatureRefusedError: a signing header is there.
-    """
-    if any(name in headers for name in SIGNING):
-        raise SignatureRefusedError(headers=(AUTHENTICATE,))
-
-
 def secure(reply: Reply, call: Call, caller: Caller, *, development: bool) -> Reply:
     """`reply` with the lines that every answer under the prefix carries, in place of any that it had.
 
@@ -127,9 +122,13 @@ def secure(reply: Reply, call: Call, caller: Caller, *, development: bool) -> Re
     lines += ANSWER_LINES
     lines.append(CORP_CROSS_ORIGIN if b"origin" in call.headers else CORP_SAME_ORIGIN)
     lines.append((b"vary", _vary(reply.headers)))
-    if caller.scheme == "https" and not development and _is_public_name(caller.host):
-        lines.append(HSTS)
+    lines += hsts(caller, development=development)
     return replace(reply, headers=tuple(lines))
+
+
+def hsts(caller: Caller, *, development: bool) -> HeaderLines:
+    """The line that keeps a browser on https; none over http, in development, for localhost or for an IP host."""
+    return (HSTS,) if caller.scheme == "https" and not development and _is_public_name(caller.host) else ()
 
 
 def _is_single(name: bytes) -> bool:

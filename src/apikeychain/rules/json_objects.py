@@ -6,19 +6,19 @@ Source: contracts 4 ("A JSON body under a schema"); RFC 8259, sections 4, 6 and 
 import json
 import math
 import re
-from collections.abc import Iterator
 from itertools import accumulate
 from typing import NoReturn, cast
 
 from apikeychain.errors import InvalidValueError, ParameterRefusedError
 from apikeychain.model.route import JSONBody, JSONField
-from apikeychain.rules.parameters import Declarations
+from apikeychain.rules.parameters import Declarations, folded
 
 MAX_JSON_DEPTH = 64
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _LONGEST_INTEGER = 19
-_STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+_STEPS = dict(zip(b"[{]}", (1, 1, -1, -1), strict=True))
+_NO_BRACKETS = bytes(set(range(256)) - _STEPS.keys())
 
 
 class JSONRule:
@@ -31,22 +31,28 @@ class JSONRule:
             _require_caller_sent(member, owner)
         self._declarations = Declarations(body.fields, owner)
         self._keys = {d.name: d.key for d in self._declarations.declared}
-        self._folded = frozenset(name.casefold() for name in self._keys)
+        self._folded = frozenset(folded(name) for name in self._keys)
         self._forward = body.undeclared == "forward"
 
     def judge(self, raw: bytes) -> None:
-        """Raise ParameterRefusedError unless `raw` is an object with the declared members."""
+        """Raise ParameterRefusedError unless `raw` is an object with the declared members.
+
+        Where others are forwarded, no two names of the object may be the same to a reader that reads them in any case,
+        as `folded` says.
+        """
         value = read_json(raw)
         if not isinstance(value, dict):
             _refuse()
         members = cast("dict[str, object]", value)
         others = members.keys() - self._keys.keys()
-        if others and not self._forward:
-            _refuse()
-        # A provider that reads names in any case would take one of them for the declared one.
-        if {name.casefold() for name in others} & self._folded:
-            _refuse()
+        if others:
+            self._admit_others(others)
         self._declarations.judge({self._keys[name]: one for name, one in members.items() if name in self._keys})
+
+    def _admit_others(self, names: set[str]) -> None:
+        distinct = {folded(name) for name in names}
+        if not self._forward or len(distinct) < len(names) or distinct & self._folded:
+            _refuse()
 
     def judge_absence(self) -> None:
         """Raise ParameterRefusedError if a member is required."""
@@ -67,15 +73,15 @@ def read_json(raw: bytes) -> object:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         _refuse()
-    if raw.count(b"[") + raw.count(b"{") > MAX_JSON_DEPTH and max(_depths(raw)) > MAX_JSON_DEPTH:
+    if raw.count(b"[") + raw.count(b"{") > MAX_JSON_DEPTH and _depth(raw) > MAX_JSON_DEPTH:
         _refuse()
     return value
 
 
-def _depths(raw: bytes) -> Iterator[int]:
-    """The depth after each bracket of a text that is JSON."""
-    tokens = (token.group() for token in _STRING_OR_BRACKET.finditer(raw))
-    return accumulate(_STEPS.get(token, 0) for token in tokens)
+def _depth(raw: bytes) -> int:
+    """The levels of a text that is JSON."""
+    brackets = _STRING.sub(b"", raw).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from apikeychain.errors import ParameterRefusedError, PathRefusedError
 from apikeychain.model.route import Undeclared
-from apikeychain.rules.parameters import Declared, self_sent, take
+from apikeychain.rules.parameters import Declared, folded, self_sent, take
 from apikeychain.rules.paths import encode_query, encode_query_anew, read_text
+
+# Each pair costs 5 microseconds, so that a MiB of them would hold up every other call for more than a second.
+MAX_PAIRS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,12 @@ def split_form(raw: bytes) -> list[Pair]:
     """The pairs of an ``application/x-www-form-urlencoded`` body, where a bare plus is a space.
 
     Raises:
-        ParameterRefusedError: it cannot be read.
+        ParameterRefusedError: it cannot be read, or has more than 1,000 pairs.
     """
+    if raw.count(b"&") >= MAX_PAIRS:
+        raise ParameterRefusedError
     try:
-        pairs = split_query(raw.replace(b"+", b"%20"))
+        pairs = split_query(raw.replace(b"+", b" "))
     except PathRefusedError:
         raise ParameterRefusedError from None
     return pairs
@@ -53,6 +58,9 @@ def split_form(raw: bytes) -> list[Pair]:
 
 class PairRule:
     """What a query or a form may hold, and what goes up for it.
+
+    Where other names are forwarded, none may be the same as a declared or another one to a reader that reads them in
+    any case, as `folded` says.
 
     Args:
         declared: its parameters, with the keys under which they are judged.
@@ -64,9 +72,9 @@ class PairRule:
 
     def __init__(self, declared: Sequence[Declared], undeclared: Undeclared, injected: str | None) -> None:
         self._by_name = {d.name: d for d in declared}
-        self._folded = frozenset(name.casefold() for name in self._by_name)
+        self._folded = frozenset(folded(name) for name in self._by_name)
         self._forward = undeclared == "forward"
-        self._injected = None if injected is None else injected.casefold()
+        self._injected = None if injected is None else folded(injected)
         self._added = tuple((d.key, _self_sent(d)) for d in declared if _self_sent(d))
 
     def accept(self, pairs: Iterable[Pair], texts: dict[str, list[str]]) -> bytes:
@@ -82,11 +90,11 @@ class PairRule:
         pieces: list[bytes] = []
         others: set[str] = set()
         for pair in pairs:
-            if self._injected is not None and pair.name.casefold() == self._injected:
+            if self._injected is not None and folded(pair.name) == self._injected:
                 raise ParameterRefusedError
             declared = self._by_name.get(pair.name)
             if declared is None:
-                self._admit_other(pair.name, others)
+                self._admit_other(folded(pair.name), others)
             else:
                 take(declared, pair.value, texts)
             pieces.append(pair.encoded)
@@ -94,8 +102,7 @@ class PairRule:
         return b"&".join(pieces)
 
     def _admit_other(self, name: str, others: set[str]) -> None:
-        # A provider that reads names in any case would take it for the declared one.
-        if not self._forward or name in others or name.casefold() in self._folded:
+        if not self._forward or name in others or name in self._folded:
             raise ParameterRefusedError
         others.add(name)
 

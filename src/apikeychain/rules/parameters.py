@@ -5,6 +5,7 @@ Source: contracts 4 ("Parameters are declared per route"); RFC 8259, section 6 (
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn, cast
@@ -194,6 +195,19 @@ def take(declared: Declared, text: str, texts: dict[str, list[str]]) -> None:
     if declared.parameter.fixed is not None or (seen and not declared.parameter.many):
         raise ParameterRefusedError(declared.name)
     seen.append(text)
+
+
+def folded(name: str) -> str:
+    """What names have in common that some reader takes for the same.
+
+    It covers letters in another case, and those that full width, a ligature, Turkish or old print write in another
+    way: Go, .NET and Java match such names. What one framework alone reads as the same name (``name[]``, ``name[0]``,
+    ``name.x``, blanks around it) is the provider's own affair: a route to such a provider declares every name.
+    """
+    if name.isascii():
+        return name.lower()
+    # Java's equalsIgnoreCase compares in capitals too, where the dotless i is an I, and takes the dotted capital for i.
+    return unicodedata.normalize("NFKC", name).upper().casefold().replace("\u0307", "")
 
 
 def self_sent(parameter: Parameter) -> str | None:

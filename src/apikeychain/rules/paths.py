@@ -23,7 +23,8 @@ _QUERY = "!$()*,:@/?"
 _BARE_SEGMENT = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:@-]*")
 _BARE_QUERY = re.compile(rb"[A-Za-z0-9._~!$()*,:@/?+-]*")
 _SOUND_URL = re.compile(rb"[\x21\x22\x24-\x5b\x5d-\x7e]*")
-_SOUND_ESCAPES = re.compile(rb"(?:[^%]+|%[0-9A-Fa-f]{2})*")
+# Possessive: else a broken escape behind n bytes is tried in 2^n ways before it is refused.
+_SOUND_ESCAPES = re.compile(rb"(?:[^%]++|%[0-9A-Fa-f]{2})*+")
 _FORBIDDEN_IN_SEGMENT = re.compile(rb"[\x00-\x1f\x7f/\\]")
 _DOTS = frozenset({b".", b".."})
 _DOT_PARAMETERS = (b".;", b"..;")

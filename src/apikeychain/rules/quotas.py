@@ -5,40 +5,110 @@
     RateLimit-Policy: "address";q=60;w=60, "project";q=600;w=60
     RateLimit: "address";r=59;t=42, "project";r=411;t=42
 
+A bucket is told by its kind alone: no address, user or origin stands in a header or a hint.
+
 Source: contracts 7; draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4; RFC 9110, section 10.2.3 (Retry-After).
 """
 
+import re
 from collections.abc import Sequence
+from typing import Literal
 
-from apikeychain.errors import HeaderLines, RateLimitedError
+from apikeychain.errors import (
+    AnswerError,
+    HeaderLines,
+    OriginRefusedError,
+    PreflightRefusedError,
+    RateLimitedError,
+    RefusalError,
+)
 from apikeychain.model.ids import ProjectId
+from apikeychain.model.origin import Origin
 from apikeychain.model.quota import Balance, Quota, Spend
 from apikeychain.rules.caller import Caller, bucket_address
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.snapshot import Snapshot
 
 REFUSALS = Quota(60, 60)
+_LABEL = re.compile(r"[\x21-\x7e]{1,128}")
+# A foreign page could else make its visitors' browsers empty their own buckets at a project that they use; and who is
+# over a quota is refused by that quota until it has room, not longer.
+_FREE = (OriginRefusedError, PreflightRefusedError, RateLimitedError)
 
 
-def spends(project: Snapshot, route: CompiledRoute, caller: Caller) -> tuple[Spend, ...]:
-    """What one call spends, narrowest first: address, the route where it has a quota, project."""
-    key = project.project.id
-    address = Spend(f"{key}:address:{bucket_address(caller.address)}", "address", project.address_quota)
-    whole = Spend(f"{key}:project", "project", project.quota)
-    name = route.route.name
-    quota = project.route_quotas.get(name)
-    if quota is None:
-        return (address, whole)
-    return (address, Spend(f"{key}:route:{name}", "route", quota), whole)
+def user_bucket(project: Snapshot, user: str | None, *, proven: bool) -> str | None:
+    """The key of the bucket of one user, or None where there is none: no user quota, no label that can be counted.
+
+    Args:
+        project: whose user it is.
+        user: its label.
+        proven: whether the host's login or a session key vouches for it. What callers merely claim is counted apart,
+            so that nobody can use up a user's quota by its name.
+    """
+    if project.user_quota is None or user is None or not _LABEL.fullmatch(user):
+        return None
+    return f"{project.project.id}:{'user' if proven else 'claimed-user'}:{user}"
 
 
-def refusal_spend(project_id: ProjectId, caller: Caller) -> Spend:
-    """What a refused call spends: a bucket of its own, that touches neither the tenant's quota nor another caller."""
-    return Spend(f"{project_id}:refusals:{bucket_address(caller.address)}", "refusals", REFUSALS)
+def spends(
+    project: Snapshot,
+    route: CompiledRoute,
+    caller: Caller,
+    *,
+    origin: Origin | None = None,
+    user: str | None = None,
+    proven: bool = False,
+) -> tuple[Spend, ...]:
+    """What one call spends, narrowest first: address, user, route, origin, project, each where there is a quota.
+
+    Args:
+        project: that is called.
+        route: of it.
+        caller: whose address counts, always.
+        origin: that was admitted, or None for a call that sent none.
+        user: its label, or None; see `user_bucket`, also for `proven`.
+        proven: whether somebody vouches for it.
+    """
+    key, name = project.project.id, route.route.name
+    found = [Spend(f"{key}:address:{bucket_address(caller.address)}", "address", project.address_quota)]
+    bucket = user_bucket(project, user, proven=proven)
+    if bucket is not None and project.user_quota is not None:
+        found.append(Spend(bucket, "user", project.user_quota))
+    if (quota := project.route_quotas.get(name)) is not None:
+        found.append(Spend(f"{key}:route:{name}", "route", quota))
+    if project.origin_quota is not None and origin is not None:
+        found.append(Spend(f"{key}:origin:{origin}", "origin", project.origin_quota))
+    return (*found, Spend(f"{key}:project", "project", project.quota))
 
 
-def admit(balances: Sequence[Balance]) -> HeaderLines:
+def refusal_spend(project_id: ProjectId, caller: Caller, *, cost: Literal[0, 1] = 1) -> Spend:
+    """What a refused call spends: a bucket of its own, that touches neither the tenant's quota nor another caller.
+
+    Args:
+        project_id: that was called.
+        caller: whose address counts.
+        cost: 0 to ask only.
+    """
+    return Spend(f"{project_id}:refusals:{bucket_address(caller.address)}", "refusals", REFUSALS, cost)
+
+
+def spends_refusal(error: AnswerError) -> bool:
+    """Whether a call that met `error` before its quotas spends from the bucket of refusals."""
+    return isinstance(error, RefusalError) and not isinstance(error, _FREE)
+
+
+def used_up(balances: Sequence[Balance]) -> tuple[Spend, ...]:
+    """The spends that found no room, narrowest first."""
+    return tuple(balance.spend for balance in balances if not balance.admitted)
+
+
+def admit(balances: Sequence[Balance], *, observe: bool = False) -> HeaderLines:
     """The RateLimit lines of an answer to a call that all buckets admitted.
+
+    Args:
+        balances: of its spends.
+        observe: whether a quota that is used up is told, and admits all the same. Such a call has taken from no
+            bucket, as a refused one has not: what `used_up` names is what would have been refused.
 
     Raises:
         RateLimitedError: one of them had no room; with the same lines and Retry-After.
@@ -48,7 +118,7 @@ def admit(balances: Sequence[Balance]) -> HeaderLines:
         (b"ratelimit", ", ".join(_limit(balance) for balance in balances).encode()),
     )
     empty = [balance for balance in balances if not balance.admitted]
-    if not empty:
+    if observe or not empty:
         return lines
     wait = max(balance.reset_seconds for balance in empty)
     spend = empty[0].spend

@@ -15,9 +15,17 @@ from apikeychain.model.call import Call
 from apikeychain.model.headers import Line
 from apikeychain.model.network import Network
 from apikeychain.model.provider import BaseURL, Provider, QueryCredential
-from apikeychain.model.route import HeaderParameter, Parameter, PathParameter, ProxyRoute, QueryParameter, Timeouts
+from apikeychain.model.route import (
+    MIB,
+    HeaderParameter,
+    Parameter,
+    PathParameter,
+    ProxyRoute,
+    QueryParameter,
+    Timeouts,
+)
 from apikeychain.rules.answer import AnswerPlan, compile_answer
-from apikeychain.rules.bodies import BodyPlan, compile_body, fill_body
+from apikeychain.rules.bodies import MAX_JUDGED_BYTES, BodyPlan, compile_body, fill_body
 from apikeychain.rules.forwarding import ForwardPlan, compile_forwarding, dropped_names, fill_headers
 from apikeychain.rules.pairs import PairRule, split_query
 from apikeychain.rules.parameters import Declarations
@@ -142,13 +150,19 @@ def match(call: Call, project: Routes) -> CompiledRoute:
     return route
 
 
+def body_cap(call: Call, routes: Routes) -> int:
+    """The most bytes of a body that are read before its call was admitted: 1 MiB where there is no such route."""
+    route = routes.routes.get(call.path.partition(b"/")[0])
+    return MIB if route is None else min(route.body.cap, MAX_JUDGED_BYTES)
+
+
 def fill(call: Call, route: CompiledRoute, body: bytes | None) -> Target:
     """What goes up for an admitted call.
 
     Args:
         call: what came.
         route: what `match` found.
-        body: all of it, or None where `route.streams_body`.
+        body: all of it, or None where it streams or there is none.
 
     Raises:
         PathRefusedError, ParameterRefusedError, HeaderRefusedError: not as declared.

@@ -5,7 +5,7 @@ Source: contracts 2 (preflights, http origins), 4 (provider base URL, a secret's
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from apikeychain.errors import InvalidValueError
@@ -19,6 +19,7 @@ from apikeychain.model.records import (
     ProjectKey,
     RegisteredProvider,
     SealedSecret,
+    SigningKey,
     Suspension,
     Tenant,
 )
@@ -29,6 +30,7 @@ _HTTPS_PORT = 443
 _LEAST_ADDRESS_QUOTA = Quota(30, 60)
 _METHOD_ORDER = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ALWAYS_ALLOWED = ("Content-Type", "X-Iso-User")
+_SIGNING = ("X-Key-Id", "X-Timestamp", "X-Nonce", "X-Content-Sha256", "X-Signature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Snapshot:
         routes: by name; only enabled ones that fit their provider, which exists and may be dialled.
         secrets: by name. What a route injects is decided by `secret_of` alone.
         keys: by version.
+        signing_keys: by id.
         route_quotas: by route name, where a route has one.
     """
 
@@ -67,9 +70,12 @@ class Snapshot:
     routes: Mapping[bytes, CompiledRoute]
     secrets: Mapping[str, SealedSecret] = field(repr=False)
     keys: Mapping[str, ProjectKey] = field(repr=False)
+    signing_keys: Mapping[str, SigningKey] = field(repr=False)
     suspensions: tuple[Suspension, ...]
     quota: Quota
     address_quota: Quota
+    user_quota: Quota | None
+    origin_quota: Quota | None
     route_quotas: Mapping[str, Quota]
     preflight: Preflight
 
@@ -91,6 +97,7 @@ def compile_snapshot(
     routes: Iterable[AddedRoute],
     secrets: Iterable[SealedSecret],
     keys: Iterable[ProjectKey],
+    signing_keys: Iterable[SigningKey],
     suspensions: Iterable[Suspension],
     networks: Mapping[str, Network],
     body_limit: int,
@@ -106,6 +113,7 @@ def compile_snapshot(
         routes: added, enabled or not.
         secrets: put.
         keys: every version that may have sealed something.
+        signing_keys: valid ones.
         suspensions: past ones too; the moment decides.
         networks: the host's exceptions, by provider base URL.
         body_limit: the most that a route may take, in bytes.
@@ -114,6 +122,7 @@ def compile_snapshot(
     known = {record.provider.name: record.provider for record in providers}
     compiled = _compile_routes(routes, known, networks, body_limit)
     served = [route.route for route in compiled.values()]
+    known_keys = {key.id: key for key in signing_keys}
     quota = Quota.parse(project.quota)
     return Snapshot(
         tenant=tenant,
@@ -124,11 +133,14 @@ def compile_snapshot(
         routes=MappingProxyType(compiled),
         secrets=MappingProxyType({secret.name: secret for secret in secrets}),
         keys=MappingProxyType({key.version: key for key in keys}),
+        signing_keys=MappingProxyType(known_keys),
         suspensions=tuple(suspensions),
         quota=quota,
         address_quota=Quota.parse(project.address_quota) if project.address_quota else _tenth(quota),
+        user_quota=Quota.parse(project.user_quota) if project.user_quota else None,
+        origin_quota=Quota.parse(project.origin_quota) if project.origin_quota else None,
         route_quotas=MappingProxyType({route.name: Quota.parse(route.quota) for route in served if route.quota}),
-        preflight=_compile_preflight(compiled.values()),
+        preflight=_compile_preflight(project, compiled.values(), signs=bool(known_keys)),
     )
 
 
@@ -153,12 +165,13 @@ def _compile_routes(
     return compiled
 
 
-def _compile_preflight(compiled: Iterable[CompiledRoute]) -> Preflight:
+def _compile_preflight(project: Project, compiled: Iterable[CompiledRoute], *, signs: bool) -> Preflight:
     routes = list(compiled)
     listed = {method for route in routes for method in route.route.methods} or {"GET"}
     approved = {method for route in routes for method in route.methods} or {"GET", "HEAD"}
     added = {name.lower() for route in routes for name in _added_headers(route.route)}
-    names = [*_ALWAYS_ALLOWED, *sorted(added - {name.lower() for name in _ALWAYS_ALLOWED})]
+    usual = [*_ALWAYS_ALLOWED, *(_SIGNING if signs else ()), *(project.signed_headers if signs else ())]
+    names = [*usual, *sorted(added - {name.lower() for name in usual})]
     exact = [name for name in names if not name.endswith("*")]
     return Preflight(
         allow_methods=", ".join(sorted(listed | {"OPTIONS"}, key=_METHOD_ORDER.index)).encode(),
@@ -177,8 +190,8 @@ def _added_headers(route: ProxyRoute) -> Iterable[str]:
 
 
 def _tenth(quota: Quota) -> Quota:
-    """A tenth of the project's quota, at least 30 a minute."""
+    """A tenth of the project's quota, at least 30 a minute; exact where that one is."""
     amount, least = quota.amount // 10, _LEAST_ADDRESS_QUOTA
     if amount * least.window_seconds < least.amount * quota.window_seconds:
-        return least
-    return Quota(amount, quota.window_seconds)
+        return replace(least, exact=quota.exact)
+    return replace(quota, amount=amount)

@@ -15,11 +15,15 @@ from apikeychain.model.records import (
     RegisteredProvider,
     SealedSecret,
 )
-from apikeychain.model.route import ProxyRoute
+from apikeychain.model.route import ProxyRoute, Require
+from apikeychain.rules.signed_text import parse_signed_headers
 from apikeychain.secret import Secret
 from apikeychain.snapshots import children
 from apikeychain.tenants import origins, providers, routes, secrets
 from apikeychain.tenants.change import ProjectChange
+
+QUOTAS = ("quota", "address_quota", "user_quota", "origin_quota")
+OWN_FIELDS = (*QUOTAS, "observe_quotas", "referer_fallback", "require", "require_caller", "signed_headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,13 @@ class Wanted:
     enabled: bool | None = None
     quota: str | None = None
     address_quota: str | None = None
+    user_quota: str | None = None
+    origin_quota: str | None = None
+    observe_quotas: bool | None = None
     referer_fallback: bool | None = None
+    require: Require | None = None
+    require_caller: bool | None = None
+    signed_headers: Sequence[str] | None = None
     prune: bool = False
 
 
@@ -80,23 +90,23 @@ async def configure(change: ProjectChange, wanted: Wanted, first_key: ProjectKey
 def adjust(change: ProjectChange, wanted: Wanted) -> None:
     """Bring the project's own fields to what is wanted."""
     project = change.project
-    asked: dict[str, str | bool | None] = {
-        "quota": wanted.quota,
-        "address_quota": wanted.address_quota,
-        "referer_fallback": wanted.referer_fallback,
-    }
-    for quota in (wanted.quota, wanted.address_quota):
-        if quota is not None:
-            Quota.parse(quota)
-    differing: dict[str, JSON] = {
-        name: value for name, value in asked.items() if value is not None and value != getattr(project, name)
-    }
+    asked = {name: getattr(wanted, name) for name in OWN_FIELDS}
+    if wanted.signed_headers is not None:
+        asked["signed_headers"] = parse_signed_headers(wanted.signed_headers)
+    for name in QUOTAS:
+        if asked[name] is not None:
+            Quota.parse(asked[name])
+    differing = {name: value for name, value in asked.items() if value is not None and value != getattr(project, name)}
     if differing:
-        change.project = replace(change.project, **differing)  # type: ignore[arg-type]  # the three fields above
-        change.note("project.changed", **differing)
+        change.project = replace(change.project, **differing)
+        change.note("project.changed", **{name: _told(value) for name, value in differing.items()})
     if wanted.enabled is not None and wanted.enabled != project.enabled:
         change.project = replace(change.project, enabled=wanted.enabled)
         change.note("project.enabled" if wanted.enabled else "project.disabled")
+
+
+def _told(value: str | bool | tuple[str, ...]) -> JSON:  # noqa: FBT001 - a field's value, whatever its type
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _require_single(noun: str, names: Sequence[str]) -> None:

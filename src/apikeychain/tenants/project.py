@@ -1,13 +1,12 @@
 """`ProjectAdmin`: the management verbs of one project."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import final
 from urllib.parse import quote
 
 from apikeychain.errors import DoesNotExistError, InvalidValueError
-from apikeychain.model.ids import ProjectId, TenantId, parse_name
+from apikeychain.model.ids import parse_name
 from apikeychain.model.ledger import LedgerDraft
 from apikeychain.model.origin import Origin, parse_origin
 from apikeychain.model.provider import Provider
@@ -15,22 +14,19 @@ from apikeychain.model.records import (
     AddedRoute,
     AllowedOrigin,
     Project,
-    ProjectKey,
     RegisteredProvider,
     Scope,
     SealedSecret,
     Suspension,
     Tenant,
 )
-from apikeychain.model.route import ProxyRoute
-from apikeychain.ports.store import R, TenantStore
+from apikeychain.model.route import ProxyRoute, Require
 from apikeychain.rules import chain
 from apikeychain.rules.caller import bucket_address
 from apikeychain.secret import Secret
-from apikeychain.snapshots import children
 from apikeychain.tenants import origins, providers, routes, secrets
-from apikeychain.tenants.change import Office, ProjectChange, project_change
 from apikeychain.tenants.configure import ProviderSecret, Wanted, adjust, configure
+from apikeychain.tenants.project_signing import SigningVerbs
 from apikeychain.tenants.secrets import SecretInfo
 from apikeychain.watch import suspension
 
@@ -39,7 +35,7 @@ _UNQUOTED = "/:@!$&'()*+,;="
 
 
 @final
-class ProjectAdmin:
+class ProjectAdmin(SigningVerbs):
     """One project of one tenant. Got from a tenant: `ensure_project`, `create_project`, `project`.
 
     Every verb is one transaction: records, one generation, ledger entries. What is so already changes nothing.
@@ -49,15 +45,6 @@ class ProjectAdmin:
         name: the label, unique in the tenant.
         actor: the label that stands in the ledger.
     """
-
-    def __init__(self, office: Office, tenant: TenantId, project: ProjectId, name: str, actor: str) -> None:
-        self._office, self._tenant = office, tenant
-        self.id, self.name, self.actor = project, name, actor
-
-    @property
-    def tenant(self) -> TenantId:
-        """Whose project it is."""
-        return self._tenant
 
     def url(self, route: str, *segments: str) -> str:
         """The path that a page calls, below the application's root.
@@ -79,7 +66,7 @@ class ProjectAdmin:
         Raises:
             DoesNotExistError: it is gone.
         """
-        async with self._office.store.tenant(self._tenant) as store:
+        async with self._office.store.reading(self._tenant) as store:
             project = await store.get(Project, (self.id,))
         if project is None:
             msg = f"the tenant {self._tenant!r} has no project {self.id!r} any more"
@@ -96,7 +83,13 @@ class ProjectAdmin:
         enabled: bool | None = None,
         quota: str | None = None,
         address_quota: str | None = None,
+        user_quota: str | None = None,
+        origin_quota: str | None = None,
+        observe_quotas: bool | None = None,
         referer_fallback: bool | None = None,
+        require: Require | None = None,
+        require_caller: bool | None = None,
+        signed_headers: Sequence[str] | None = None,
         prune: bool = False,
         dry_run: bool = False,
     ) -> tuple[LedgerDraft, ...]:
@@ -111,7 +104,13 @@ class ProjectAdmin:
             enabled: whether the proxy serves the project.
             quota: of all callers together, ``"600/minute"``.
             address_quota: of one caller address.
+            user_quota: of one user.
+            origin_quota: of one origin.
+            observe_quotas: whether a quota that is used up is only logged.
             referer_fallback: whether old browsers are admitted by their Referer.
+            require: ``"origin"``, ``"session"`` or ``"signature"``: what every call has to bring.
+            require_caller: whether the host's own login has to have named the caller.
+            signed_headers: names of further request headers that signatures cover.
             prune: whether what is stored and not given is removed, for each kind that is given.
             dry_run: whether nothing is written.
 
@@ -131,7 +130,13 @@ class ProjectAdmin:
             enabled=enabled,
             quota=quota,
             address_quota=address_quota,
+            user_quota=user_quota,
+            origin_quota=origin_quota,
+            observe_quotas=observe_quotas,
             referer_fallback=referer_fallback,
+            require=require,
+            require_caller=require_caller,
+            signed_headers=signed_headers,
             prune=prune,
         )
         key = await self._first_key() if secrets else None
@@ -239,8 +244,8 @@ class ProjectAdmin:
         """
         now = self._office.now()
         until = None if seconds is None else _after(now, seconds)
+        pseudonym = await self._pseudonym(scope, value)
         async with self._office.store.tenant(self._tenant) as store:
-            pseudonym = await self._pseudonym(store, scope, value)
             found = await suspension.suspend(
                 store, self.id, scope, value, reason=reason, until=until, at=now, actor=self.actor, pseudonym=pseudonym
             )
@@ -250,8 +255,8 @@ class ProjectAdmin:
     async def lift(self, scope: Scope = "project", value: str = "") -> None:
         """End a suspension. Raises DoesNotExistError."""
         now = self._office.now()
+        pseudonym = await self._pseudonym(scope, value)
         async with self._office.store.tenant(self._tenant) as store:
-            pseudonym = await self._pseudonym(store, scope, value)
             await suspension.lift(store, self.id, scope, value, at=now, actor=self.actor, pseudonym=pseudonym)
         await self._tell()
 
@@ -262,19 +267,10 @@ class ProjectAdmin:
     def _origin(self, text: str) -> Origin:
         return parse_origin(text, development=self._office.settings.development)
 
-    def _change(self, *, dry_run: bool = False) -> AbstractAsyncContextManager[ProjectChange]:
-        return project_change(self._office, self._tenant, self.id, self.actor, dry_run=dry_run)
-
-    async def _first_key(self) -> ProjectKey | None:
-        return await secrets.first_key(self._office, self._tenant, self.id)
-
-    async def _list(self, kind: type[R]) -> list[R]:
-        async with self._office.store.tenant(self._tenant) as store:
-            return await children(store, kind, self.id)
-
-    async def _pseudonym(self, store: TenantStore, scope: Scope, value: str) -> str | None:
-        """What stands for a caller's address in the ledger."""
-        owner = await store.get(Tenant, ())
+    async def _pseudonym(self, scope: Scope, value: str) -> str | None:
+        """What stands for a caller's address in the ledger; its key is opened before a transaction holds others up."""
+        async with self._office.store.reading(self._tenant) as store:
+            owner = await store.get(Tenant, ())
         if scope != "caller" or owner is None:
             return None
         return chain.pseudonym(await self._office.vault.pseudonym_key(owner), bucket_address(value))

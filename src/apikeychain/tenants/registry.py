@@ -41,7 +41,7 @@ async def find_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
         InvalidValueError: not an id.
     """
     tenant_id = parse_tenant_id(tenant)
-    async with office.store.tenant(tenant_id) as store:
+    async with office.store.reading(tenant_id) as store:
         stored = await store.get(Tenant, ())
     if stored is None:
         msg = f"there is no tenant {tenant!r}"

@@ -3,15 +3,20 @@
 Source: contracts 5; spec 3, 9.1.
 """
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from apikeychain.errors import SecretUnavailableError
+from apikeychain.errors import BackendUnavailableError, SecretUnavailableError
 from apikeychain.model.ids import ProjectId, TenantId, parse_name
 from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecret, Tenant
 from apikeychain.secret import Secret
 from apikeychain.snapshots import children
 from apikeychain.tenants.change import Office, ProjectChange
+
+_KEY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +55,18 @@ async def put(change: ProjectChange, name: str, secret: Secret, provider: str, f
     Raises:
         DoesNotExistError: the provider is not registered.
         InvalidValueError: not a name.
+        BackendUnavailableError: the keys are not open, and the key service does not answer.
     """
     parse_name(name, "secret")
     registered = await change.require(RegisteredProvider, provider)
-    key = await _newest_key(change) or await _insert_key(change, first_key)
+    key = await sealing_key(change, first_key)
     stored = await change.find(SealedSecret, name)
     if stored is not None and await _holds(change, stored, registered, secret):
         return
     version = stored.version + 1 if stored else 1
-    vault = change.office.vault
-    sealed, fingerprint = await vault.seal_secret(change.tenant, key, registered.provider, name, version, secret)
+    async with soon():
+        vault = change.office.vault
+        sealed, fingerprint = await vault.seal_secret(change.tenant, key, registered.provider, name, version, secret)
     if stored is None:
         record = SealedSecret(
             project=change.project.id,
@@ -89,20 +96,37 @@ async def remove(change: ProjectChange, name: str) -> None:
 
 
 async def first_key(office: Office, tenant: TenantId, project: ProjectId) -> ProjectKey | None:
-    """A fresh key for a project that has none, else None. Derived outside of any transaction: it takes 200 ms."""
-    async with office.store.tenant(tenant) as store:
+    """A fresh key for a project that has none, else None; what keys it has are open by then.
+
+    For before a transaction: all who write wait for one, and neither a derivation nor a key service is quick.
+    """
+    async with office.store.reading(tenant) as store:
         owner = await store.get(Tenant, ())
-        if owner is None or await children(store, ProjectKey, project):
-            return None
-    return await office.vault.new_project_key(owner, project, 1, office.now())
+        keys = await children(store, ProjectKey, project)
+    if owner is None:
+        return None
+    fresh = None if keys else await office.vault.new_project_key(owner, project, 1, office.now())
+    await office.vault.open_keys(tenant, keys if fresh is None else [fresh])
+    return fresh
 
 
-async def _newest_key(change: ProjectChange) -> ProjectKey | None:
+@asynccontextmanager
+async def soon() -> AsyncGenerator[None, None]:
+    """An end to the patience with a key service inside a transaction, should a change have closed the keys again."""
+    try:
+        async with asyncio.timeout(_KEY_SECONDS):
+            yield
+    except TimeoutError:
+        msg = "the key service does not answer: nothing was changed"
+        raise BackendUnavailableError(msg) from None
+
+
+async def sealing_key(change: ProjectChange, first_key: ProjectKey | None) -> ProjectKey:
+    """The newest key of the project, which is `first_key` where it had none."""
     keys = await children(change.store, ProjectKey, change.project.id)
-    return max(keys, key=lambda key: key.number, default=None)
-
-
-async def _insert_key(change: ProjectChange, first_key: ProjectKey | None) -> ProjectKey:
+    newest = max(keys, key=lambda key: key.number, default=None)
+    if newest is not None:
+        return newest
     if first_key is None:
         raise SecretUnavailableError
     await change.store.insert(first_key)
@@ -116,7 +140,8 @@ async def _holds(change: ProjectChange, stored: SealedSecret, registered: Regist
     if stored.provider != registered.provider.name:
         return False
     try:
-        opened = await change.office.vault.open_secret(change.tenant.id, keys, stored, registered.provider)
+        async with soon():
+            opened = await change.office.vault.open_secret(change.tenant.id, keys, stored, registered.provider)
     except SecretUnavailableError:
         return False
     return opened.matches(secret)

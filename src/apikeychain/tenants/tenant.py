@@ -15,10 +15,11 @@ from apikeychain.model.records import (
     ProjectName,
     RegisteredProvider,
     SealedSecret,
+    SigningKey,
     Suspension,
     Tenant,
 )
-from apikeychain.ports.store import TenantStore
+from apikeychain.ports.store import TenantReader, TenantStore
 from apikeychain.rules import chain
 from apikeychain.snapshots import children
 from apikeychain.tenants import keys
@@ -78,14 +79,14 @@ class TenantAdmin:
         Raises:
             DoesNotExistError: the tenant has none.
         """
-        async with self._office.store.tenant(self.id) as store:
+        async with self._office.store.reading(self.id) as store:
             project = await self._find(store, name)
         return self._admin(project.id, project.name)
 
     async def list_projects(self) -> list[Project]:
         """The tenant's projects, in the order of their ids."""
         found: list[Project] = []
-        async with self._office.store.tenant(self.id) as store:
+        async with self._office.store.reading(self.id) as store:
             await self._require_tenant(store)
             while page := await store.list(Project, found[-1].key if found else (), _PAGE):
                 found += page
@@ -116,6 +117,7 @@ class TenantAdmin:
 
         Raises:
             SealedValueError: a key does not unwrap; what was wrapped anew before it stays so.
+            ConflictError: somebody else wraps or adds keys at the same time; likewise.
             BackendUnavailableError: the key service does not answer.
         """
         await keys.rewrap_tenant_keys(self._office, self.id, self.actor)
@@ -124,7 +126,7 @@ class TenantAdmin:
 
     async def entries(self, after: int = 0, limit: int = 100) -> Sequence[LedgerEntry]:
         """At most `limit` entries of the tenant's ledger with a seq above `after`, in order."""
-        async with self._office.store.tenant(self.id) as store:
+        async with self._office.store.reading(self.id) as store:
             return await store.entries(after, limit)
 
     async def verify_ledger(self, progress: Callable[[int, int | None], None] | None = None) -> Head:
@@ -141,7 +143,7 @@ class TenantAdmin:
     def _admin(self, project: ProjectId, name: str) -> ProjectAdmin:
         return ProjectAdmin(self._office, self.id, project, name, self.actor)
 
-    async def _find(self, store: TenantStore, name: str) -> Project:
+    async def _find(self, store: TenantReader, name: str) -> Project:
         await self._require_tenant(store)
         named = await store.get(ProjectName, (name,))
         project = await store.get(Project, (named.project if named else name,))
@@ -150,7 +152,7 @@ class TenantAdmin:
             raise DoesNotExistError(msg)
         return project
 
-    async def _require_tenant(self, store: TenantStore) -> None:
+    async def _require_tenant(self, store: TenantReader) -> None:
         if await store.get(Tenant, ()) is None:
             msg = f"there is no tenant {self.id!r}"
             raise DoesNotExistError(msg)
@@ -168,7 +170,7 @@ def _parse_label(name: str) -> None:
 
 
 async def _remove_all(store: TenantStore, project: Project) -> None:
-    for kind in (AddedRoute, SealedSecret, RegisteredProvider, AllowedOrigin, Suspension, ProjectKey):
+    for kind in (AddedRoute, SealedSecret, SigningKey, RegisteredProvider, AllowedOrigin, Suspension, ProjectKey):
         for record in await children(store, kind, project.id):
             await store.remove(kind, record.key, record.generation)
     named = await store.get(ProjectName, (project.name,))

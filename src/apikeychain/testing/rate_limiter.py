@@ -13,6 +13,7 @@ from apikeychain.ports.rate_limiter import RateLimiter
 MINUTE = 60
 AMOUNT = 5
 CALLS = 40
+both_kinds = pytest.mark.parametrize("exact", [False, True], ids=["counted", "exact"])
 
 
 class RateLimiterContract(ABC):
@@ -44,34 +45,53 @@ class RateLimiterContract(ABC):
         """A bucket key that no other test uses."""
         return secrets.token_hex(8)
 
-    async def test_r1_the_first_spends_of_a_window_are_admitted(self, limiter: RateLimiter, bucket: str) -> None:
+    @both_kinds
+    async def test_r1_the_first_spends_of_a_window_are_admitted(
+        self,
+        limiter: RateLimiter,
+        bucket: str,
+        exact: bool,  # noqa: FBT001 - a case, which pytest names
+    ) -> None:
         """R1: and their balances count down."""
-        balances = [await spend_one(limiter, bucket, AMOUNT, MINUTE) for _ in range(AMOUNT)]
+        balances = [await spend_one(limiter, bucket, AMOUNT, MINUTE, exact=exact) for _ in range(AMOUNT)]
         assert [balance.admitted for balance in balances] == [True] * AMOUNT
         assert [balance.remaining for balance in balances] == [*range(AMOUNT)][::-1]
         assert all(1 <= balance.reset_seconds <= MINUTE + 1 for balance in balances)
 
-    async def test_r2_the_next_one_is_refused_and_told_when_to_return(self, limiter: RateLimiter, bucket: str) -> None:
+    @both_kinds
+    async def test_r2_the_next_one_is_refused_and_told_when_to_return(
+        self,
+        limiter: RateLimiter,
+        bucket: str,
+        exact: bool,  # noqa: FBT001 - a case, which pytest names
+    ) -> None:
         """R2: with nothing left and a time to come back."""
         for _ in range(AMOUNT):
-            await spend_one(limiter, bucket, AMOUNT, MINUTE)
-        refused = await spend_one(limiter, bucket, AMOUNT, MINUTE)
+            await spend_one(limiter, bucket, AMOUNT, MINUTE, exact=exact)
+        refused = await spend_one(limiter, bucket, AMOUNT, MINUTE, exact=exact)
         assert not refused.admitted
         assert refused.remaining == 0
         assert 1 <= refused.reset_seconds <= 2 * MINUTE
 
-    async def test_r3_there_is_room_again_when_the_balance_says(self, limiter: RateLimiter, bucket: str) -> None:
+    @both_kinds
+    async def test_r3_there_is_room_again_when_the_balance_says(
+        self,
+        limiter: RateLimiter,
+        bucket: str,
+        exact: bool,  # noqa: FBT001 - a case, which pytest names
+    ) -> None:
         """R3: at the latest after the seconds that the balance names."""
         for _ in range(2):
-            assert (await spend_one(limiter, bucket, 2, 1)).admitted
-        refused = await spend_one(limiter, bucket, 2, 1)
+            assert (await spend_one(limiter, bucket, 2, 1, exact=exact)).admitted
+        refused = await spend_one(limiter, bucket, 2, 1, exact=exact)
         assert not refused.admitted
         await self.wait(refused.reset_seconds)
-        assert (await spend_one(limiter, bucket, 2, 1)).admitted
+        assert (await spend_one(limiter, bucket, 2, 1, exact=exact)).admitted
 
     async def test_r4_several_buckets_are_spent_all_or_none(self, limiter: RateLimiter, bucket: str) -> None:
         """R4: the full one keeps what it has while the other is empty."""
-        wide, narrow = Spend(f"{bucket}/wide", "project", Quota(AMOUNT, MINUTE)), _spend(f"{bucket}/narrow", 1, MINUTE)
+        wide = Spend(f"{bucket}/wide", "project", Quota(AMOUNT, MINUTE))
+        narrow = Spend(f"{bucket}/narrow", "address", Quota(1, MINUTE, exact=True))
         assert all(balance.admitted for balance in await limiter.spend([narrow, wide]))
         for _ in range(3):
             empty, full = await limiter.spend([narrow, wide])
@@ -82,8 +102,8 @@ class RateLimiterContract(ABC):
         assert balance.remaining == AMOUNT - 2
 
     async def test_r5_concurrent_spends_never_admit_more(self, limiter: RateLimiter, bucket: str) -> None:
-        """R5: neither of one bucket nor of several."""
-        spends = [_spend(f"{bucket}/{name}", AMOUNT, MINUTE) for name in "ab"]
+        """R5: neither of one bucket nor of several, counted or exact."""
+        spends = [Spend(f"{bucket}/{exact}", "address", Quota(AMOUNT, MINUTE, exact)) for exact in (False, True)]
         results = await asyncio.gather(*(limiter.spend(spends) for _ in range(CALLS)))
         assert sum(all(balance.admitted for balance in balances) for balances in results) == AMOUNT
 
@@ -97,7 +117,7 @@ class RateLimiterContract(ABC):
 
     async def test_r7_balances_come_in_the_order_of_the_spends(self, limiter: RateLimiter, bucket: str) -> None:
         """R7: admitted or not."""
-        spends = [_spend(f"{bucket}/{amount}", amount, MINUTE) for amount in (3, 1, 2)]
+        spends = [Spend(f"{bucket}/{amount}", "address", Quota(amount, MINUTE)) for amount in (3, 1, 2)]
         assert [balance.spend for balance in await limiter.spend(spends)] == spends
         assert [balance.spend for balance in await limiter.spend(spends)] == spends
 
@@ -109,12 +129,47 @@ class RateLimiterContract(ABC):
         else:
             assert (await spend_one(limiter, bucket, AMOUNT, MINUTE)).admitted
 
+    @both_kinds
+    async def test_r9_a_spend_that_costs_nothing_only_asks(
+        self,
+        limiter: RateLimiter,
+        bucket: str,
+        exact: bool,  # noqa: FBT001 - a case, which pytest names
+    ) -> None:
+        """R9: however often, before and after the bucket is empty, and beside a spend that costs."""
+        asks = Spend(bucket, "address", Quota(2, MINUTE, exact), cost=0)
+        beside = Spend(f"{bucket}/beside", "project", Quota(AMOUNT, MINUTE))
+        for left in (2, 1):
+            for _ in range(AMOUNT):
+                (asked,) = await limiter.spend([asks])
+                assert (asked.admitted, asked.remaining) == (True, left)
+            assert (await spend_one(limiter, bucket, 2, MINUTE, exact=exact)).admitted
+        for _ in range(AMOUNT):
+            asked, full = await limiter.spend([asks, beside])
+            assert (asked.admitted, asked.remaining) == (False, 0)
+            assert asked.reset_seconds >= 1
+            assert (full.admitted, full.remaining) == (True, AMOUNT)
 
-def _spend(bucket: str, amount: int, window_seconds: int) -> Spend:
-    return Spend(bucket, "address", Quota(amount, window_seconds))
+    async def test_r10_an_exact_quota_holds_in_every_span(self, limiter: RateLimiter, bucket: str) -> None:
+        """R10: a burst late in one window leaves no room for another early in the next."""
+        started = await spend_one(limiter, bucket, AMOUNT, 3, exact=True)
+        assert started.admitted
+        await self.wait(2)
+        burst = [(await spend_one(limiter, bucket, AMOUNT, 3, exact=True)).admitted for _ in range(AMOUNT)]
+        assert burst == [True] * (AMOUNT - 1) + [False]
+        await self.wait(1.5)
+        after = [(await spend_one(limiter, bucket, AMOUNT, 3, exact=True)).admitted for _ in range(AMOUNT)]
+        assert after == [True] + [False] * (AMOUNT - 1)
 
 
-async def spend_one(limiter: RateLimiter, bucket: str, amount: int, window_seconds: int) -> Balance:
+async def spend_one(
+    limiter: RateLimiter,
+    bucket: str,
+    amount: int,
+    window_seconds: int,
+    *,
+    exact: bool = False,
+) -> Balance:
     """The balance of `bucket` after one spend."""
-    (balance,) = await limiter.spend([_spend(bucket, amount, window_seconds)])
+    (balance,) = await limiter.spend([Spend(bucket, "address", Quota(amount, window_seconds, exact))])
     return balance

@@ -15,6 +15,7 @@ from apikeychain.model.records import (
     Record,
     RegisteredProvider,
     SealedSecret,
+    SigningKey,
     Suspension,
     Tenant,
 )
@@ -129,6 +130,7 @@ RECORDS: tuple[Record, ...] = (
         created=NOW,
         changed=NOW + timedelta(days=1),
     ),
+    SigningKey(project=SHOP, id="k_abcdefghij", created=NOW, sealed=b"AK\x01\x01\xfe"),
     Suspension(project=SHOP, scope="project", value="", reason="by hand", created=NOW),
     Suspension(project=SHOP, scope="caller", value="192.0.2.1", reason="'; --", created=NOW, until=NOW),
 )

@@ -2,22 +2,23 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError
+from apikeychain.errors import BackendUnavailableError, ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.ledger import Head, LedgerEntry, link
+from apikeychain.model.ledger import Head
 from apikeychain.model.origin import Origin
-from apikeychain.model.records import AllowedOrigin, Project, ProjectName, Record, Tenant
-from apikeychain.ports.store import Store, TenantStore
-from apikeychain.testing.records import ACME, GLOBEX, NOW, RECORDS, SHOP, draft, project, tenant
+from apikeychain.model.records import AllowedOrigin, Project, ProjectName, Tenant
+from apikeychain.ports.store import Store
+from apikeychain.testing.chains import chain, require_chain
+from apikeychain.testing.records import ACME, GLOBEX, NOW, SHOP, draft, project, tenant
+from apikeychain.testing.tenant_store import TenantStoreContract, take
 
 
-class StoreContract(ABC):
-    """One test for each clause of `apikeychain.ports.store.Store` and `TenantStore`.
+class StoreContract(TenantStoreContract, ABC):
+    """One test for each clause of `apikeychain.ports.store.Store`, `TenantReader` and `TenantStore`.
 
     A subclass has a fixture ``store``, which gives an open, empty store, a fixture ``sibling``, which gives another
     worker's store on the same data, and says how the plug is pulled.
@@ -27,137 +28,6 @@ class StoreContract(ABC):
     async def pull_plug(self, store: Store) -> None:
         """Make the database of `store` unreachable."""
         ...
-
-    @pytest.fixture
-    async def stocked(self, store: Store) -> Store:
-        """The store with two tenants; the first has a project."""
-        async with store.tenant(ACME) as acme:
-            await acme.insert(tenant(ACME))
-            await acme.insert(project(SHOP))
-        async with store.tenant(GLOBEX) as globex:
-            await globex.insert(tenant(GLOBEX))
-        return store
-
-    async def test_t1_get_returns_what_was_stored(self, stocked: Store) -> None:
-        """T1: of every kind, also after a replacement; None for what is not there."""
-        for record in RECORDS:
-            async with stocked.tenant(ACME) as acme:
-                assert await acme.get(type(record), record.key) is None
-                await acme.insert(record)
-                assert await acme.get(type(record), record.key) == record
-        for record in (tenant(ACME), project(SHOP), *RECORDS):
-            newer: Record = replace(record, generation=2)
-            async with stocked.tenant(ACME) as acme:
-                assert await acme.get(type(record), record.key) == record
-                await acme.replace(newer, 1)
-            async with stocked.tenant(ACME) as acme:
-                assert await acme.get(type(record), record.key) == newer
-
-    async def test_t2_list_pages_through_the_keys_by_code_point(self, stocked: Store) -> None:
-        """T2: every page size finds every key once; `after` may be shorter or longer than a key."""
-        names = ["a", "a-b", "a.b", "a0", "b", "B", "Z", "_", "ä", "\uffff", "\U0001f511"]
-        async with stocked.tenant(ACME) as acme:
-            for name in names:
-                await acme.insert(ProjectName(name=name, project=SHOP))
-            for size in (1, 3, 100):
-                assert await names_in_pages(acme, size) == sorted(names)
-            for record in RECORDS[1:]:
-                await acme.insert(record)
-            for kind in {type(record) for record in RECORDS}:
-                keys = [record.key for record in await acme.list(kind, (), 100)]
-                assert keys == sorted(keys)
-                for after in {key[:length] for key in keys for length in range(1, 4)} | {(*keys[0], "")}:
-                    listed = [record.key for record in await acme.list(kind, after, 100)]
-                    assert listed == [key for key in keys if key > after]
-            assert len(await acme.list(Tenant, (), 1)) == 1
-
-    async def test_t3_insert_of_a_taken_key_stores_nothing(self, stocked: Store) -> None:
-        """T3: the transaction can go on, and the first record stands."""
-        async with stocked.tenant(ACME) as acme:
-            with pytest.raises(AlreadyExistsError):
-                await acme.insert(project(SHOP, name="other"))
-            await acme.insert(ProjectName(name="shop", project=SHOP))
-        async with stocked.tenant(ACME) as acme:
-            assert await acme.get(Project, (SHOP,)) == project(SHOP)
-            assert await acme.get(ProjectName, ("shop",))
-
-    async def test_t4_replace_needs_the_generation(self, stocked: Store) -> None:
-        """T4: a stale one and one that is gone conflict."""
-        async with stocked.tenant(ACME) as acme:
-            with pytest.raises(ConflictError):
-                await acme.replace(project(SHOP, generation=3), 2)
-            with pytest.raises(ConflictError):
-                await acme.replace(ProjectName(name="gone", project=SHOP), 1)
-            await acme.replace(project(SHOP, generation=2), 1)
-            with pytest.raises(ConflictError):
-                await acme.replace(project(SHOP, generation=2), 1)
-
-    async def test_t5_remove_needs_the_generation(self, stocked: Store) -> None:
-        """T5: a stale one and one that is gone conflict."""
-        async with stocked.tenant(ACME) as acme:
-            with pytest.raises(ConflictError):
-                await acme.remove(Project, (SHOP,), 2)
-            await acme.remove(Project, (SHOP,), 1)
-            assert await acme.get(Project, (SHOP,)) is None
-            with pytest.raises(ConflictError):
-                await acme.remove(Project, (SHOP,), 1)
-
-    async def test_t6_append_puts_drafts_behind_the_chain(self, store: Store) -> None:
-        """T6: in their order; none leaves the head where it is."""
-        async with store.tenant(ACME) as acme:
-            assert await acme.append([]) == Head.empty(ACME)
-            first = await acme.append([draft(1), draft(2)])
-            assert await acme.append([]) == first
-        async with store.tenant(ACME) as acme:
-            last = await acme.append([draft(3)])
-            entries = await acme.entries(0, 10)
-        assert last == require_chain(entries)
-        assert [entry.seq for entry in entries] == [1, 2, 3]
-        assert entries[1].head == first
-        head = Head.empty(ACME)
-        for number, entry in enumerate(entries, start=1):
-            assert entry == draft(number).behind(head)
-            head = entry.head
-
-    async def test_t7_entries_pages_through_the_chain(self, store: Store) -> None:
-        """T7: above `after`, at most `limit`."""
-        async with store.tenant(ACME) as acme:
-            await acme.append([draft(number) for number in range(10)])
-            assert [entry.seq for entry in await acme.entries(0, 3)] == [1, 2, 3]
-            assert [entry.seq for entry in await acme.entries(8, 3)] == [9, 10]
-            assert not await acme.entries(10, 3)
-
-    async def test_t8_a_lease_has_one_holder(self, store: Store, sibling: Store) -> None:
-        """T8: it is renewed for its holder, and free when its time is over."""
-        assert await take(store, 60)
-        assert not await take(sibling, 60)
-        assert await take(store, 0.05)
-        assert not await take(sibling, 60)
-        await asyncio.sleep(0.1)
-        assert await take(sibling, 60)
-        assert not await take(store, 60)
-
-    async def test_t9_tenants_do_not_meet(self, stocked: Store, sibling: Store) -> None:
-        """T9: nothing that one has is seen, changed or held by the other."""
-        name = ProjectName(name="shop", project=SHOP)
-        async with stocked.tenant(ACME) as acme:
-            await acme.insert(name)
-            await acme.append([draft(1)])
-        assert await take(stocked, 60)
-        async with sibling.tenant(GLOBEX) as globex:
-            assert await globex.get(ProjectName, name.key) is None
-            assert not await globex.list(ProjectName, (), 10)
-            assert not await globex.entries(0, 10)
-            with pytest.raises(ConflictError):
-                await globex.replace(replace(name, generation=2), 1)
-            with pytest.raises(ConflictError):
-                await globex.remove(ProjectName, name.key, 1)
-            assert await globex.lease("sweep", 60)
-            await globex.insert(replace(name, generation=7))
-            assert (await globex.append([draft(1)])).size == 1
-        async with stocked.tenant(ACME) as acme:
-            assert await acme.get(ProjectName, name.key) == name
-            assert len(await acme.entries(0, 10)) == 1
 
     async def test_s1_a_transaction_is_whole_or_absent(self, stocked: Store) -> None:
         """S1: records, entries and leases alike."""
@@ -197,10 +67,12 @@ class StoreContract(ABC):
         assert list(await store.tenants("Zeta", 2)) == ["a", "a-1"]
 
     async def test_s5_append_many_appends_to_each_chain(self, store: Store) -> None:
-        """S5: and returns the heads."""
+        """S5: and returns the heads; without drafts it only tells them."""
+        assert await store.append_many({ACME: ()}) == {ACME: Head.empty(ACME)}
         await store.append_many({ACME: [draft(1)]})
         heads = await store.append_many({ACME: [draft(2), draft(3)], GLOBEX: [draft(1)]})
         assert {tenant: head.size for tenant, head in heads.items()} == {ACME: 3, GLOBEX: 1}
+        assert await store.append_many({ACME: (), GLOBEX: ()}) == heads
         for each, head in heads.items():
             assert require_chain(await chain(store, each)) == head
 
@@ -227,6 +99,8 @@ class StoreContract(ABC):
         with pytest.raises(BackendUnavailableError):
             await store.append_many({ACME: [draft(1)]})
         with pytest.raises(BackendUnavailableError):
+            await take(store, 1)
+        with pytest.raises(BackendUnavailableError):
             await chain(store, ACME)
 
     async def test_s8_nothing_is_left_without_its_owner(self, stocked: Store) -> None:
@@ -249,26 +123,38 @@ class StoreContract(ABC):
             assert await acme.get(Project, (SHOP,)) is not None
         assert await stocked.tenant_of(ownerless.project) is None
 
+    async def test_s9_a_broken_append_is_settled_when_a_head_is_told(self, store: Store, sibling: Store) -> None:
+        """S9: cancelled at many moments, whoever asks; it stands in both chains or in none, now and later."""
+        for moment in range(40):
+            appending = asyncio.ensure_future(store.append_many({ACME: [draft(1)], GLOBEX: [draft(2)]}))
+            await asyncio.sleep(moment / 10_000)
+            appending.cancel()
+            heads = await (sibling if moment % 2 else store).append_many({ACME: (), GLOBEX: ()})
+            await asyncio.wait([appending])
+            assert heads[ACME].size == heads[GLOBEX].size
+            assert await store.append_many({ACME: (), GLOBEX: ()}) == heads
 
-async def names_in_pages(store: TenantStore, size: int) -> Sequence[str]:
-    """All project names, read in pages of that size."""
-    found: list[str] = []
-    while page := await store.list(ProjectName, (found[-1],) if found else (), size):
-        assert len(page) <= size
-        found += [record.name for record in page]
-    return found
-
-
-async def take(store: Store, seconds: float) -> bool:
-    """Whether the store got the lease."""
-    async with store.tenant(ACME) as acme:
-        return await acme.lease("sweep", seconds)
-
-
-async def chain(store: Store, owner: TenantId) -> Sequence[LedgerEntry]:
-    """All entries of a tenant."""
-    async with store.tenant(owner) as one:
-        return await one.entries(0, 1_000_000)
+    async def test_s10_a_reading_shows_one_moment_beside_every_transaction(
+        self, stocked: Store, sibling: Store
+    ) -> None:
+        """S10: of two workers; whoever reads never changes anything."""
+        newer = project(SHOP, generation=2)
+        async with stocked.reading(ACME) as reader:
+            assert await reader.get(Project, (SHOP,)) == project(SHOP)
+            for worker, generation in ((stocked, 1), (sibling, 2)):
+                async with worker.tenant(ACME) as acme:
+                    await acme.replace(replace(newer, generation=generation + 1), generation)
+                    await acme.append([draft(generation)])
+                    async with worker.reading(ACME) as beside:
+                        assert await beside.get(Project, (SHOP,)) == project(SHOP, generation=generation)
+            assert await reader.get(Project, (SHOP,)) == project(SHOP)
+            assert await reader.list(Project, (), 10) == [project(SHOP)]
+            assert not await reader.entries(0, 10)
+            assert await reader.head() == Head.empty(ACME)
+            assert not [verb for verb in ("insert", "replace", "remove", "append", "lease") if hasattr(reader, verb)]
+        async with sibling.reading(ACME) as reader:
+            assert await reader.get(Project, (SHOP,)) == replace(newer, generation=3)
+            assert len(await reader.entries(0, 10)) == 2  # noqa: PLR2004  # one of each worker
 
 
 async def fail_within(store: Store) -> None:
@@ -280,13 +166,3 @@ async def fail_within(store: Store) -> None:
         await acme.lease("sweep", 60)
         msg = "the host's own"
         raise RuntimeError(msg)
-
-
-def require_chain(entries: Sequence[LedgerEntry]) -> Head:
-    """The head of the chain, which holds without a gap or a fork."""
-    head = Head.empty(entries[0].tenant)
-    for entry in entries:
-        assert entry.seq == head.size + 1, f"a gap behind {head.size}"
-        assert entry.hash == link(head.hash, entry.payload), f"a fork at {entry.seq}"
-        head = entry.head
-    return head

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -68,6 +69,53 @@ class UpstreamBreaks(Stage):
                 call.cancel()
             await asyncio.wait(calls)
             assert all(call.cancelled() for call in calls)
+
+    @pytest.mark.parametrize("length", [None, 10**12])
+    async def test_u13_a_body_that_the_provider_does_not_take_is_given_up(self, length: int | None) -> None:
+        """Before the answer; a source that takes longer for each of its chunks is waited for."""
+
+        async def stops(visit: Visit) -> None:
+            await hold.wait()
+            await visit.read_all()
+
+        async def slow() -> AsyncGenerator[bytes, None]:
+            for _ in range(2):
+                await asyncio.sleep(0.5)
+                yield b"x" * 10
+
+        hold, limits = asyncio.Event(), Timeouts(idle=0.3)
+        async with self.scene() as scene, asyncio.timeout(5):
+            scene.provider.on("/stops", stops)
+            await scene.call(b"/slow", "POST", body=slow(), content_length=length and 20, timeouts=limits)
+            with pytest.raises(UpstreamTimeoutError):
+                await scene.call(b"/stops", "POST", body=endless(), content_length=length, timeouts=limits)
+            hold.set()
+            await scene.provider.until_left()
+            assert [received.is_whole for received in scene.provider.requests] == [True, False]
+
+    @pytest.mark.parametrize("limits", [Timeouts(idle=0.3), Timeouts(total=1)])
+    @pytest.mark.parametrize("path", ["/pours", "/waits"])
+    async def test_u14_an_answer_that_nobody_reads_is_closed(self, path: str, limits: Timeouts) -> None:
+        """Begun or not, whether the provider has more to say or not."""
+
+        async def answers(visit: Visit) -> None:
+            await visit.head(200, [(b"content-length", b"%d" % (10**12))])
+            await visit.write(b"x")
+            while path == "/pours":
+                await visit.write(b"x" * 65_536)
+            await visit.gone()
+
+        async with self.scene() as scene:
+            scene.provider.on(path, answers)
+            for begun in (False, True):
+                reply = await scene.upstream.send(scene.request(path.encode(), timeouts=limits))
+                if begun:
+                    await anext(reply.body)
+                await scene.provider.until_left(1 + min(limits.idle, limits.total or limits.idle))
+                for _ in range(2):
+                    with pytest.raises(UpstreamTimeoutError):
+                        await anext(reply.body)
+                await reply.body.aclose()
 
     @pytest.mark.parametrize("seconds", [0.1, 30.0])
     async def test_a_provider_that_never_begins_tls_is_left(self, seconds: float) -> None:

@@ -12,7 +12,7 @@ from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.network import Network
 from apikeychain.model.route import Timeouts
 from apikeychain.ports.upstream import Guard, Upstream
-from apikeychain.testing.local_provider import LocalProvider
+from apikeychain.testing.local_provider import LocalProvider, Visit
 
 HOST = "api.provider.test"
 CANARY = "canary-5d1f0c"
@@ -124,6 +124,20 @@ async def until(reached: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not reached():  # noqa: ASYNC110  # what it asks about has no event
             await asyncio.sleep(0.005)
+
+
+async def together(scene: Scene, calls: int) -> None:
+    """Make so many calls, none of which is answered before all of them are there."""
+    missing = calls
+
+    async def waits(visit: Visit) -> None:
+        nonlocal missing
+        missing -= 1
+        await until(lambda: not missing)
+        await visit.answer()
+
+    scene.provider.on("/together", waits)
+    await asyncio.gather(*(scene.call(b"/together") for _ in range(calls)))
 
 
 def peak_resident(*, reset: bool = False) -> int:

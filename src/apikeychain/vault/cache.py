@@ -19,6 +19,11 @@ Label = tuple[TenantId, ProjectId | None, object]
 V = TypeVar("V")
 
 
+def always() -> bool:
+    """For what does not hang on anything that may have changed meanwhile."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry(Generic[V]):
     value: V = field(repr=False)
@@ -52,17 +57,26 @@ class OpenedValues(Generic[V]):
         self._entries.move_to_end(label)
         return entry.value
 
-    async def fetch(self, label: Label, open_it: Callable[[], Coroutine[None, None, V]]) -> V:
+    async def fetch(
+        self, label: Label, open_it: Callable[[], Coroutine[None, None, V]], current: Callable[[], bool] = always
+    ) -> V:
         """The value; where it is not here `open_it` fetches it, once for all who wait.
 
         A waiter that is cancelled leaves the flight to the others. Nothing is kept of a flight that fails.
+
+        Args:
+            label: of the value.
+            open_it: fetches it.
+            current: whether it may be kept; asked when it is there.
         """
         value = self.peek(label)
         if value is not None:
             return value
         # They begin before the trip: what is late in coming has been valid for less.
         until = self._clock() + KEEP_SECONDS
-        return await self._flights.join(label, open_it, lambda opened: self._keep(label, _Entry(opened, until)))
+        return await self._flights.join(
+            label, open_it, lambda opened: self._keep(label, _Entry(opened, until)) if current() else None
+        )
 
     def forget(self, project: ProjectId | None) -> None:
         """Drop what belongs to `project`, or all, at once, and keep nothing of what is being opened for it now."""

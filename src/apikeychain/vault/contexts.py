@@ -48,6 +48,11 @@ def of_secret(tenant: TenantId, project: ProjectId, provider: Provider, name: st
     )
 
 
+def of_signing_key(tenant: TenantId, project: ProjectId, key_id: str) -> SealContext:
+    """A key with which an application signs its calls."""
+    return SealContext(tenant=tenant, project=project, purpose="signing-key", name=key_id)
+
+
 def of_fingerprint_key(tenant: TenantId, project: ProjectId) -> SealContext:
     """The key of a project's fingerprints: no name and no version, so that equal secrets look alike."""
     return SealContext(tenant=tenant, project=project, purpose="fingerprint")

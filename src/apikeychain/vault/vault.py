@@ -8,15 +8,17 @@ Source: contracts 5; spec 3.1 to 3.3.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from apikeychain.errors import SealedValueError, SecretUnavailableError
 from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.keys import SealContext
 from apikeychain.model.provider import Provider
-from apikeychain.model.records import KDF, ProjectKey, SealedSecret, Tenant
+from apikeychain.model.records import KDF, ProjectKey, SealedSecret, SigningKey, Tenant
 from apikeychain.ports.key_service import KeyService
 from apikeychain.primitives import (
     KEY_BYTES,
@@ -29,7 +31,7 @@ from apikeychain.primitives import (
 )
 from apikeychain.secret import Secret
 from apikeychain.vault import contexts
-from apikeychain.vault.cache import Label, OpenedValues
+from apikeychain.vault.cache import Label, OpenedValues, always
 from apikeychain.vault.derivation import derived_key, fingerprint, metadata
 from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
 
@@ -139,6 +141,16 @@ class Vault:
         derived = await self._derived_key(tenant.id, key)
         return fingerprint(derived, contexts.of_fingerprint_key(tenant.id, key.project), secret)
 
+    async def open_keys(self, tenant_id: TenantId, keys: Iterable[ProjectKey]) -> None:
+        """Open a project's keys ahead of a use that has no time; one that does not open is told at that use.
+
+        Raises:
+            BackendUnavailableError: the key service does not answer.
+        """
+        for key in keys:
+            with contextlib.suppress(SealedValueError):
+                await self._derived_key(tenant_id, key)
+
     def opened(self, tenant_id: TenantId, sealed: SealedSecret, provider: Provider) -> Secret | None:
         """The secret, if `open_secret` opened the same row for the same provider less than 5 minutes ago."""
         return self._secrets.peek(_label(tenant_id, sealed, provider))
@@ -149,6 +161,8 @@ class Vault:
         keys: Mapping[str, ProjectKey],
         sealed: SealedSecret,
         provider: Provider,
+        *,
+        current: Callable[[], bool] = always,
     ) -> Secret:
         """The secret of a row.
 
@@ -157,13 +171,40 @@ class Vault:
             keys: the versions of the project's key, by version.
             sealed: the row.
             provider: the stored provider that the row names.
+            current: whether the project is still as it was read; asked when it is open, and if not, neither the
+                secret nor its key is kept.
 
         Raises:
             SecretUnavailableError: it does not open: tampered with, moved, put for another address, its key gone.
             BackendUnavailableError: the key service does not answer.
         """
+        if sealed.provider != provider.name:
+            raise SecretUnavailableError
+        context = contexts.of_secret(tenant_id, sealed.project, provider, sealed.name, sealed.version)
         label = _label(tenant_id, sealed, provider)
-        return await self._secrets.fetch(label, lambda: self._open(tenant_id, keys, sealed, provider))
+        return await self._fetch(label, keys, sealed.sealed, context, current)
+
+    async def seal_signing_key(self, tenant: Tenant, key: ProjectKey, key_id: str, text: Secret) -> bytes:
+        """The sealed value of a signing key. See `seal_secret`."""
+        derived = await self._derived_key(tenant.id, key)
+        context = contexts.of_signing_key(tenant.id, key.project, key_id)
+        return seal_value(derived, bytes.fromhex(key.version), text.reveal(), context.encoded)
+
+    def opened_signing_key(self, tenant_id: TenantId, stored: SigningKey) -> Secret | None:
+        """The text of a signing key, if `open_signing_key` opened the same row less than 5 minutes ago."""
+        return self._secrets.peek((tenant_id, stored.project, stored))
+
+    async def open_signing_key(
+        self,
+        tenant_id: TenantId,
+        keys: Mapping[str, ProjectKey],
+        stored: SigningKey,
+        *,
+        current: Callable[[], bool] = always,
+    ) -> Secret:
+        """The text of a signing key. See `open_secret`."""
+        context = contexts.of_signing_key(tenant_id, stored.project, stored.id)
+        return await self._fetch((tenant_id, stored.project, stored), keys, stored.sealed, context, current)
 
     async def pseudonym_key(self, tenant: Tenant) -> bytes:
         """The 32-byte key of the pseudonyms in a tenant's ledger.
@@ -192,27 +233,30 @@ class Vault:
             wrapped_metadata=await wrap(metadata(bare), contexts.of_metadata(tenant, project, version)),
         )
 
-    async def _derived_key(self, tenant: TenantId, key: ProjectKey) -> bytes:
+    async def _derived_key(self, tenant: TenantId, key: ProjectKey, current: Callable[[], bool] = always) -> bytes:
         # The whole record is the label: a column that changes is compared with the wrapped metadata again.
         label = (tenant, key.project, key)
-        return await self._keys.fetch(label, lambda: unwrap_derived_key(self._key_service, tenant, key))
+        return await self._keys.fetch(label, lambda: unwrap_derived_key(self._key_service, tenant, key), current)
 
-    async def _open(
+    async def _fetch(
         self,
-        tenant: TenantId,
+        label: Label,
         keys: Mapping[str, ProjectKey],
-        sealed: SealedSecret,
-        provider: Provider,
+        sealed: bytes,
+        context: SealContext,
+        current: Callable[[], bool],
     ) -> Secret:
-        try:
-            key = keys.get(key_version_of(sealed.sealed).hex())
-            if key is None or sealed.provider != provider.name:
-                raise SecretUnavailableError
-            derived = await self._derived_key(tenant, key)
-            context = contexts.of_secret(tenant, sealed.project, provider, sealed.name, sealed.version)
-            return Secret(open_value(derived, sealed.sealed, context.encoded).decode("ascii"))
-        except SealedValueError:
-            raise SecretUnavailableError from None
+        async def opened() -> Secret:
+            try:
+                key = keys.get(key_version_of(sealed).hex())
+                if key is None:
+                    raise SecretUnavailableError
+                derived = await self._derived_key(label[0], key, current)
+                return Secret(open_value(derived, sealed, context.encoded).decode("ascii"))
+            except SealedValueError:
+                raise SecretUnavailableError from None
+
+        return await self._secrets.fetch(label, opened, current)
 
     def _one_at_a_time(self) -> asyncio.Lock:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,7 @@
+import asyncio
+import contextlib
 import ssl
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
@@ -6,9 +9,10 @@ import pytest
 
 from apikeychain.backends.exchange import Exchange
 from apikeychain.backends.tls import client_context
-from apikeychain.errors import UpstreamRefusedError
-from apikeychain.model.call import UpstreamRequest
+from apikeychain.errors import UpstreamRefusedError, UpstreamTimeoutError
+from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.network import PUBLIC, Network
+from apikeychain.model.route import Timeouts
 
 REQUEST = UpstreamRequest(
     method="POST", scheme="https", host="api.provider.test", port=443, target=b"/v1?x=1", headers=((b"x-a", b"1"),)
@@ -50,6 +54,117 @@ async def test_no_body_has_a_length_where_one_is_expected(method: str, length: b
 async def test_what_could_be_read_as_another_request_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UpstreamRefusedError, match="not one that can be sent"):
         Exchange(replace(REQUEST, **change))
+
+
+async def chunks(*pauses: float) -> AsyncGenerator[bytes, None]:
+    for pause in pauses:
+        await asyncio.sleep(pause)
+        yield b"x"
+
+
+def sending(timeouts: Timeouts, *pauses: float) -> Exchange:
+    return Exchange(replace(REQUEST, body=chunks(*pauses), timeouts=timeouts))
+
+
+async def take(exchange: Exchange, *, chunk: float = 0.0, head: float = 0.0) -> str:
+    """What a client does that needs so long to send each chunk, and then to get the head."""
+    assert exchange.upload is not None
+    async for _ in exchange.upload:
+        await asyncio.sleep(chunk)
+    await asyncio.sleep(head)
+    return "head"
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "pause", "chunk", "head", "is_late"),
+    [
+        (Timeouts(idle=0.2), 0.3, 0.0, 0.0, False),
+        (Timeouts(idle=0.2), 0.0, 5.0, 0.0, True),
+        (Timeouts(idle=0.1, first_byte=2), 0.0, 0.0, 0.3, False),
+        (Timeouts(idle=0.1, first_byte=0.1), 0.0, 0.0, 5.0, True),
+        (Timeouts(total=0.1), 0.0, 5.0, 0.0, True),
+        (Timeouts(total=0.1), 5.0, 0.0, 0.0, True),
+    ],
+    ids=["slow source", "slow provider", "slow head", "no head", "total of a provider", "total of a source"],
+)
+async def test_the_provider_is_waited_for_and_the_source_is_not_counted(
+    timeouts: Timeouts, pause: float, chunk: float, head: float, is_late: bool
+) -> None:
+    exchange = sending(timeouts, pause, pause)
+    expected = pytest.raises(UpstreamTimeoutError) if is_late else contextlib.nullcontext()
+    async with asyncio.timeout(3):
+        with expected:
+            assert await exchange.head(take(exchange, chunk=chunk, head=head)) == "head"
+
+
+async def test_an_upload_that_goes_on_while_its_call_ends_changes_nothing() -> None:
+    """A client's writer may still run when the call is over: its answer came early, or it took too long."""
+    exchange = sending(Timeouts(idle=0.1), 0, 0, 0)
+    upload = exchange.upload
+    assert upload is not None
+
+    async def clings() -> None:
+        await anext(upload)
+        try:
+            await asyncio.sleep(5)
+        finally:
+            await anext(upload)
+
+    with pytest.raises(UpstreamTimeoutError):
+        await exchange.head(clings())
+    assert await anext(upload) == b"x"
+
+
+class Answer:
+    """An answer whose chunks are always there.
+
+    Attributes:
+        closed: how often it was.
+    """
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def read(self) -> bytes:
+        return b"x"
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    async def reply(self, **timeouts: float) -> UpstreamReply:
+        exchange = Exchange(replace(REQUEST, timeouts=Timeouts(**timeouts)))
+        return await exchange.reply(200, (), self.read, self.close)
+
+
+@pytest.mark.parametrize("timeouts", [{"idle": 0.1}, {"total": 0.1}], ids=repr)
+@pytest.mark.parametrize("begun", [True, False])
+async def test_an_answer_that_nobody_reads_is_closed_and_raises(timeouts: dict[str, float], begun: bool) -> None:
+    answer = Answer()
+    reply = await answer.reply(**timeouts)
+    if begun:
+        assert await anext(reply.body) == b"x"
+    assert answer.closed == 0
+    await asyncio.sleep(0.3)
+    assert answer.closed == 1
+    for _ in range(2):
+        with pytest.raises(UpstreamTimeoutError):
+            await anext(reply.body)
+    await reply.body.aclose()
+    assert answer.closed == 1
+
+
+async def test_an_answer_that_is_read_lasts_longer_than_either_side_may_idle() -> None:
+    answer = Answer()
+    reply = await answer.reply(idle=0.3)
+    for _ in range(4):
+        await asyncio.sleep(0.1)
+        assert await anext(reply.body) == b"x"
+    assert answer.closed == 0
+    await reply.body.aclose()
+    await asyncio.sleep(0.4)
+    assert answer.closed == 1
+    with pytest.raises(StopAsyncIteration):
+        await anext(reply.body)
 
 
 def test_tls_is_verified_and_new_unless_the_network_says_otherwise() -> None:

@@ -122,6 +122,21 @@ def test_a_file_that_others_can_open_is_refused(path: Path, mode: int) -> None:
         opened(path)
 
 
+def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(path, create=True)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 12345)
+    monkeypatch.setattr(key_file, "_ROOT", path.stat().st_uid + 1)
+    with pytest.raises(KeyFileError, match=r"belongs to another user: run chown .* .*platform\.key, and rotate"):
+        opened(path)
+
+
+def test_a_file_that_root_gave_is_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(path, create=True)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 12345)
+    monkeypatch.setattr(key_file, "_ROOT", path.stat().st_uid)
+    opened(path)
+
+
 def test_a_link_is_not_followed_even_to_a_good_file(path: Path) -> None:
     opened(path, create=True)
     link = path.with_name("link.key")

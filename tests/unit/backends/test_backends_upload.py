@@ -87,3 +87,11 @@ async def test_a_failure_cuts_the_connection_once_whoever_comes_first(is_late: b
     if is_late:
         found.cut(lambda: cuts.append("cut"))
     assert cuts == ["cut"]
+
+
+async def test_whose_turn_it_is_is_told_each_time_that_it_changes() -> None:
+    turns: list[str] = []
+    found = Upload(stream(b"ab", b"", b"cd"), 4)
+    found.turn = turns.append
+    assert [chunk async for chunk in found] == [b"ab", b"cd"]
+    assert turns == ["source", "provider", "source", "provider", "source", "end"]

@@ -4,8 +4,8 @@ import pytest
 
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError
+from apikeychain.testing.chains import chain, require_chain
 from apikeychain.testing.records import ACME, GLOBEX, SHOP, draft, project, tenant
-from apikeychain.testing.store import chain, require_chain
 
 
 def test_a_store_serves_one_event_loop_after_another() -> None:

@@ -1,32 +1,94 @@
-"""A transaction that is cancelled at any moment leaves the database to the next one."""
+"""Whatever is cancelled at any moment leaves the database to the next one, and no connection behind."""
 
 import asyncio
 import random
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from apikeychain.backends.sql import SQLStore
+from apikeychain.backends.sql.engine import READERS
 from apikeychain.model.records import AllowedOrigin, Project
-from apikeychain.testing.records import ACME, SHOP, project, tenant
+from apikeychain.testing.records import ACME, SHOP, draft, project, tenant
+
+Deed = Callable[[SQLStore], Awaitable[object]]
 
 
-async def read(store: SQLStore) -> None:
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncGenerator[SQLStore, None]:
+    async with SQLStore.sqlite(tmp_path / "store.sqlite3", busy_seconds=1.0) as store:
+        async with store.tenant(ACME) as acme:
+            await acme.insert(tenant(ACME))
+            await acme.insert(project(SHOP))
+        yield store
+
+
+async def transact(store: SQLStore) -> None:
     async with store.tenant(ACME) as acme:
         await acme.get(Project, (SHOP,))
         await acme.list(AllowedOrigin, (SHOP,), 500)
 
 
-async def test_a_reading_that_is_cancelled_keeps_no_lock(tmp_path: Path) -> None:
+async def read(store: SQLStore) -> None:
+    async with store.reading(ACME) as acme:
+        await acme.get(Project, (SHOP,))
+        await acme.list(AllowedOrigin, (SHOP,), 500)
+
+
+async def ask(store: SQLStore) -> None:
+    await store.tenant_of(SHOP)
+
+
+async def append(store: SQLStore) -> None:
+    await store.append_many({ACME: [draft(1)]})
+
+
+async def cut_short(deed: Deed, store: SQLStore, moments: random.Random) -> bool:
+    """Whether the deed was cancelled before its end."""
+    try:
+        async with asyncio.timeout(moments.uniform(0, 0.003)):
+            await deed(store)
+    except TimeoutError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("deed", [transact, read, ask, append])
+async def test_what_is_cancelled_keeps_no_lock(store: SQLStore, deed: Deed) -> None:
     moments = random.Random(5)  # noqa: S311 - moments, not secrets
     ended = 0
-    async with SQLStore.sqlite(tmp_path / "store.sqlite3", busy_seconds=1.0) as store:
-        async with store.tenant(ACME) as acme:
-            await acme.insert(tenant(ACME))
-            await acme.insert(project(SHOP))
-        for _ in range(300):
-            try:
-                async with asyncio.timeout(moments.uniform(0, 0.004)):
-                    await read(store)
-            except TimeoutError:
-                ended += 1
-            await read(store)
-    assert ended > 50
+    for _ in range(100):
+        ended += await cut_short(deed, store, moments)
+        await append(store)
+        await read(store)
+    assert ended > 10
+
+
+@pytest.mark.parametrize("deed", [transact, read, ask])
+async def test_what_is_cancelled_while_it_connects_leaves_no_thread(store: SQLStore, deed: Deed) -> None:
+    moments = random.Random(7)  # noqa: S311 - moments, not secrets
+    ended = 0
+    await store.engine.dispose()
+    before = threading.active_count()
+    for _ in range(60):
+        ended += await cut_short(deed, store, moments)
+        await store.engine.dispose()
+    assert ended > 10
+    # A thread ends a little after its connection.
+    async with asyncio.timeout(10):
+        while threading.active_count() > before:  # noqa: ASYNC110 - threads set no event
+            await asyncio.sleep(0.01)
+
+
+async def test_many_that_are_cancelled_together_leave_every_place_free(store: SQLStore) -> None:
+    for _ in range(5):
+        tasks = [asyncio.ensure_future(read(store)) for _ in range(10 * READERS)]
+        await asyncio.sleep(0.005)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert store.engine.sync_engine.pool.status().count("Current Checked out connections: 0") == 1
+        await asyncio.gather(*(read(store) for _ in range(READERS)))
+        await append(store)

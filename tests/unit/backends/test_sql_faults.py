@@ -9,8 +9,8 @@ from sqlalchemy import Connection, event
 from apikeychain.backends.sql import SQLStore
 from apikeychain.errors import BackendUnavailableError, ConflictError
 from apikeychain.model.records import AllowedOrigin, Project, ProjectName, Record, Tenant
+from apikeychain.testing.chains import chain, require_chain
 from apikeychain.testing.records import ACME, GLOBEX, RECORDS, SHOP, draft, project, tenant
-from apikeychain.testing.store import chain, require_chain
 
 _NAME = ProjectName(name="shop", project=SHOP)
 
@@ -45,13 +45,6 @@ async def require_unchanged(store: SQLStore) -> None:
         assert await acme.get(ProjectName, _NAME.key) is None
         assert await acme.get(Project, (SHOP,)) == project(SHOP)
     assert require_chain(await chain(store, ACME)).size == 1
-
-
-def change_rows(path: Path, statement: str, *bound: object) -> None:
-    connection = sqlite3.connect(path)
-    assert connection.execute(statement, bound).rowcount == 1
-    connection.commit()
-    connection.close()
 
 
 async def test_a_locked_database_closes_the_gate_and_loses_nothing(store: SQLStore, path: Path) -> None:
@@ -116,47 +109,6 @@ async def test_a_commit_that_fails_is_told_and_leaves_nothing(store: SQLStore) -
         await change(store)
     event.remove(store.engine.sync_engine, "commit", fail)
     await require_unchanged(store)
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [("body", "{"), ("body", "null"), ("body", b"\xff"), ("generation", 7), ("generation", "x"), ("project", "p_")],
-)
-async def test_a_row_that_is_not_what_it_says_is_no_record(
-    store: SQLStore, path: Path, column: str, value: object
-) -> None:
-    change_rows(path, f"UPDATE projects SET {column} = ?", value)  # noqa: S608  # constants
-    with pytest.raises(BackendUnavailableError, match="a stored project"):
-        async with store.tenant(ACME) as acme:
-            await acme.list(Project, (), 10)
-
-
-async def test_entries_are_given_as_they_are_stored(store: SQLStore, path: Path) -> None:
-    (was,) = await chain(store, ACME)
-    change_rows(path, "UPDATE ledger SET hash = ?, kind = 'quiet', at = 'never'", b"no hash")
-    (entry,) = await chain(store, ACME)
-    assert (entry.hash, entry.kind, entry.payload) == (b"no hash", "quiet", was.payload)
-    assert entry.at.year == 1
-    assert entry.at != was.at
-
-
-async def test_a_payload_of_another_type_is_given_as_bytes(store: SQLStore, path: Path) -> None:
-    change_rows(path, "UPDATE ledger SET payload = 'text', hash = 5")
-    (entry,) = await chain(store, ACME)
-    assert (entry.payload, entry.hash) == (b"text", b"5")
-
-
-@pytest.mark.parametrize(("column", "value"), [("size", "many"), ("hash", "text")])
-async def test_a_head_that_is_none_closes_the_gate(store: SQLStore, path: Path, column: str, value: str) -> None:
-    change_rows(path, f"UPDATE heads SET {column} = ?", value)  # noqa: S608  # constants
-    with pytest.raises(BackendUnavailableError, match="a stored head cannot be read"):
-        await change(store)
-
-
-async def test_a_head_that_was_set_back_cannot_fork_the_chain(store: SQLStore, path: Path) -> None:
-    change_rows(path, "UPDATE heads SET size = 0")
-    with pytest.raises(BackendUnavailableError, match="SQLITE_CONSTRAINT"):
-        await change(store)
 
 
 @pytest.mark.parametrize("number", [2**70, -(2**70)])

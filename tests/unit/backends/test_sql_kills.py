@@ -13,8 +13,8 @@ import pytest
 
 from apikeychain.backends.sql import SQLStore
 from apikeychain.model.records import ProjectName
+from apikeychain.testing.chains import chain, require_chain
 from apikeychain.testing.records import ACME
-from apikeychain.testing.store import chain, require_chain
 
 _CHANGES = 100
 _PROGRAM = """

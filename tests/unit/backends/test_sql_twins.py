@@ -16,8 +16,8 @@ from apikeychain.errors import ManagementError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import KINDS, Key, ProjectName, Record, Suspension
 from apikeychain.ports.store import Store, TenantStore
+from apikeychain.testing.chains import chain
 from apikeychain.testing.records import ACME, GLOBEX, NOW, draft, project, tenant
-from apikeychain.testing.store import chain
 
 _PROJECTS = tuple(ProjectId("p_" + letter * 20) for letter in "ab")
 _TENANTS = st.sampled_from((ACME, GLOBEX))

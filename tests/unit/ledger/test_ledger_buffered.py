@@ -1,100 +1,16 @@
 import asyncio
-import logging
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikeychain.backends.memory_store import MemoryStore
-from apikeychain.errors import BackendUnavailableError, DoesNotExistError, InternalError, LedgerUnavailableError
-from apikeychain.ledger import ledger as buffered
+from apikeychain.errors import BackendUnavailableError, InternalError, LedgerUnavailableError
 from apikeychain.ledger.ledger import Ledger
-from apikeychain.ledger.verify import verify
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
 from apikeychain.rules.chain import PLATFORM
-
-ACME, OTHER = TenantId("acme"), TenantId("other")
-PROJECT = ProjectId("p_" + "a" * 20)
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-
-
-class Wire(MemoryStore):
-    """A store whose appends can be cut off, held up or spoiled by single tenants."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cut = False
-        self.spoiled: dict[TenantId, Exception] = {}
-        self.passing = asyncio.Event()
-        self.passing.set()
-        self.groups: list[dict[TenantId, int]] = []
-        self.asked = threading.Event()
-
-    async def append_many(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
-        self.groups.append({tenant: len(drafts) for tenant, drafts in payloads.items()})
-        self.asked.set()
-        await self.passing.wait()
-        if self.cut:
-            raise BackendUnavailableError
-        for tenant in payloads:
-            if tenant in self.spoiled:
-                raise self.spoiled[tenant]
-        return await super().append_many(payloads)
-
-    async def read(self, tenant: TenantId = ACME) -> Sequence[LedgerEntry]:
-        """All entries, once the chain was verified."""
-        head = await verify(self, tenant)
-        async with self.tenant(tenant) as rows:
-            return await rows.entries(0, head.size + 1)
-
-    async def numbers(self, tenant: TenantId = ACME) -> list[str]:
-        return [entry.actor for entry in await self.read(tenant)]
-
-
-class House:
-    """A ledger, its store, and clocks that the test turns."""
-
-    def __init__(self) -> None:
-        self.store = Wire()
-        self.seconds = 0.0
-        self.ledger = Ledger(self.store, now=lambda: NOON + timedelta(seconds=self.seconds), clock=lambda: self.seconds)
-
-    def call(self, number: object = 0, tenant: TenantId = ACME) -> None:
-        self.ledger.reserve(tenant).fill(draft(number))
-
-
-@pytest.fixture
-def house() -> House:
-    return House()
-
-
-def draft(number: object = 0) -> LedgerDraft:
-    return LedgerDraft(at=NOON, kind="call", actor=str(number), project=PROJECT)
-
-
-@asynccontextmanager
-async def running(ledger: Ledger) -> AsyncIterator[None]:
-    task = asyncio.create_task(ledger.run())
-    await asyncio.sleep(0)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(buffered, "FLUSH_SECONDS", 0.005)
-    monkeypatch.setattr(buffered, "MAX_BACKOFF_SECONDS", 0.005)
-    return iter(())
-
+from ledger_house import ACME, NOON, OTHER, PROJECT, House, Wire, draft, running
 
 # contracts 6: groups
 
@@ -298,16 +214,69 @@ async def test_each_call_leaves_one_entry_however_often_the_store_fails(steps: l
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("error", [ZeroDivisionError("its text"), asyncio.CancelledError("its text")])
+async def test_a_bug_in_one_turn_is_logged_without_its_text_and_the_background_goes_on(
+    house: House, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.store.bugs.append(error)
+    async with running(house.ledger):
+        house.call(1)
+        await asyncio.sleep(0.05)
+        house.call(2)
+        await asyncio.sleep(0.05)
+    assert await house.store.numbers() == ["1", "2"]
+    assert len(caplog.records) == 1
+    assert "its text" not in caplog.text
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_bug_of_the_ledger_itself_is_logged_by_its_frames_and_the_background_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    moments = iter([NOON, *[None] * 2])
+
+    def now() -> datetime:
+        moment = next(moments, NOON)
+        if moment is None:
+            msg = "its text"
+            raise ZeroDivisionError(msg)
+        return moment
+
+    store = Wire()
+    ledger = Ledger(store, now=now)
+    async with running(ledger):
+        ledger.count_refusal(ACME, PROJECT, "replayed")
+        await asyncio.sleep(0.05)
+        ledger.reserve(ACME).fill(draft(1))
+        await asyncio.sleep(0.05)
+    assert await store.numbers() == ["1"]
+    assert [message.split("\n")[0] for message in caplog.messages] == ["the ledger was not written in this turn"] * 2
+    assert caplog.messages[0].endswith("ZeroDivisionError")
+    assert "its text" not in caplog.text
+
+
+@pytest.mark.usefixtures("quick")
 async def test_the_background_goes_on_when_the_store_is_back(house: House) -> None:
     house.store.cut = True
     async with running(house.ledger):
         house.call(1)
         await asyncio.sleep(0.05)
-        assert len(house.store.groups) > 1
+        assert house.store.tries > 1
         house.call(2)
         house.store.cut = False
         await asyncio.sleep(0.05)
     assert await house.store.numbers() == ["1", "2"]
+
+
+async def test_a_ledger_that_is_ended_while_it_writes_ends_and_loses_nothing(house: House) -> None:
+    house.store.passing.clear()
+    house.call(1)
+    async with running(house.ledger):
+        await asyncio.sleep(0.15)
+        assert house.store.groups == [{ACME: 1}]
+    house.store.passing.set()
+    await house.ledger.drain()
+    assert await house.store.numbers() == ["1"]
 
 
 async def test_a_store_that_is_down_is_asked_less_and_less_often(house: House) -> None:
@@ -316,90 +285,7 @@ async def test_a_store_that_is_down_is_asked_less_and_less_often(house: House) -
         house.call(1)
         await asyncio.sleep(1.0)
     # after 0.1, 0.1 + 0.1 + 0.1, 0.3 + 0.2 + 0.1, 0.6 + 0.4 + 0.1 s
-    assert 2 <= len(house.store.groups) <= 3
-
-
-async def test_a_tenant_that_spoils_the_group_keeps_nobody_waiting(house: House) -> None:
-    house.store.spoiled[ACME] = RuntimeError("a bug")
-    house.call(1)
-    house.call(2, OTHER)
-    await house.ledger.flush()
-    assert await house.store.numbers(OTHER) == ["2"]
-    house.call(3)
-    house.call(4, OTHER)
-    house.store.groups.clear()
-    await house.ledger.flush()
-    assert house.store.groups == [{OTHER: 1}, {ACME: 2}]
-    house.store.spoiled.clear()
-    await house.ledger.flush()
-    assert await house.store.numbers() == ["1", "3"]
-    house.call(5)
-    house.call(6, OTHER)
-    house.store.groups.clear()
-    await house.ledger.flush()
-    assert house.store.groups == [{ACME: 1, OTHER: 1}]
-
-
-async def test_a_store_that_goes_down_while_a_tenant_is_apart_loses_nothing(house: House) -> None:
-    house.store.spoiled[ACME] = RuntimeError("a bug")
-    house.call(1)
-    await house.ledger.flush()
-    house.store.cut = True
-    with pytest.raises(BackendUnavailableError):
-        await house.ledger.flush()
-    house.store.cut = False
-    house.store.spoiled.clear()
-    await house.ledger.flush()
-    assert await house.store.numbers() == ["1"]
-
-
-async def test_a_tenant_that_is_gone_loses_its_entries_and_the_platform_says_so(
-    house: House, caplog: pytest.LogCaptureFixture
-) -> None:
-    house.store.spoiled[ACME] = DoesNotExistError("acme")
-    house.call(1)
-    house.call(2)
-    house.call(3, OTHER)
-    await house.ledger.flush()
-    await house.ledger.flush()
-    (gap,) = await house.store.read(PLATFORM)
-    assert gap.kind == "gap"
-    assert b'"data":{"entries":2,"reason":"gone","tenant":"acme"}' in gap.payload
-    assert await house.store.numbers(OTHER) == ["3"]
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
-
-
-async def test_a_tenant_that_fails_for_a_minute_is_given_up_without_the_text_of_its_error(
-    house: House, caplog: pytest.LogCaptureFixture
-) -> None:
-    house.store.spoiled[ACME] = RuntimeError("what was to be written")
-    house.call(1)
-    await house.ledger.flush()
-    house.seconds = 59.9
-    await house.ledger.flush()
-    assert caplog.records == []
-    house.seconds = 60.0
-    await house.ledger.flush()
-    await house.ledger.flush()
-    (gap,) = await house.store.read(PLATFORM)
-    assert b'"data":{"entries":1,"reason":"RuntimeError","tenant":"acme"}' in gap.payload
-    assert caplog.messages == ["gave up 1 ledger entries of tenant acme: RuntimeError"]
-    house.store.spoiled.clear()
-    house.call(2)
-    await house.ledger.flush()
-    assert await house.store.numbers() == ["2"]
-
-
-async def test_a_platform_chain_that_is_gone_ends_in_the_log(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    house.store.spoiled = {ACME: DoesNotExistError("acme"), PLATFORM: DoesNotExistError("platform")}
-    house.call(1)
-    await house.ledger.flush()
-    await house.ledger.flush()
-    await house.ledger.flush()
-    assert caplog.messages == [
-        "gave up 1 ledger entries of tenant acme: gone",
-        "gave up 1 ledger entries of tenant platform: gone",
-    ]
+    assert 2 <= house.store.tries <= 3
 
 
 # contracts 6: refusals
@@ -490,7 +376,7 @@ async def test_a_drain_tries_again_until_its_time_is_over(caplog: pytest.LogCapt
     ledger.reserve(ACME).fill(draft(1))
     store.cut = True
     await ledger.drain(0.1)
-    assert len(store.groups) > 2
+    assert store.tries > 2
     assert caplog.messages == ["closed with 1 ledger entries that could not be written"]
     store.cut = False
     await ledger.drain(0.1)

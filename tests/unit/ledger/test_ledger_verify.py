@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apikeychain.backends.memory_store import MemoryStore, MemoryTenantStore
+from apikeychain.backends.memory_store import MemoryStore, MemoryTenantReader
 from apikeychain.errors import LedgerBrokenError
 from apikeychain.ledger.verify import verify
 from apikeychain.model.ids import TenantId
@@ -47,9 +47,9 @@ class Tampered(MemoryStore):
         self.seq = seq
 
     @asynccontextmanager
-    async def tenant(self, tenant: TenantId) -> AsyncIterator[MemoryTenantStore]:
-        async with super().tenant(tenant) as rows:
-            rows._room.entries[self.seq - 1] = replace(rows._room.entries[self.seq - 1], actor="nobody")
+    async def reading(self, tenant: TenantId) -> AsyncIterator[MemoryTenantReader]:
+        async with super().reading(tenant) as rows:
+            rows._entries = [replace(e, actor="nobody") if e.seq == self.seq else e for e in rows._entries]
             yield rows
 
 
@@ -67,11 +67,11 @@ async def test_entries_that_come_meanwhile_are_verified_too() -> None:
         grown = 0
 
         @asynccontextmanager
-        async def tenant(self, tenant: TenantId) -> AsyncIterator[MemoryTenantStore]:
+        async def reading(self, tenant: TenantId) -> AsyncIterator[MemoryTenantReader]:
             if self.grown < 3:
                 self.grown += 1
                 await self.append_many({tenant: drafts(10)})
-            async with super().tenant(tenant) as rows:
+            async with super().reading(tenant) as rows:
                 yield rows
 
     assert (await verify(Growing(), ACME, batch=10)).size == 30
@@ -82,8 +82,8 @@ async def test_no_more_than_a_page_is_held() -> None:
 
     class Measured(MemoryStore):
         @asynccontextmanager
-        async def tenant(self, tenant: TenantId) -> AsyncIterator[MemoryTenantStore]:
-            async with super().tenant(tenant) as rows:
+        async def reading(self, tenant: TenantId) -> AsyncIterator[MemoryTenantReader]:
+            async with super().reading(tenant) as rows:
                 whole = rows.entries
 
                 async def entries(after: int, limit: int) -> Sequence[LedgerEntry]:

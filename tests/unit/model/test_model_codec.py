@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from apikeychain.errors import BackendUnavailableError
+from apikeychain.errors import DamagedDataError
 from apikeychain.model.codec import dump, load
 from apikeychain.model.records import AddedRoute, Project, Record, RegisteredProvider, Tenant
 from apikeychain.testing.records import ACME, RECORDS, SHOP, project, tenant
@@ -49,7 +49,7 @@ def test_the_records_under_test_have_every_shape() -> None:
     ids=range(15),
 )
 def test_what_is_no_project_is_not_read_as_one(text: str) -> None:
-    with pytest.raises(BackendUnavailableError, match="a stored project cannot be read"):
+    with pytest.raises(DamagedDataError, match="a stored project cannot be read"):
         load(Project, text)
 
 
@@ -60,7 +60,7 @@ def test_what_is_no_project_is_not_read_as_one(text: str) -> None:
 def test_a_stored_route_is_judged_like_a_new_one(name: str, value: object) -> None:
     body: dict[str, Any] = json.loads(dump(_ROUTE))
     body["route"][name] = value
-    with pytest.raises(BackendUnavailableError):
+    with pytest.raises(DamagedDataError):
         load(AddedRoute, json.dumps(body))
 
 
@@ -79,6 +79,6 @@ def test_what_no_record_holds_cannot_be_written() -> None:
 def test_a_provider_with_a_secret_header_value_is_refused_without_telling_it() -> None:
     record = next(record for record in RECORDS if isinstance(record, RegisteredProvider))
     body = dump(record).replace('"1"', '"tell\\nnobody"')
-    with pytest.raises(BackendUnavailableError) as caught:
+    with pytest.raises(DamagedDataError) as caught:
         load(RegisteredProvider, body)
     assert "nobody" not in str(caught.value)

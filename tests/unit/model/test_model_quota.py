@@ -21,9 +21,34 @@ def test_a_quota_is_written_as_limits_writes_it(text: str, amount: int, seconds:
 
 
 @pytest.mark.parametrize(
+    ("text", "quota"),
+    [
+        ("600/minute moving-window", Quota(600, 60, exact=True)),
+        ("10/5 minutes moving-window", Quota(10, 300, exact=True)),
+        ("10000/days moving-window", Quota(10_000, 86400, exact=True)),
+        ("600/minute", Quota(600, 60, exact=False)),
+    ],
+)
+def test_where_exactness_is_asked_it_stands_behind_the_quota(text: str, quota: Quota) -> None:
+    assert Quota.parse(text) == quota
+
+
+def test_an_exact_quota_has_an_amount_that_can_be_remembered() -> None:
+    told = r"^a quota with moving-window is of at most 10000 calls: '10001/minute moving-window'$"
+    with pytest.raises(InvalidValueError, match=told):
+        Quota.parse("10001/minute moving-window")
+    assert Quota.parse("10001/minute") == Quota(10_001, 60)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
+        "10/minute  moving-window",
+        "10/minutemoving-window",
+        "10/minute moving-window ",
+        "10/minute fixed-window",
+        "10 moving-window",
         "600",
         "0/minute",
         "-1/minute",

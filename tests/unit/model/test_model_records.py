@@ -16,6 +16,7 @@ from apikeychain.model.records import (
     Record,
     RegisteredProvider,
     SealedSecret,
+    SigningKey,
     Suspension,
     Tenant,
 )
@@ -52,6 +53,7 @@ RECORDS: list[tuple[Record, Key]] = [
     (AddedRoute(project=PROJECT, route=WEATHER, created=NOW), (PROJECT, "weather")),
     (KEY, (PROJECT, "0f" * 16)),
     (SECRET, (PROJECT, "weather")),
+    (SigningKey(project=PROJECT, id="k_a", created=NOW, sealed=b"canary"), (PROJECT, "k_a")),
     (
         Suspension(project=PROJECT, scope="origin", value=APP, reason="", created=NOW),
         (PROJECT, "origin", APP),

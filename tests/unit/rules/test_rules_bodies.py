@@ -1,12 +1,9 @@
 """Request bodies: judged where they are declared, counted where they are streams, refused where there is none to be."""
 
-import json
 from collections.abc import AsyncIterable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from apikeychain.errors import (
     BodyTooLargeError,
@@ -16,8 +13,8 @@ from apikeychain.errors import (
 )
 from apikeychain.model.headers import Line
 from apikeychain.model.route import FormBody, FormParameter, JSONBody, JSONField, RawBody
-from apikeychain.rules.bodies import read, takes_body
-from apikeychain.rules.json_objects import MAX_JSON_DEPTH, read_json
+from apikeychain.rules.bodies import MAX_JUDGED_BYTES, is_announced, read, require_size, takes_body
+from apikeychain.rules.pairs import MAX_PAIRS
 from apikeychain.rules.routing import CompiledRoute, Target, fill
 from exchange import a_call, a_route, posted
 
@@ -92,74 +89,6 @@ def test_a_member_that_does_not_fit_is_refused_by_its_declared_name(body: bytes,
     with pytest.raises(ParameterRefusedError) as refused:
         posted(_json(), body)
     assert refused.value.parameter == parameter
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"a":1,"a":2}',
-        b'{"x":{"a":1,"\\u0061":2}}',
-        b'{"a":NaN}',
-        b'{"a":Infinity}',
-        b'{"a":-Infinity}',
-        b'{"a":1e999}',
-        b'{"a":' + b"9" * 400 + b"}",
-        b'{"a":"\\ud800"}',
-        b'{"\\udfff":1}',
-        b'{"a":"\xed\xa0\x80"}',
-        b'{"a":"\xff"}',
-        b'\xef\xbb\xbf{"a":1}',
-        '{"a":1}'.encode("utf-16"),
-        b"{'a':1}",
-        b'{"a":1}x',
-        b'{"a":01}',
-        b'{"a":"\n"}',
-        b'{"a":' + b"[" * 64 + b"]" * 64 + b"}",
-        b"[" * 100_000,
-        b'{"a":' * 50_000,
-        b'{"a":"' + b'\\"' * 100,
-    ],
-)
-def test_what_two_parsers_could_read_in_two_ways_is_refused(body: bytes) -> None:
-    with pytest.raises(ParameterRefusedError) as refused:
-        posted(_json(JSONBody(undeclared="forward")), body)
-    assert refused.value.parameter == ""
-
-
-def test_64_levels_pass_and_brackets_in_texts_do_not_count() -> None:
-    body = b'{"a":' + b"[" * (MAX_JSON_DEPTH - 1) + b'"' + b'[{\\"' * 99 + b'"' + b"]" * (MAX_JSON_DEPTH - 1) + b"}"
-    assert posted(_json(JSONBody(undeclared="forward")), body).body == body
-
-
-JSON_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**30), 10**30)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: (
-        st.lists(inner, max_size=5) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
-    ),
-    max_leaves=20,
-)
-
-
-@given(JSON_VALUES, st.booleans())
-def test_whatever_json_writes_is_read(value: object, ascii_only: bool) -> None:
-    text = json.dumps(value, ensure_ascii=ascii_only)
-    read_json(text.encode())
-
-
-@given(st.binary(max_size=40))
-def test_any_other_bytes_are_refused_in_one_way(raw: bytes) -> None:
-    try:
-        read_json(raw)
-    except ParameterRefusedError as refused:
-        parameter = refused.parameter
-    else:
-        json.loads(raw)
-        return
-    assert parameter == ""
 
 
 @pytest.mark.parametrize("options", [{"default": "a"}, {"fixed": "a"}, {"many": True}])
@@ -250,6 +179,14 @@ def test_what_says_that_it_is_too_large_is_refused_at_once(body: JSONBody | RawB
         _sent(route, (b"content-type", b"application/json"), (b"content-length", b"11"))
 
 
+def test_a_size_is_judged_before_a_byte_is_read() -> None:
+    for length in (b"0", b"10"):
+        require_size(a_call(b"weather", b"", (b"content-length", length)), 10)
+    require_size(a_call(), 0)
+    with pytest.raises(BodyTooLargeError):
+        require_size(a_call(b"weather", b"", (b"content-length", b"11")), 10)
+
+
 @pytest.mark.parametrize("coding", [b"gzip", b"identity", b""])
 def test_an_encoded_body_is_refused(coding: bytes) -> None:
     with pytest.raises(TypeRefusedError):
@@ -277,25 +214,41 @@ def test_only_what_may_have_a_body_is_read(route: CompiledRoute, method: str, ta
     assert takes_body(a_call(b"weather", b"", method=method), route.body) is taken
 
 
+@pytest.mark.parametrize(
+    ("method", "lines", "announced"),
+    [
+        ("GET", [], False),
+        ("HEAD", [(b"content-length", b"0")], False),
+        ("GET", [(b"content-length", b"1")], True),
+        ("OPTIONS", [(b"transfer-encoding", b"chunked")], True),
+        ("POST", [], True),
+    ],
+)
+def test_a_body_may_follow_where_it_is_framed_or_where_the_method_has_one(
+    method: str, lines: list[Line], announced: bool
+) -> None:
+    assert is_announced(a_call(b"weather", b"", *lines, method=method)) is announced
+
+
 def test_a_body_that_was_read_for_another_reason_goes_up_whole() -> None:
     target = _sent(a_route(methods=ALL, body=RawBody()), (b"content-type", b"application/octet-stream"), body=b"abc")
     assert (target.body, target.content_length) == (b"abc", 3)
 
 
-@pytest.mark.parametrize("name", ["Model", "MODEL", "moDel"])
-def test_a_forwarded_member_is_no_declared_one_in_another_case(name: str) -> None:
-    route = _json(JSONBody((JSONField("model", choices=("gpt",)),), undeclared="forward"))
-    assert posted(route, b'{"model":"gpt","other":1,"Other":2}').body
-    with pytest.raises(ParameterRefusedError):
-        posted(route, json.dumps({"model": "gpt", name: "dear"}).encode())
+@pytest.mark.parametrize("body", [JSONBody(), FormBody()])
+def test_what_is_judged_is_small_enough_to_be_parsed_between_two_calls(body: JSONBody | FormBody) -> None:
+    assert a_route(methods=ALL, body=body, max_body_bytes=MAX_JUDGED_BYTES).body.cap == MAX_JUDGED_BYTES
+    assert a_route(methods=ALL, body=RawBody(), max_body_bytes=MAX_JUDGED_BYTES + 1).body.cap > MAX_JUDGED_BYTES
+    with pytest.raises(InvalidValueError, match=r"'weather'.*at most 8388608 bytes.*RawBody"):
+        a_route(methods=ALL, body=body, max_body_bytes=MAX_JUDGED_BYTES + 1)
 
 
-@pytest.mark.parametrize("form", [b"MODEL=x", b"model=gpt&Model=x", b"%4dodel=x"])
-def test_a_forwarded_field_is_no_declared_one_in_another_case(form: bytes) -> None:
-    route = a_route(methods=ALL, body=FormBody((FormParameter("model", choices=("gpt",)),), undeclared="forward"))
-    assert _sent(route, (b"content-type", FORM), body=b"model=gpt&other=1&Other=2").body
-    with pytest.raises(ParameterRefusedError):
-        _sent(route, (b"content-type", FORM), body=form)
+def test_a_form_has_at_most_a_thousand_pairs() -> None:
+    route = a_route(methods=ALL, body=FormBody((FormParameter("a", many=True),)))
+    assert posted(route, b"&".join([b"a=1"] * MAX_PAIRS), FORM).body
+    with pytest.raises(ParameterRefusedError) as refused:
+        posted(route, b"&".join([b"a=1"] * (MAX_PAIRS + 1)), FORM)
+    assert refused.value.parameter == ""
 
 
 def test_a_delete_may_leave_out_a_body_that_requires_nothing() -> None:

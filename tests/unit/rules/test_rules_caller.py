@@ -67,6 +67,7 @@ def test_the_rightmost_untrusted_entry_is_the_caller(forwarded: list[bytes], add
         [b"1.2.3"],
         [b"[2001:db8::9"[:3]],
         [b"203.0.113.9" + b",10.2.3.4" * 32],
+        [b"2001:db8::9%" + b"a" * 60],
     ],
 )
 def test_a_malformed_trusted_or_endless_list_leaves_the_peer(forwarded: list[bytes]) -> None:

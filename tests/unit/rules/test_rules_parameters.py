@@ -123,7 +123,17 @@ def test_a_route_may_forward_what_it_does_not_declare_each_name_once() -> None:
         _query(b"x=1&x=2", undeclared="forward")
 
 
-@pytest.mark.parametrize("query", [b"appid=mine", b"AppID=mine", b"%61ppid", b"a=1&appi%44=2"])
+@pytest.mark.parametrize("query", [b"A=1", b"a=1&A=1", b"x=1&X=2", b"%EF%BD%81=1", b"%C5%BF=1&s=2"])
+def test_a_forwarded_name_is_no_other_one_in_another_case(query: bytes) -> None:
+    assert _query(b"a=1&x=1&xx=2", QueryParameter("a"), undeclared="forward")
+    with pytest.raises(ParameterRefusedError):
+        _query(query, QueryParameter("a"), undeclared="forward")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [b"appid=mine", b"AppID=mine", b"%61ppid", b"a=1&appi%44=2", b"app%C4%B1d=mine", b"%EF%BD%81ppid=mine"],
+)
 def test_the_name_of_the_credential_is_never_the_callers(query: bytes) -> None:
     route = a_route(BY_QUERY, parameters=(QueryParameter("a"),), undeclared="forward")
     with pytest.raises(ParameterRefusedError):
@@ -156,9 +166,18 @@ def test_a_declaration_with_a_default_of_many_is_taken() -> None:
     assert _query(b"", QueryParameter("p", type="integer", choices=("4",), default="4")) == b"p=4"
 
 
-def test_a_form_reads_plus_as_a_space_and_sends_it_as_one() -> None:
-    pairs = split_form(b"a=b+c&d=%2B")
-    assert [(pair.name, pair.value, pair.encoded) for pair in pairs] == [("a", "b c", b"a=b%20c"), ("d", "+", b"d=%2B")]
+@pytest.mark.parametrize(
+    ("raw", "pairs"),
+    [
+        (b"a=b+c&d=%2B", [("a", "b c", b"a=b%20c"), ("d", "+", b"d=%2B")]),
+        (b"a+b=%20", [("a b", " ", b"a%20b=%20")]),
+        (b"a=%2B+%2b", [("a", "+ +", b"a=%2B%20%2B")]),
+        (b"a=b c", [("a", "b c", b"a=b%20c")]),
+        (b"", []),
+    ],
+)
+def test_a_form_reads_plus_as_a_space_and_sends_it_as_one(raw: bytes, pairs: list[tuple[str, str, bytes]]) -> None:
+    assert [(pair.name, pair.value, pair.encoded) for pair in split_form(raw)] == pairs
 
 
 @pytest.mark.parametrize("raw", [b"a=%", b"a=%ff", b"a=\xff", b"=", b"&"])

@@ -54,6 +54,16 @@ def test_what_could_mean_more_than_a_name_is_refused(tail: bytes) -> None:
         goes_up(OPEN, b"weather" + tail)
 
 
+@pytest.mark.parametrize("end", [b"%", b"%2", b"%zz"])
+def test_a_broken_escape_is_refused_however_long_the_text_before_it(end: bytes) -> None:
+    # A pattern that could split that text in many ways would go through all of them before it gives up.
+    for raw in (b"a" * 8000 + end, b"%41a" * 2000 + end):
+        with pytest.raises(PathRefusedError):
+            goes_up(OPEN, b"weather/" + raw)
+        with pytest.raises(PathRefusedError):
+            goes_up(OPEN, b"weather", b"q=" + raw)
+
+
 @pytest.mark.parametrize("query", [b"a=b c", b"a=\xe2\x82\xac", b"a=%", b"a=%f", b"%zz=1", b"a=b#c", b"a=\\", b"a=%ff"])
 def test_a_query_that_cannot_be_read_is_refused(query: bytes) -> None:
     with pytest.raises(PathRefusedError):

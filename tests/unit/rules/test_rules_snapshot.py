@@ -78,11 +78,20 @@ def test_http_origins_count_in_development_only() -> None:
         ("20/second", None, Quota(2, 1)),
         ("5/second", None, Quota(30, 60)),
         ("600/minute", "7/hour", Quota(7, 3600)),
+        ("600/minute moving-window", None, Quota(60, 60, exact=True)),
+        ("100/minute moving-window", None, Quota(30, 60, exact=True)),
+        ("600/minute moving-window", "7/hour", Quota(7, 3600)),
     ],
 )
 def test_an_address_has_a_tenth_and_at_least_30_a_minute(project: str, address: str | None, expected: Quota) -> None:
     snapshot = a_snapshot(quota=project, address_quota=address)
     assert (snapshot.quota, snapshot.address_quota) == (Quota.parse(project), expected)
+
+
+def test_a_user_and_an_origin_have_a_quota_only_where_one_is_set() -> None:
+    bare, full = a_snapshot(), a_snapshot(user_quota="5/minute", origin_quota="50/minute moving-window")
+    assert (bare.user_quota, bare.origin_quota) == (None, None)
+    assert (full.user_quota, full.origin_quota) == (Quota(5, 60), Quota(50, 60, exact=True))
 
 
 def test_keys_suspensions_and_route_quotas_are_ready_to_look_up() -> None:

@@ -132,6 +132,21 @@ async def test_where_it_is_not_known_what_changed_all_is_dropped(opened: OpenedV
     assert len(opened) == 0
 
 
+async def test_what_is_not_current_any_more_once_it_is_open_is_handed_out_and_not_kept(
+    opened: OpenedValues[str],
+) -> None:
+    door, current = Door(), [True]
+    waiting = asyncio.create_task(opened.fetch(label(), door, lambda: current[0]))
+    await asyncio.sleep(0)
+    current[0] = False
+    door.gate.set()
+    assert await waiting == "opened"
+    assert len(opened) == 0
+    current[0] = True
+    await opened.fetch(label(), door, lambda: current[0])
+    assert opened.peek(label()) == "opened"
+
+
 async def test_what_is_being_opened_while_its_project_is_forgotten_is_handed_out_and_not_kept(
     opened: OpenedValues[str],
 ) -> None:

@@ -92,6 +92,24 @@ async def test_forgetting_a_project_forgets_its_keys_and_secrets_at_once(house: 
     assert house.service.unwraps == 2
 
 
+async def test_neither_secret_nor_key_is_kept_of_a_row_that_was_read_before_a_change(house: Household) -> None:
+    row, vault = await house.put(), house.fresh_vault()
+    opened = await vault.open_secret(TENANT, house.keys, row, WEATHER, current=lambda: False)
+    assert opened.matches(Secret(PLAIN))
+    assert len(vault._secrets) == len(vault._keys) == 0
+
+
+async def test_opened_keys_are_opened_once_and_one_that_does_not_open_keeps_nobody(house: Household) -> None:
+    broken = replace(house.key, wrapped_derived=house.key.wrapped_master)
+    vault = house.fresh_vault()
+    await vault.open_keys(TENANT, [broken, house.key])
+    house.service.reachable = False
+    sealed, _ = await vault.seal_secret(house.tenant, house.key, WEATHER, "main", 1, Secret(PLAIN))
+    assert sealed
+    with pytest.raises(BackendUnavailableError):
+        await house.fresh_vault().open_keys(TENANT, [house.key])
+
+
 async def test_a_name_that_was_removed_and_put_again_is_another_secret(house: Household) -> None:
     old, new = await house.put("the-old-secret"), await house.put("the-new-secret")
     await house.vault.open_secret(TENANT, house.keys, old, WEATHER)

@@ -1,6 +1,7 @@
 """An engine for one SQLite file, and connections of it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from apikeychain.backends.sql.schema import SCHEMA
 
 T = TypeVar("T")
 BUSY_SECONDS = 5.0
+# Each has a connection, which has a thread.
+READERS = 8
 # FULL: in WAL mode anything less may lose commits that were acknowledged when the power goes.
 _PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL")
 
@@ -23,19 +26,24 @@ _PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL")
 def sqlite_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
     """An engine for the SQLite database at `path`. It touches nothing yet.
 
+    Making one mutes the logger ``aiosqlite`` below WARNING: it writes whatever is stored.
+
     Args:
         path: of the file.
         busy_seconds: how long a statement waits for another process's transaction.
     """
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
         connect_args={"timeout": busy_seconds},
         execution_options={"schema_translate_map": {SCHEMA: None}},
         hide_parameters=True,
-        # Without a limit nobody ever waits for a connection, so the pool belongs to no event loop.
+        # Without a limit nobody ever waits for a connection, so the pool belongs to no event loop. The store counts.
         poolclass=AsyncAdaptedQueuePool,
-        pool_size=2,
+        pool_size=READERS + 1,
         max_overflow=-1,
+        # The one used last has what was read last.
+        pool_use_lifo=True,
     )
     event.listen(engine.sync_engine, "do_connect", _require_file)
     event.listen(engine.sync_engine, "connect", _prepare)
@@ -54,13 +62,13 @@ async def connection_of(engine: AsyncEngine, *, pooled: bool = True) -> AsyncGen
         BackendUnavailableError: there is none to be had.
     """
     connection = engine.connect()
-    with told_as_ours():
-        await connection.start()
     try:
+        with told_as_ours():
+            await whole(connection.start())
         yield connection
     finally:
         with told_as_ours():
-            await asyncio.shield(asyncio.ensure_future(_end(connection, pooled=pooled)))
+            await whole(_end(connection, pooled=pooled))
 
 
 async def whole(statement: Coroutine[Any, Any, T]) -> T:
@@ -78,6 +86,8 @@ async def whole(statement: Coroutine[Any, Any, T]) -> T:
 
 
 async def _end(connection: AsyncConnection, *, pooled: bool) -> None:
+    if connection.sync_connection is None:
+        return
     if not pooled:
         await connection.invalidate()
     await connection.close()

@@ -13,19 +13,32 @@ FAULTS = (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, Overfl
 
 
 @contextmanager
-def told_as_ours(broken_rule: APIKeyChainError | None = None) -> Generator[None, None, None]:
+def told_as_ours(
+    broken_rule: APIKeyChainError | None = None,
+    *,
+    no_text: APIKeyChainError | None = None,
+) -> Generator[None, None, None]:
     """Turns whatever goes wrong inside into BackendUnavailableError.
 
     Args:
         broken_rule: raised instead where a key is taken or a reference leads nowhere.
+        no_text: raised instead where a stored text is none.
     """
     try:
         yield
     except FAULTS as fault:
         if broken_rule and isinstance(fault, IntegrityError):
             raise broken_rule from None
+        if no_text and _is_no_text(fault):
+            raise no_text from None
         msg = f"the store does not answer: {name_of(fault)}"
         raise BackendUnavailableError(msg) from None
+
+
+def _is_no_text(fault: BaseException) -> bool:
+    """Whether bytes of another coding stand in a text column: an OperationalError that SQLite has no code for."""
+    cause = fault.orig if isinstance(fault, DBAPIError) else fault
+    return isinstance(cause, sqlite3.OperationalError) and not hasattr(cause, "sqlite_errorcode")
 
 
 def name_of(fault: BaseException) -> str:

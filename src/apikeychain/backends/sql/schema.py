@@ -28,6 +28,7 @@ from apikeychain.model.records import (
     ProjectName,
     RegisteredProvider,
     SealedSecret,
+    SigningKey,
     Suspension,
     Tenant,
 )
@@ -98,6 +99,7 @@ SHELVES: dict[str, Shelf] = {
     AddedRoute.kind: _of_project("routes", "name"),
     ProjectKey.kind: _of_project("project_keys", "version"),
     SealedSecret.kind: _of_project("secrets", "name"),
+    SigningKey.kind: _of_project("signing_keys", "id"),
     Suspension.kind: _of_project("suspensions", "scope", "value"),
 }
 TENANTS = SHELVES[Tenant.kind].table

@@ -1,6 +1,5 @@
 """The SQL store."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,12 +9,14 @@ from typing import Self
 from sqlalchemy import Executable, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from apikeychain.backends.sql.engine import BUSY_SECONDS, connection_of, sqlite_engine, whole
+from apikeychain.backends.sql.engine import BUSY_SECONDS, READERS, connection_of, sqlite_engine, whole
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.opening import migrate
 from apikeychain.backends.sql.schema import CHANGES, PROJECTS, TENANTS
+from apikeychain.backends.sql.tenant_reader import SQLTenantReader
 from apikeychain.backends.sql.tenant_store import SQLTenantStore
-from apikeychain.errors import BackendUnavailableError, ConflictError
+from apikeychain.backends.sql.turns import Turns
+from apikeychain.errors import ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft
 
@@ -28,16 +29,16 @@ class SQLStore:
 
     Args:
         engine: as `sqlite_engine` makes it; it stays the caller's to close.
-        busy_seconds: how long a transaction waits for those of this process before it.
+        busy_seconds: how long a transaction waits for the one of this process before it, and a reading for a place.
     """
 
     def __init__(self, engine: AsyncEngine, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.engine = engine
         self._busy_seconds = busy_seconds
+        self._writing = Turns(1, busy_seconds, "transactions")
+        self._reading = Turns(READERS, busy_seconds, "readings")
         self._holder = secrets.token_hex(16)
         self._owned = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = asyncio.Lock()
 
     @classmethod
     def sqlite(cls, path: str | Path, *, busy_seconds: float = BUSY_SECONDS) -> Self:
@@ -97,6 +98,14 @@ class SQLStore:
         async with self._transaction() as connection:
             yield SQLTenantStore(connection, tenant, self._holder)
 
+    @asynccontextmanager
+    async def reading(self, tenant: TenantId) -> AsyncGenerator[SQLTenantReader, None]:
+        """See Store.reading. SQLite's write-ahead log shows readers the moment of their first question."""
+        async with self._reader() as connection:
+            with told_as_ours():
+                await whole(connection.exec_driver_sql("BEGIN"))
+            yield SQLTenantReader(connection, tenant)
+
     async def last_change(self) -> int:
         """The stamp of the last change of any project, or 0."""
         rows = await self._rows(select(func.coalesce(func.max(CHANGES.c.stamp), 0).label("stamp")))
@@ -109,13 +118,18 @@ class SQLStore:
         return [(row["stamp"], ProjectId(row["project"])) for row in rows]
 
     async def _rows(self, statement: Executable) -> Sequence[RowMapping]:
-        async with connection_of(self.engine) as connection:
+        async with self._reader() as connection:
             with told_as_ours():
                 return (await whole(connection.execute(statement))).mappings().all()
 
     @asynccontextmanager
+    async def _reader(self) -> AsyncGenerator[AsyncConnection, None]:
+        async with self._reading.one(), connection_of(self.engine) as connection:
+            yield connection
+
+    @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncConnection, None]:
-        async with self._turn(), connection_of(self.engine) as connection:
+        async with self._writing.one(), connection_of(self.engine) as connection:
             with told_as_ours():
                 await whole(connection.exec_driver_sql("BEGIN IMMEDIATE"))
             yield connection
@@ -126,21 +140,3 @@ class SQLStore:
                 # SQLite keeps the transaction open, SQLAlchemy takes it for ended: nobody may use this one again.
                 await connection.invalidate()
                 raise
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None, None]:
-        """One transaction at a time: SQLite would have the others wait in threads, without an order."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop, self._lock = loop, asyncio.Lock()
-        lock = self._lock
-        try:
-            async with asyncio.timeout(self._busy_seconds):
-                await lock.acquire()
-        except TimeoutError:
-            msg = "the store does not answer: too many transactions wait"
-            raise BackendUnavailableError(msg) from None
-        try:
-            yield
-        finally:
-            lock.release()

@@ -2,14 +2,14 @@ import logging
 
 import pytest
 
-from apikeychain.watch import refused_origins
-from apikeychain.watch.refused_origins import RefusedOrigins
+from apikeychain.watch import mentions
+from apikeychain.watch.mentions import Mentions
 
 PROJECT = "p_" + "a" * 20
 
 
 def test_a_refused_origin_is_named_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    named = RefusedOrigins()
+    named = Mentions()
     with caplog.at_level(logging.WARNING, "apikeychain.gate"):
         for seconds in (100.0, 130.0, 159.9, 160.0, 161.0):
             named.note(PROJECT, "https://evil.example is not allowed", seconds)
@@ -17,14 +17,14 @@ def test_a_refused_origin_is_named_once_a_minute(caplog: pytest.LogCaptureFixtur
 
 
 def test_projects_and_origins_are_named_apart(caplog: pytest.LogCaptureFixture) -> None:
-    named = RefusedOrigins()
+    named = Mentions()
     for project, hint in ((PROJECT, "one"), (PROJECT, "two"), ("p_" + "b" * 20, "one"), (PROJECT, "one")):
         named.note(project, hint, 100.0)
     assert len(caplog.messages) == 3
 
 
 def test_a_flood_of_origins_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    named = RefusedOrigins()
+    named = Mentions()
     for number in range(1000):
         named.note(PROJECT, f"https://{number}.example", 100.0)
     assert len(caplog.messages) == 10
@@ -33,8 +33,8 @@ def test_a_flood_of_origins_does_not_fill_the_log(caplog: pytest.LogCaptureFixtu
 
 
 def test_memory_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refused_origins, "MAX_PROJECTS", 2)
-    named = RefusedOrigins()
+    monkeypatch.setattr(mentions, "MAX_PROJECTS", 2)
+    named = Mentions()
     for project in ("one", "two", "three"):
         named.note(project, "hint", 100.0)
     assert list(named._minutes) == ["two", "three"]

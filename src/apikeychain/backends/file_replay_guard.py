@@ -1,0 +1,93 @@
+"""FileReplayGuard: claims in memory, and one mark in a file, so that a restart forgets none.
+
+The mark is a timestamp ahead of all that were claimed; after a start nothing at or below it is accepted. It is moved
+before it is reached, beside the calls: only one that is signed ahead of it waits for the file.
+
+Source: contracts 10; rename(2), fsync(2).
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from apikeychain.backends.memory_replay_guard import MAX_CLAIMS, MemoryReplayGuard
+from apikeychain.errors import BackendUnavailableError
+from apikeychain.flights import Flights
+from apikeychain.ports.replay_guard import Claim
+
+AHEAD_SECONDS = 2
+# The furthest ahead that a mark can be: a signature's window and what the mark is ahead of it.
+_FURTHEST_SECONDS = 32
+_log = logging.getLogger("apikeychain")
+
+
+class FileReplayGuard:
+    """See ReplayGuard. For one process at a time; an async context manager, which reads the mark.
+
+    Args:
+        path: of the file with the mark, in a directory that exists once the guard is entered.
+        max_claims: how many are kept at a time.
+        now: the wall clock, unix seconds.
+    """
+
+    def __init__(self, path: Path, *, max_claims: int = MAX_CLAIMS, now: Callable[[], float] = time.time) -> None:
+        self._path, self._now = path, now
+        self._claims = MemoryReplayGuard(max_claims=max_claims, now=now)
+        self._mark = -1
+        self._writing: Flights[str, int] = Flights()
+
+    async def __aenter__(self) -> Self:
+        """Read the mark; one that cannot be read counts as the latest that could stand there."""
+        self._mark = await asyncio.to_thread(self._read)
+        self._claims.forget_until(self._mark)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing: the mark stands in the file already."""
+
+    async def claim(self, token: bytes, timestamp: int) -> Claim:
+        """See ReplayGuard.claim."""
+        while timestamp > self._mark:
+            await self._writing.join("mark", lambda: self._write(timestamp + AHEAD_SECONDS), self._reach)
+        if timestamp == self._mark:
+            self._writing.begin("mark", lambda: self._write(timestamp + AHEAD_SECONDS), self._reach)
+        return await self._claims.claim(token, timestamp)
+
+    def _reach(self, mark: int) -> None:
+        self._mark = max(self._mark, mark)
+
+    def _read(self) -> int:
+        try:
+            return int(self._path.read_bytes()[:11])
+        except FileNotFoundError:
+            return -1
+        except (OSError, ValueError):
+            _log.warning("%s cannot be read: signed calls are refused for %s s", self._path, _FURTHEST_SECONDS)
+            return int(self._now()) + _FURTHEST_SECONDS
+
+    async def _write(self, mark: int) -> int:
+        try:
+            await asyncio.to_thread(_replace, self._path, b"%d\n" % mark)
+        except OSError as error:
+            msg = f"the mark of signed calls cannot be written to {self._path}: {error.strerror}"
+            raise BackendUnavailableError(msg) from None
+        return mark
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put `content` in the place of the file, whole or not at all, and wait until the disk has it."""
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

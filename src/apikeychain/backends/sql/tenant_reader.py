@@ -1,0 +1,128 @@
+"""What can be read of one tenant's rows."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Executable, RowMapping, and_, true, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from apikeychain.backends.sql.engine import whole
+from apikeychain.backends.sql.faults import told_as_ours
+from apikeychain.backends.sql.schema import HEADS, LEDGER, SHELVES, Shelf
+from apikeychain.backends.sql.scope import Scope
+from apikeychain.errors import DamagedDataError
+from apikeychain.model.codec import load
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ledger import Head, LedgerEntry
+from apikeychain.model.records import Key, Record
+
+R = TypeVar("R", bound=Record)
+# What an entry can hold as its number; a head at the end of it has no next one.
+_MAX_SIZE = (1 << 53) - 1
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+class SQLTenantReader:
+    """See TenantReader.
+
+    Args:
+        connection: in a transaction that whoever made it ends.
+    """
+
+    def __init__(self, connection: AsyncConnection, tenant: TenantId) -> None:
+        self._connection, self._scope = connection, Scope(tenant)
+
+    async def get(self, kind: type[R], key: Key) -> R | None:
+        """See TenantReader.get."""
+        shelf = SHELVES[kind.kind]
+        rows = await self._rows(self._scope.select(shelf.table).where(at_key(shelf, key)), self._damaged(kind))
+        return self._record(kind, shelf, rows[0]) if rows else None
+
+    async def list(self, kind: type[R], after: Key, limit: int) -> Sequence[R]:
+        """See TenantReader.list."""
+        shelf = SHELVES[kind.kind]
+        if after and not shelf.columns:
+            return []
+        found = self._scope.select(shelf.table).where(_beyond(shelf, after)).order_by(*shelf.columns).limit(limit)
+        return [self._record(kind, shelf, row) for row in await self._rows(found, self._damaged(kind))]
+
+    async def entries(self, after: int, limit: int) -> Sequence[LedgerEntry]:
+        """See TenantReader.entries."""
+        chain = self._scope.select(LEDGER).where(LEDGER.c.seq > after).order_by(LEDGER.c.seq).limit(limit)
+        return [_entry(row) for row in await self._rows(chain, DamagedDataError("a ledger entry", self._scope.tenant))]
+
+    async def head(self) -> Head:
+        """See TenantReader.head."""
+        rows = await self._rows(self._scope.select(HEADS).with_for_update(), self._damaged_head())
+        if not rows:
+            return Head.empty(self._scope.tenant)
+        size, value = rows[0]["size"], rows[0]["hash"]
+        if not isinstance(size, int) or not 0 < size < _MAX_SIZE or not isinstance(value, bytes):
+            raise self._damaged_head()
+        return Head(self._scope.tenant, size, value)
+
+    async def _rows(self, statement: Executable, no_text: DamagedDataError | None = None) -> Sequence[RowMapping]:
+        with told_as_ours(no_text=no_text):
+            return (await whole(self._connection.execute(statement))).mappings().all()
+
+    def _damaged(self, kind: type[R]) -> DamagedDataError:
+        return DamagedDataError(f"a stored {kind.kind}", self._scope.tenant)
+
+    def _damaged_head(self) -> DamagedDataError:
+        """Also where the entries reach beyond it, so that it would fork the chain."""
+        advice = (
+            f"restore it from a backup; how far the entries hold says `apikeychain ledger verify {self._scope.tenant}`"
+        )
+        return DamagedDataError("the head of the ledger", self._scope.tenant, advice=advice)
+
+    def _record(self, kind: type[R], shelf: Shelf, row: RowMapping) -> R:
+        """The record of a row whose columns say the same as its body."""
+        key = tuple(row[name] for name in shelf.names)
+        try:
+            record = load(kind, row["body"])
+        except DamagedDataError:
+            record = None
+        if record is None or record.key != key or record.generation != row["generation"]:
+            # Beyond the name, a key may hold a caller's address.
+            what = f"the stored {kind.kind} {' '.join(repr(part) for part in key[:2])}".strip()
+            raise DamagedDataError(what, self._scope.tenant)
+        return record
+
+
+def at_key(shelf: Shelf, key: Key) -> ColumnElement[bool]:
+    """That a row of the shelf has the key."""
+    return and_(true(), *(column == part for column, part in zip(shelf.columns, key, strict=True)))
+
+
+def _beyond(shelf: Shelf, after: Key) -> ColumnElement[bool]:
+    """Keys that are greater than `after` as Python compares tuples."""
+    if not after:
+        return true()
+    given, here = shelf.columns[: len(after)], after[: len(shelf.columns)]
+    # A longer key that begins with `after` is greater than it.
+    return tuple_(*given) >= here if len(given) < len(shelf.columns) else tuple_(*given) > here
+
+
+def _entry(row: RowMapping) -> LedgerEntry:
+    """The entry as it is stored. An `at` that is no time becomes the year 1, which no payload agrees with."""
+    try:
+        at = datetime.fromisoformat(row["at"])
+    except (ValueError, TypeError):
+        at = _NO_TIME
+    project = None if row["project"] is None else ProjectId(row["project"])
+    return LedgerEntry(
+        tenant=TenantId(row["tenant"]),
+        seq=row["seq"],
+        at=at,
+        kind=row["kind"],
+        actor=row["actor"],
+        project=project,
+        payload=_octets(row["payload"]),
+        hash=_octets(row["hash"]),
+    )
+
+
+def _octets(value: object) -> bytes:
+    """A stored blob. Whoever wrote something else there is found by the hash, not by a crash."""
+    return value if isinstance(value, bytes) else str(value).encode()

@@ -1,0 +1,86 @@
+"""What calls spend from the quotas of their project, in one deed.
+
+Source: contracts 7.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import final
+
+from apikeychain.errors import HeaderLines
+from apikeychain.model.origin import Origin
+from apikeychain.model.quota import Balance, Spend
+from apikeychain.ports.rate_limiter import RateLimiter
+from apikeychain.rules import quotas
+from apikeychain.rules.caller import Caller
+from apikeychain.rules.routing import CompiledRoute
+from apikeychain.rules.snapshot import Snapshot
+from apikeychain.watch.labels import Labels
+from apikeychain.watch.mentions import Mentions
+
+
+@final
+class Meter:
+    """Spends what a call costs: `spend`, or `spends` and `settle` round a deed that does more in the same trip.
+
+    Args:
+        limiter: that all workers share.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, limiter: RateLimiter, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limiter, self._clock = limiter, clock
+        self._labels, self._mentions = Labels(), Mentions()
+
+    async def spend(
+        self,
+        project: Snapshot,
+        route: CompiledRoute,
+        caller: Caller,
+        *,
+        origin: Origin | None,
+        user: str | None,
+        proven: bool,
+    ) -> HeaderLines:
+        """Take one call from all buckets, and return the RateLimit lines. See `spends` and `settle`."""
+        asked = self.spends(project, route, caller, origin=origin, user=user, proven=proven)
+        return self.settle(project, await self._limiter.spend(asked))
+
+    def spends(
+        self,
+        project: Snapshot,
+        route: CompiledRoute,
+        caller: Caller,
+        *,
+        origin: Origin | None,
+        user: str | None,
+        proven: bool,
+    ) -> tuple[Spend, ...]:
+        """What the call spends: see `quotas.spends`. A user beyond the bound of live ones is left out."""
+        bucket = quotas.user_bucket(project, user, proven=proven)
+        if bucket is not None and not self._labels.have_room(bucket, self._clock()):
+            user = None
+        return quotas.spends(project, route, caller, origin=origin, user=user, proven=proven)
+
+    def settle(self, project: Snapshot, balances: Sequence[Balance]) -> HeaderLines:
+        """The RateLimit lines of a call that is admitted.
+
+        Where the project only observes its quotas, one that is used up is named in the log, at most once a minute, and
+        the call admitted. It has then taken from no bucket, just as if it had been refused: the log tells of exactly
+        those calls that would have been.
+
+        Raises:
+            RateLimitedError: a quota is used up.
+        """
+        observe, now = project.project.observe_quotas, self._clock()
+        empty = quotas.used_up(balances)
+        for spend in empty if observe else ():
+            self._mentions.note(project.project.id, _observed(spend.name), now)
+        lines = quotas.admit(balances, observe=observe)
+        for spend in () if empty else (balance.spend for balance in balances if balance.spend.name == "user"):
+            self._labels.keep(spend.bucket, now + 2 * spend.quota.window_seconds)
+        return lines
+
+
+def _observed(name: str) -> str:
+    return f"the quota {name!r} is used up; its calls are admitted all the same, since quotas are only observed"

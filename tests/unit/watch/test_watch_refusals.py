@@ -1,0 +1,75 @@
+import pytest
+
+from apikeychain.backends.memory_limiter import MemoryRateLimiter
+from apikeychain.errors import MethodRefusedError, OriginRefusedError, RateLimitedError, SignatureRefusedError
+from apikeychain.model.ids import ProjectId
+from apikeychain.rules.caller import Caller
+from apikeychain.watch.refusals import Refusals
+from sample_project import PROJECT
+
+CALLER = Caller("203.0.113.9", "https", "app.example.com")
+OTHER = Caller("203.0.113.10", "https", "app.example.com")
+
+
+class Clock:
+    seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def refusals(clock: Clock) -> Refusals:
+    return Refusals(MemoryRateLimiter(clock=clock))
+
+
+async def empty(refusals: Refusals, caller: Caller = CALLER) -> None:
+    for _ in range(60):
+        await refusals.admit(PROJECT, caller)
+        await refusals.note(PROJECT, caller, SignatureRefusedError())
+
+
+async def test_after_sixty_refusals_in_a_minute_an_address_is_told_to_wait(refusals: Refusals, clock: Clock) -> None:
+    await empty(refusals)
+    with pytest.raises(RateLimitedError) as refused:
+        await refusals.admit(PROJECT, CALLER)
+    assert refused.value.headers == (
+        (b"retry-after", b"61"),
+        (b"ratelimit-policy", b'"refusals";q=60;w=60'),
+        (b"ratelimit", b'"refusals";r=0;t=61'),
+    )
+    clock.seconds += 61
+    await refusals.admit(PROJECT, CALLER)
+
+
+async def test_who_only_calls_and_is_not_refused_spends_nothing(refusals: Refusals) -> None:
+    for _ in range(1000):
+        await refusals.admit(PROJECT, CALLER)
+
+
+async def test_neither_another_address_nor_another_project_is_touched(refusals: Refusals) -> None:
+    await empty(refusals)
+    await refusals.admit(PROJECT, OTHER)
+    await refusals.admit(ProjectId("p_" + "b" * 20), CALLER)
+
+
+@pytest.mark.parametrize("error", [OriginRefusedError(), RateLimitedError()], ids=lambda error: error.code)
+async def test_what_others_can_cause_costs_an_address_nothing(
+    refusals: Refusals, error: OriginRefusedError | RateLimitedError
+) -> None:
+    for _ in range(100):
+        await refusals.note(PROJECT, CALLER, error)
+    await refusals.admit(PROJECT, CALLER)
+
+
+async def test_a_flood_while_it_is_empty_makes_the_wait_no_longer(refusals: Refusals, clock: Clock) -> None:
+    await empty(refusals)
+    for _ in range(1000):
+        await refusals.note(PROJECT, CALLER, MethodRefusedError())
+    clock.seconds += 61
+    await refusals.admit(PROJECT, CALLER)
