@@ -79,6 +79,16 @@ def test_the_readme_shows_the_two_commands_and_ci_runs_the_second() -> None:
     assert re.search(r"^pip install --quiet -e '\.\[dev\]'\npytest \"\$@\"$", ci, re.MULTILINE)
 
 
+def test_every_guard_of_the_threat_model_names_tests_that_exist() -> None:
+    rows = [line for line in (ROOT / "docs/explanation/threat-model.md").read_text().splitlines() if line[:2] == "| "]
+    guards = [row for row in rows if not row.startswith(("| threat |", "| --- "))]
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "src" / "apikeychain" / "testing").rglob("*.py")]
+    tests = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert len(guards) > 30
+    assert not [row for row in guards if not set(re.findall(r"`(\w+)`", row.split(" | ")[-1])) & tests]
+    assert set(re.findall(r"`(test_\w+)`", "\n".join(guards))) <= tests
+
+
 def test_each_decision_tells_its_price() -> None:
     records = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
     assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
