@@ -1,8 +1,7 @@
 """Every plug is pulled, one at a time: the right code, nothing leaked or left behind, and back without a restart."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 import pytest
@@ -37,17 +36,6 @@ async def calls_written(gate: Gate) -> int:
     written = await gate.acme.entries(0, 1000)
     assert (await gate.acme.verify_ledger()).size == len(written)
     return [entry.kind for entry in written].count("call")
-
-
-@pytest.fixture
-async def left(caplog: pytest.LogCaptureFixture) -> AsyncGenerator[None, None]:
-    """Nothing is left behind by the test: no task, and no secret in the log."""
-    caplog.set_level(logging.DEBUG)
-    before = asyncio.all_tasks()
-    yield
-    assert KEY not in caplog.text
-    await asyncio.sleep(0.05)
-    assert asyncio.all_tasks() - before == {asyncio.current_task()}
 
 
 def says_nothing(answer: Answer, code: str, status: int) -> None:

@@ -24,7 +24,7 @@ HONEST = 40
 WRITTEN = 0.3
 PAGE = (b"origin", APP.encode())
 # What is refused before it is known whose call it is, so that there is no ledger that could count it.
-BEFORE_THE_PROJECT = {"a-header-twice", "unknown-projects"}
+BEFORE_THE_PROJECT = {"unknown-projects"}
 Refused = Callable[["Site", int], bytes]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

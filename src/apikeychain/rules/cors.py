@@ -123,10 +123,9 @@ def _hint(origin: str, project: str) -> str:
 
 
 def _has_listed_referer(headers: Headers, project: Snapshot) -> bool:
-    if any(name.startswith(FETCH_METADATA) for name, _ in headers):
-        return False
-    parts = (headers.get(b"referer") or b"").split(b"/", 3)
-    return b"/".join(parts[:3]) in project.origins
+    is_of_new_browser = any(name.startswith(FETCH_METADATA) for name, _ in headers)
+    parts = (headers.get(b"referer") or b"").split(b"/")
+    return not is_of_new_browser and b"/".join(parts[:3]) in project.origins
 
 
 def _approve(headers: Headers, rules: Preflight) -> bytes:
