@@ -116,6 +116,7 @@ def _facts(project: Project) -> dict[str, object]:
         "id": project.id,
         "enabled": project.enabled,
         **{name: getattr(project, name) for name in OWN_FIELDS},
+        "signed_headers": list(project.signed_headers),
         "created": project.created,
     }
 
@@ -125,6 +126,7 @@ async def _contents(project: ProjectAdmin) -> dict[str, object]:
     return {
         "origins": [allowed.origin for allowed in await project.list_origins()],
         "providers": [registered.provider.name for registered in await project.list_providers()],
+        "signing_keys": [key.id for key in await project.list_signing_keys()],
         "secrets": [secret.name for secret in await project.list_secrets()],
         "routes": [f"{project.url(route.name)}{'' if route.enabled else ' (disabled)'}" for route in routes],
         "suspensions": [

@@ -114,8 +114,6 @@ def header_block(names: Sequence[str], lines: Iterable[Line]) -> bytes:
     Raises:
         ValueError: one of them stands in the request twice, or holds a line feed.
     """
-    if not names:
-        return b""
     sent: dict[bytes, bytes] = {}
     for name, value in lines:
         if name in sent and name.decode("latin-1") in names:
@@ -137,10 +135,10 @@ def parse_signed_headers(names: Sequence[str]) -> tuple[str, ...]:
     """
     lowered = tuple(sorted({name.lower() for name in names}))
     for name in lowered:
-        require_header_name(name)
         if name in _NOT_SIGNABLE:
             msg = f"the header {name!r} cannot be a signed header: it is covered already, or changes on its way"
             raise InvalidValueError(msg)
+        require_header_name(name)
     if len(lowered) > MAX_SIGNED_HEADERS:
         msg = f"{len(lowered)} signed headers are too many: {MAX_SIGNED_HEADERS} at the most"
         raise InvalidValueError(msg)

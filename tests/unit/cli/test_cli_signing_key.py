@@ -17,6 +17,7 @@ def test_a_key_is_shown_once_listed_and_retired(terminal: Terminal) -> None:
     listed = terminal.read("signing-key", "list", project)
     assert [set(row) for row in listed] == [{"id", "created"}] * 2
     assert listed[0]["id"] == made["id"]
+    assert terminal.read("project", "show", project)["signing_keys"] == [row["id"] for row in listed]
     assert terminal.told("signing-key", "retire", project, made["id"]) == f"signing key {made['id']} is retired\n"
     assert len(terminal.read("signing-key", "list", project)) == 1
     assert "has no signing-key" in terminal.refused("signing-key", "retire", project, made["id"])
