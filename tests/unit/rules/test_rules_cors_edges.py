@@ -105,3 +105,11 @@ def test_a_page_is_what_origin_says_or_else_this_very_host_by_the_browsers_word(
 def test_a_host_that_is_not_on_the_list_is_no_page() -> None:
     elsewhere = Caller("192.0.2.1", "https", "other.example")
     assert cors.page_of(a_call(SAME), a_snapshot(), elsewhere) == ""
+
+
+@pytest.mark.parametrize("blank", [b"\x0b", b"\x0c", b"\r", b"\n"])
+def test_only_a_space_and_a_tab_are_blanks_around_an_asked_name(blank: bytes) -> None:
+    assert _approved(b" \tcontent-type\t ")
+    for name in (blank + b"content-type", b"content-type" + blank):
+        with pytest.raises(PreflightRefusedError):
+            _approved(name)

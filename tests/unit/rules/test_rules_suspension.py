@@ -68,3 +68,9 @@ def test_any_of_several_refuses() -> None:
     project = a_snapshot(suspensions=[past, live])
     with pytest.raises(SuspendedError, match="route"):
         suspension.admit(project, project.routes[b"weather"], None, Caller("192.0.2.1", "https", "h"), NOW)
+
+
+def test_a_suspension_that_ends_by_itself_says_when() -> None:
+    with pytest.raises(SuspendedError) as refused:
+        _admit("project", "", until=datetime(2027, 1, 2, 3, 4, 5, tzinfo=NOW.tzinfo))
+    assert refused.value.hint == "This project is suspended until 2027-01-02 03:04:05 UTC: too much"

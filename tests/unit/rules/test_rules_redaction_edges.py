@@ -1,0 +1,63 @@
+"""What is looked for, to the byte, and how finds that overlap or cross a chunk are one."""
+
+import pytest
+
+from apikeychain.model.provider import BasicCredential, Provider
+from apikeychain.rules.redaction import Needles, Scrubber, needles
+from apikeychain.secret import MIN_BYTES, Secret
+
+HALF = "h" * MIN_BYTES
+
+
+def _texts(secret: str, username: str | None = None) -> set[bytes]:
+    place = BasicCredential(username)
+    return set(needles(Provider("weather", "https://a.example", place), Secret(secret)).texts)
+
+
+def test_each_half_of_a_basic_credential_that_is_long_enough_is_looked_for() -> None:
+    assert {HALF.encode(), b"p" * MIN_BYTES} <= _texts(f"{HALF}:{'p' * MIN_BYTES}")
+    short = _texts(f"{HALF[1:]}:{'p' * 20}")
+    assert HALF[1:].encode() not in short
+    assert b"p" * 20 in short
+
+
+def test_a_password_begins_behind_the_first_colon() -> None:
+    texts = _texts(f"{HALF}:pass:word:long")
+    assert {HALF.encode(), b"pass:word:long"} <= texts
+    assert f"{HALF}:pass:word".encode() not in texts
+
+
+def test_with_a_username_the_secret_is_no_pair() -> None:
+    assert HALF.encode() not in _texts(f"{HALF}:{'p' * 20}", "ann")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 11, 40])
+@pytest.mark.parametrize(
+    ("needle", "sent", "left"),
+    [
+        ((b"ababab",), b"xabababab.", b"x[redacte."),
+        ((b"abcdefgh", b"cd"), b"abcdefgh-cd-abcd", b"[redacte-[r-ab[r"),
+        ((b"abcd", b"cdefgh"), b"abcdefgh-", b"[redacte-"),
+        ((b"abcd",), b"abcdabcdab", b"[red[redab"),
+        ((b"aab",), b"aaab-aa", b"a[re-aa"),
+    ],
+)
+def test_finds_that_overlap_are_one_in_chunks_of_any_size(
+    needle: tuple[bytes, ...], sent: bytes, left: bytes, size: int
+) -> None:
+    scrubber = Scrubber(Needles(needle))
+    chunks = [sent[at : at + size] for at in range(0, len(sent), size)]
+    assert b"".join([*(scrubber.feed(chunk) for chunk in chunks), scrubber.flush()]) == left
+
+
+def test_what_may_not_begin_a_needle_leaves_at_once() -> None:
+    scrubber = Scrubber(Needles((b"abcd",)))
+    assert [scrubber.feed(chunk) for chunk in (b"xyz", b"xab", b"x", b"abc", b"d", b"")] == [
+        b"xyz",
+        b"x",
+        b"abx",
+        b"",
+        b"[red",
+        b"",
+    ]
+    assert scrubber.flush() == b""
