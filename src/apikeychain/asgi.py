@@ -47,7 +47,7 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
                 _log.error("the gate failed\n%s", frames_of(error))
                 reply = failed(call, InternalError())
             inbox.answering = True
-            await send_reply(reply, call, send)
+            await send_reply(reply, call, send, inbox.close)
         if inbox.left:
             _log.debug("the caller left before the answer was over")
 
@@ -86,10 +86,17 @@ def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
     )
 
 
-async def send_reply(reply: Reply, call: Call, send: Send) -> None:
-    """Send a reply; a stream that breaks leaves the answer without an end, so that the server cuts the connection."""
+async def send_reply(reply: Reply, call: Call, send: Send, ending: Callable[[], None] = lambda: None) -> None:
+    """Send a reply; a stream that breaks leaves the answer without an end, so that the server cuts the connection.
+
+    Args:
+        reply: to `call`.
+        call: what it answers.
+        send: of the server.
+        ending: called before the last message is sent, after which a server takes everybody for gone.
+    """
     start: Message = {"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)}
-    send = _bounded(send, reply)
+    send = _bounded(send, reply, ending)
     if isinstance(reply.body, bytes):
         await send(start)
         await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
@@ -102,7 +109,7 @@ async def send_reply(reply: Reply, call: Call, send: Send) -> None:
         await reply.body.aclose()
 
 
-def _bounded(send: Send, reply: Reply) -> Send:
+def _bounded(send: Send, reply: Reply, ending: Callable[[], None]) -> Send:
     """`send` with an end to its patience: a caller that reads nothing is one that left.
 
     Raises:
@@ -112,6 +119,8 @@ def _bounded(send: Send, reply: Reply) -> Send:
     ends = loop.time() + reply.total_seconds
 
     async def bounded(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            ending()
         try:
             async with asyncio.timeout_at(min(ends, loop.time() + reply.idle_seconds)):
                 await send(message)

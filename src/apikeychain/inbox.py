@@ -2,7 +2,7 @@
 
 A server tells of an absence through `receive` alone, so one task reads it for as long as the call lasts, also while the
 body goes up, and also while nobody takes the body. It reads `ROOM_BYTES` ahead and then waits for room. A provider that
-has answered and takes nothing more for a second will not be given the rest: it is read on, and thrown away.
+has answered and takes nothing more for ten seconds will not be given the rest: it is read on, and thrown away.
 
 Source: the ASGI specification, HTTP, "Request" and "Disconnect - receive event"; RFC 9112, section 9.3 (an answer
 before the end of its request).
@@ -21,7 +21,7 @@ from apikeychain.errors import CallerGoneError
 
 PATIENCE_SECONDS = 0.05
 ROOM_BYTES = 256 * 1024
-_UNTAKEN_SECONDS = 1.0
+_UNTAKEN_SECONDS = 10.0
 _log = logging.getLogger("apikeychain.asgi")
 
 
@@ -52,13 +52,17 @@ class Inbox:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        self._timer.cancel()
-        if self._reading is not None:
-            self._reading.cancel()
+        self.close()
         if self.left and isinstance(error, asyncio.CancelledError):
             self._task.uncancel()
             return True
         return isinstance(error, CallerGoneError)
+
+    def close(self) -> None:
+        """Read no more: what comes now is no absence that matters."""
+        self._timer.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """The chunks of the body to its end, for one reader.

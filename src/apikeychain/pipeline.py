@@ -28,6 +28,7 @@ from apikeychain.errors import (
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.passage import CALLER_GONE, Passage
 from apikeychain.model.call import Call, Reply, UpstreamRequest
+from apikeychain.model.route import MIB
 from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.upstream import Upstream
 from apikeychain.rules import (
@@ -55,6 +56,7 @@ from apikeychain.vault.vault import Vault
 from apikeychain.watch.mentions import Mentions
 from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
+from apikeychain.watch.unverified import Unverified
 
 # How long the body may take that is read whole before anything is sent.
 READ_SECONDS = 30.0
@@ -87,7 +89,7 @@ class Pipeline:
         self._meter, self._refusals, self._replay_guard = meter, refusals, replay_guard
         self._upstream, self._trusted = upstream, trusted
         self._now, self._clock = now, clock
-        self._refused_origins = Mentions()
+        self._refused_origins, self._unverified = Mentions(), Unverified()
 
     async def handle(self, call: Call) -> Reply:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
@@ -115,14 +117,17 @@ class Pipeline:
         passage.origin = origin = cors.admit(call, project, caller)
         headers.require_destination(call.headers)
         passage.signature = await self._admit_signed(passage, project)
-        passage.route = route = routing.match(call, project)
-        signature.require(signature.stricter(project.project.require, route.route.require), passage.signature)
+        signature.require(project.project.require, passage.signature)
         signature.require_caller(project.project.require_caller, call.login)
+        passage.route = route = routing.match(call, project)
+        signature.require(route.route.require, passage.signature)
         suspension.admit(project, route, origin, caller, passage.moment)
         passage.limits = await self._spend(passage, project, route)
         await self._record(passage, project, route)
         body = await self._read(passage, route)
         target = routing.fill(passage.call, route, body)
+        if target.body is None:
+            signature.require_body(passage.signature, b"")
         secret = await self._open(project, route)
         reply = await self._send(passage, injection.inject(target, secret), route)
         reply = redaction.scrub(reply, redaction.needles(route.provider, secret))
@@ -174,9 +179,10 @@ class Pipeline:
         call = passage.call
         passage.body = b""
         if bodies.is_announced(call):
-            cap = routing.body_cap(call, project)
+            cap = routing.body_cap(call, project) if passage.origin else MIB
             bodies.require_size(call, cap)
-            passage.body = await self._whole(call, cap)
+            with self._unverified.one(call, passage.caller):
+                passage.body = await self._whole(call, cap)
         return hashlib.sha256(passage.body).hexdigest().encode()
 
     async def _spend(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> HeaderLines:
@@ -199,7 +205,6 @@ class Pipeline:
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
         if passage.body is None and not bodies.takes_body(passage.call, route.body):
-            signature.require_body(passage.signature, b"")
             return None
         if passage.body is None and route.body.raw:
             passage.stream_body(route.timeouts.idle)

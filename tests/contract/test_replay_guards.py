@@ -99,6 +99,42 @@ async def test_a_mark_that_cannot_be_read_counts_as_the_latest(
     assert "signed calls are refused for 32 s" in caplog.text
 
 
+async def test_a_mark_that_another_process_moved_after_the_opening_counts(tmp_path: Path) -> None:
+    path = tmp_path / "claims.mark"
+    async with FileReplayGuard(path, now=Clock()) as early, FileReplayGuard(path, now=Clock()) as serving:
+        assert await serving.claim(token(1), NOW) == "claimed"
+        assert await early.claim(token(1), NOW) == "forgotten"
+
+
+async def test_a_guard_that_is_entered_again_still_has_its_own_claims(tmp_path: Path) -> None:
+    guard = FileReplayGuard(tmp_path / "claims.mark", now=Clock())
+    async with guard:
+        assert await guard.claim(token(1), NOW) == "claimed"
+    async with guard:
+        assert await guard.claim(token(1), NOW) == "replayed"
+        assert await guard.claim(token(2), NOW) == "claimed"
+
+
+async def test_a_mark_that_was_set_by_a_wrong_clock_is_none_for_long(tmp_path: Path) -> None:
+    path = tmp_path / "claims.mark"
+    path.write_text(str(NOW + 10**8))
+    async with FileReplayGuard(path, now=Clock()) as guard:
+        assert await guard.claim(token(1), NOW + 32) == "forgotten"
+        assert await guard.claim(token(1), NOW + 33) == "claimed"
+    assert mark_of(path) <= NOW + 35
+
+
+async def test_claims_run_out_again_after_a_clock_that_was_wrong() -> None:
+    clock = Clock()
+    guard = MemoryReplayGuard(max_claims=2, now=clock)
+    clock.seconds = NOW + 1000
+    assert await guard.claim(token(1), NOW + 1000) == "claimed"
+    clock.seconds = NOW
+    assert await guard.claim(token(2), NOW) == "claimed"
+    clock.seconds = NOW + 61
+    assert await guard.claim(token(3), NOW + 61) == "claimed"
+
+
 async def test_a_mark_that_cannot_be_written_closes_the_guard(tmp_path: Path) -> None:
     path = tmp_path / "data" / "claims.mark"
     path.parent.mkdir()

@@ -18,9 +18,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "require_mac: hmac.compare_digest(right, signature.mac) -> hmac.compare_digest(signature.mac, right)": (
             "Both have 32 bytes, and equality has no direction."
         ),
-        "stricter: max(one, other, key=_RANK.__getitem__) -> max(one, other)": (
-            "The three words happen to stand in the order of the alphabet."
-        ),
     },
     "rules.routing": {
         "fill: require_sound_url(call.path, call.query) -> require_sound_url(call.query, call.path)": (

@@ -212,5 +212,5 @@ def test_a_second_server_on_one_data_directory_does_not_start_and_says_what_to_u
         )
         assert second.returncode == 3
         assert f"another process serves from {data}" in second.stderr
-        assert "Run one worker, or wire shared backends" in second.stderr
+        assert "Run one worker, or wire backends that all workers share" in second.stderr
         assert httpx.get(f"{address}/").text == "home"

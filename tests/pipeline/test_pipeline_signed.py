@@ -201,7 +201,7 @@ async def test_a_signed_get_with_the_hash_of_a_body_that_is_not_there_is_refused
 
 async def test_a_streamed_body_may_be_signed_without_its_hash(gate: Gate) -> None:
     signer, body = await signer_of(gate), b"u" * (3 << 20)
-    assert (await send(gate, signer, "upload", method="POST", body=body, lines=(BYTES,))).status == 200
+    assert (await send(gate, signer, "upload", method="POST", body=body, lines=(BYTES, ORIGIN))).status == 200
     assert gate.provider.requests[-1].body_bytes == len(body)
 
 
@@ -209,7 +209,11 @@ async def test_a_signed_body_beyond_eight_mib_announces_its_hash() -> None:  # d
     big = replace(UPLOAD, max_body_bytes=16 << 20)
     async with open_gate(routes=[big]) as gate:
         signer, body = await signer_of(gate), b"u" * ((8 << 20) + 1)
-        assert (await send(gate, signer, "upload", method="POST", body=body, lines=(BYTES,))).code == "body-too-large"
+        for lines, most in (((BYTES,), 1 << 20), ((BYTES, ORIGIN), 8 << 20)):
+            told = await send(gate, signer, "upload", method="POST", body=body[: most + 1], lines=lines)
+            assert told.code == "body-too-large"
+            told = await send(gate, signer, "upload", method="POST", body=body[:most], lines=lines)
+            assert told.status == 200
         told = await send(gate, signer, "upload", method="POST", body=body, lines=(BYTES,), announce=True)
         assert told.status == 200
         assert gate.provider.requests[-1].body_bytes == len(body)
@@ -358,6 +362,26 @@ async def test_signed_headers_are_covered(gate: Gate) -> None:
     for other in ([(b"x-order", b"8")], [], [(b"x-order", b"7"), (b"x-order", b"7")]):
         answer = await gate.call(path, b"q=Paris", headers=[lines[0], *other, *signing])
         assert answer.code == "signature-refused"
+
+
+@pytest.mark.parametrize("listed", [b"if-match", b"keep-alive, If-Match", b"content-type"])
+async def test_what_is_signed_cannot_be_taken_away_by_a_connection_line(gate: Gate, listed: bytes) -> None:
+    await gate.shop.configure(signed_headers=["if-match"])
+    signer = await signer_of(gate, signed_headers=["if-match"])
+    lines: tuple[Line, ...] = ((b"if-match", b'"1"'), (b"connection", listed))
+    assert (await send(gate, signer, lines=lines)).code == "signature-refused"
+    assert (await send(gate, signer, lines=(lines[0], (b"connection", b"close")))).status == 200
+    assert gate.provider.requests[-1].headers.get(b"if-match") == b'"1"'
+
+
+async def test_a_signed_delete_does_not_lose_its_body() -> None:
+    route = ProxyRoute("remove", provider="weather", path=PATH, methods=["DELETE"], body=RawBody())
+    async with open_gate(routes=[route]) as gate:
+        signer = await signer_of(gate)
+        path = gate.shop.url("remove")
+        signing = signer.sign(path, method="DELETE", body=b"all of it", announce=True)
+        assert (await gate.call(path, method="DELETE", headers=signing)).code == "signature-refused"
+        assert gate.provider.requests == []
 
 
 async def test_a_page_is_told_which_signing_headers_it_may_send(gate: Gate) -> None:

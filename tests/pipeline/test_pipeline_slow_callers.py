@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 from starlette.types import Message, Scope
 
-from apikeychain import JSONBody, JSONField, ProxyRoute, RawBody, Timeouts, pipeline
+from apikeychain import JSONBody, JSONField, ProxyRoute, RawBody, Timeouts, inbox, pipeline
 from apikeychain.testing.local_provider import Visit
 from gate import APP, WEATHER, Gate, open_gate, scope_of
 
@@ -108,7 +108,11 @@ async def test_a_caller_that_reads_nothing_is_cut_and_the_provider_let_go() -> N
         await gate.provider.until_left()
 
 
-async def test_a_caller_that_leaves_an_upload_which_an_answering_provider_reads_no_more_closes_it() -> None:
+async def test_a_caller_that_leaves_an_upload_which_an_answering_provider_reads_no_more_closes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox, "_UNTAKEN_SECONDS", 0.5)
+
     async def early(visit: Visit) -> None:
         await visit.head(200, [(b"content-type", b"text/event-stream"), CHUNKED])
         while True:

@@ -204,6 +204,25 @@ async def test_a_caller_that_reads_nothing_is_one_that_left(kind: str, seconds: 
     assert isinstance(body, bytes) or body.closed == 1
 
 
+@pytest.mark.parametrize("body", [b"whole", Stream(b"a", b"b")])
+async def test_what_a_middleware_does_after_the_last_byte_is_not_cut(body: bytes | Stream) -> None:
+    async def handle(_call: Call) -> Reply:
+        await asyncio.sleep(0.1)
+        return Reply(200, (), body)
+
+    server, done = Server(), asyncio.Event()
+
+    async def send(message: Message) -> None:
+        await server.send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            server.leave.set()  # as servers do once an answer is over
+            await asyncio.sleep(0.05)
+            done.set()
+
+    await application(handle, failed, PREFIX)(scope_of(PREFIX), server.receive, send)
+    assert done.is_set()
+
+
 async def test_a_caller_that_reads_slowly_gets_it_all() -> None:
     async def handle(_call: Call) -> Reply:
         return Reply(200, (), Stream(*[b"x"] * 5), idle_seconds=0.2)

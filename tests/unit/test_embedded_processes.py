@@ -77,7 +77,7 @@ print("managed", flush=True)
     assert told.startswith(
         f"DataDirectoryError: another process serves from {tmp_path}: the embedded default is for one"
     )
-    assert "Run one worker, or wire shared backends" in told
+    assert "Run one worker, or wire backends that all workers share" in told
     assert await asyncio.to_thread(run_other, manage, tmp_path) == (0, "managed")
     shop = await (await keychain.tenant("acme")).project("shop")
     assert [allowed.origin for allowed in await shop.list_origins()] == [APP, "https://two.example.com"]

@@ -117,6 +117,35 @@ async def test_callers_at_one_moment_share_one_reading(held: Snapshots, store: C
     assert store.asked == [PROJECT]
 
 
+async def test_a_scan_of_made_up_ids_keeps_no_project_waiting_that_is_served(
+    store: CountingStore, held: Snapshots, clock: Clock
+) -> None:
+    await held.load(PROJECT)
+    clock.now += module.REFRESH_SECONDS
+    busy, most, gate = 0, 0, asyncio.Event()
+    ask = store.tenant_of
+
+    async def slowly(project: ProjectId) -> TenantId | None:
+        nonlocal busy, most
+        if project == PROJECT:
+            return await ask(project)
+        busy += 1
+        most = max(most, busy)
+        await gate.wait()
+        busy -= 1
+        return None
+
+    store.tenant_of = slowly  # type: ignore[method-assign]  # a store that takes its time with strangers
+    letters = str.maketrans("0123456789", "abcdefghij")
+    scan = [asyncio.ensure_future(held.load("p_" + f"{n:020d}".translate(letters))) for n in range(1, 501)]
+    await asyncio.sleep(0)
+    assert (await asyncio.wait_for(held.load(PROJECT), 1)).project.id == PROJECT
+    gate.set()
+    outcomes = await asyncio.gather(*scan, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {NotFoundError}
+    assert 0 < most <= module.FIRST_READS
+
+
 async def test_a_change_during_a_reading_is_not_lost(held: Snapshots, store: CountingStore) -> None:
     store.gate.clear()
     before = asyncio.create_task(held.load(PROJECT))

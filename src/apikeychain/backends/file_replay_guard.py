@@ -26,7 +26,7 @@ _log = logging.getLogger("apikeychain")
 
 
 class FileReplayGuard:
-    """See ReplayGuard. For one process at a time; an async context manager, which reads the mark.
+    """See ReplayGuard. For one process at a time, which holds a lock before its first claim; an async context manager.
 
     Args:
         path: of the file with the mark, in a directory that exists once the guard is entered.
@@ -37,13 +37,13 @@ class FileReplayGuard:
     def __init__(self, path: Path, *, max_claims: int = MAX_CLAIMS, now: Callable[[], float] = time.time) -> None:
         self._path, self._now = path, now
         self._claims = MemoryReplayGuard(max_claims=max_claims, now=now)
-        self._mark = -1
+        self._mark, self._is_known = -1, False
         self._writing: Flights[str, int] = Flights()
+        self._knowing: Flights[str, int] = Flights()
 
     async def __aenter__(self) -> Self:
-        """Read the mark; one that cannot be read counts as the latest that could stand there."""
-        self._mark = await asyncio.to_thread(self._read)
-        self._claims.forget_until(self._mark)
+        """Nothing yet: the mark is read with the first claim, when no other process can move it any more."""
+        self._is_known = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -51,23 +51,35 @@ class FileReplayGuard:
 
     async def claim(self, token: bytes, timestamp: int) -> Claim:
         """See ReplayGuard.claim."""
+        if not self._is_known:
+            await self._knowing.join("mark", lambda: asyncio.to_thread(self._read), self._know)
         while timestamp > self._mark:
             await self._writing.join("mark", lambda: self._write(timestamp + AHEAD_SECONDS), self._reach)
         if timestamp == self._mark:
             self._writing.begin("mark", lambda: self._write(timestamp + AHEAD_SECONDS), self._reach)
         return await self._claims.claim(token, timestamp)
 
+    def _know(self, mark: int) -> None:
+        """Forget what others may have claimed; a mark of our own is that of claims which are still here."""
+        if mark != self._mark:
+            self._mark = mark
+            self._claims.forget_until(mark)
+        self._is_known = True
+
     def _reach(self, mark: int) -> None:
         self._mark = max(self._mark, mark)
 
     def _read(self) -> int:
+        """The mark; one that cannot be read, or was set by a clock that was wrong, is the latest that can be true."""
+        latest = int(self._now()) + _FURTHEST_SECONDS
         try:
-            return int(self._path.read_bytes()[:11])
+            mark = int(self._path.read_bytes()[:11])
         except FileNotFoundError:
-            return -1
+            return self._mark
         except (OSError, ValueError):
             _log.warning("%s cannot be read: signed calls are refused for %s s", self._path, _FURTHEST_SECONDS)
-            return int(self._now()) + _FURTHEST_SECONDS
+            return latest
+        return mark if mark == self._mark else min(mark, latest)
 
     async def _write(self, mark: int) -> int:
         try:

@@ -50,7 +50,7 @@ class MemoryReplayGuard:
 
     def _sweep(self, now: int) -> None:
         """Drop what need not be kept any more, once a second."""
-        if now <= self._swept:
+        if now == self._swept:
             return
         self._swept = now
         for second in [second for second in self._by_second if second + KEPT_SECONDS < now]:

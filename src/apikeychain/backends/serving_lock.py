@@ -61,7 +61,7 @@ class ServingLock:
             os.close(file)
             msg = (
                 f"another process serves from {self._path.parent}: the embedded default is for one process. "
-                "Run one worker, or wire shared backends (a PostgreSQL store and a shared limiter) for more"
+                "Run one worker, or wire backends that all workers share (store, limiter, replay guard, signals)"
             )
             raise DataDirectoryError(msg) from None
         self._file = file

@@ -28,6 +28,7 @@ from apikeychain.model.route import Require
 from apikeychain.model.session_key import SESSION_PREFIX, SessionKey
 from apikeychain.ports.replay_guard import Claim
 from apikeychain.rules.bodies import declared_length
+from apikeychain.rules.forwarding import dropped_names
 from apikeychain.rules.headers import SIGNING
 from apikeychain.rules.signed_text import MAC_PREFIX, SignedText, header_block
 from apikeychain.secret import Secret
@@ -136,6 +137,10 @@ def require_mac(
     Raises:
         SignatureRefusedError: it does not hold.
     """
+    covered = {b"content-type", *(name.encode() for name in names)}
+    if covered & dropped_names(call.headers):
+        # Whoever lists it takes it away from what goes up, behind the signature's back.
+        raise SignatureRefusedError(_hint(b"connection"))
     try:
         right = _text(call, signature, names, body_sha256).mac(_CLAIM if key is None else key.reveal())
     except ValueError:
@@ -220,11 +225,6 @@ def require_caller(needed: bool, caller: str | None) -> None:  # noqa: FBT001 - 
     if needed and caller is None:
         hint = 'Let a middleware outside of ours set scope["apikeychain.caller"] after its login.'
         raise CallerMissingError(hint)
-
-
-def stricter(one: Require, other: Require) -> Require:
-    """What asks for more: a route can ask for more than its project, never for less."""
-    return max(one, other, key=_RANK.__getitem__)
 
 
 def _text(call: Call, signature: Signature, names: Sequence[str], body_sha256: bytes) -> SignedText:

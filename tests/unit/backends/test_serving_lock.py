@@ -53,7 +53,7 @@ def test_the_lock_is_held_once_and_kept(tmp_path: Path) -> None:
         second.acquire()
     assert str(refused.value) == (
         f"another process serves from {tmp_path}: the embedded default is for one process. "
-        "Run one worker, or wire shared backends (a PostgreSQL store and a shared limiter) for more"
+        "Run one worker, or wire backends that all workers share (store, limiter, replay guard, signals)"
     )
     first.release()
     first.release()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from apikeychain.backends.sql import SQLStore
-from apikeychain.backends.sql.engine import READERS
+from apikeychain.backends.sql.engine import READERS, whole
 from apikeychain.model.records import AllowedOrigin, Project
 from apikeychain.testing.records import ACME, SHOP, draft, project, tenant
 
@@ -92,3 +92,43 @@ async def test_many_that_are_cancelled_together_leave_every_place_free(store: SQ
         assert store.engine.sync_engine.pool.status().count("Current Checked out connections: 0") == 1
         await asyncio.gather(*(read(store) for _ in range(READERS)))
         await append(store)
+
+
+async def test_a_second_cancellation_does_not_cut_a_statement_either() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def statement() -> None:
+        begun.set()
+        await asyncio.sleep(0.1)
+        ended.set()
+
+    task = asyncio.ensure_future(whole(statement()))
+    await begun.wait()
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
+async def test_a_statement_that_breaks_while_it_is_waited_for_is_still_cancelled() -> None:
+    begun = asyncio.Event()
+
+    async def statement() -> None:
+        begun.set()
+        await asyncio.sleep(0.05)
+        raise ZeroDivisionError
+
+    async def cut() -> None:
+        begun.set()
+        await asyncio.sleep(0.05)
+        raise asyncio.CancelledError
+
+    for coroutine in (statement, cut):
+        begun.clear()
+        task = asyncio.ensure_future(whole(coroutine()))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

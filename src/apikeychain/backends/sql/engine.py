@@ -1,6 +1,7 @@
 """An engine for one SQLite file, and connections of it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
@@ -72,7 +73,7 @@ async def connection_of(engine: AsyncEngine, *, pooled: bool = True) -> AsyncGen
 
 
 async def whole(statement: Coroutine[Any, Any, T]) -> T:
-    """What `statement` brings; a cancellation passes on only once the statement has ended.
+    """What `statement` brings; a cancellation, or a second one, passes on only once the statement has ended.
 
     Cut in the middle, its connection would be closed around an unfinished statement, and SQLite would hold that
     connection's lock until the garbage collector comes by.
@@ -81,7 +82,11 @@ async def whole(statement: Coroutine[Any, Any, T]) -> T:
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.gather(asyncio.shield(running), return_exceptions=True)
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()
         raise
 
 
