@@ -108,10 +108,10 @@ class Pipeline:
 
     async def _pass(self, passage: Passage) -> Reply:
         call, caller = passage.call, passage.caller
+        headers.require_https(caller, development=self._settings.development)
         passage.project = project = await self._load(call)
         headers.require_single(call.headers)
         headers.require_framing(call.headers)
-        headers.require_https(caller, development=self._settings.development)
         if call.is_preflight:
             return cors.preflight(call, project)
         passage.origin = origin = cors.admit(call, project, caller)
