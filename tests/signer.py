@@ -1,5 +1,6 @@
 """Signs a call as contracts 3 says, or with any line of the text changed: written out anew, not the library's."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apikeychain.model.headers import Line
+from gate import Gate
 
 PREFIX = "/api/apikeychain"
 
@@ -77,3 +79,12 @@ class Signer:
         headers |= {"x-nonce": nonce} if nonce else {}
         headers |= {"x-content-sha256": digest} if announce else {}
         return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+async def signer_of(
+    gate: Gate, *, signed_headers: Sequence[str] = (), changed: Mapping[str, str] | None = None
+) -> Signer:
+    """One that signs with a new key of the gate's project."""
+    shown = await gate.shop.add_signing_key()
+    await asyncio.sleep(0.02)  # until the change was heard
+    return Signer(shown.id, shown.key.reveal(), gate.shop.id, signed_headers=signed_headers, changed=changed or {})

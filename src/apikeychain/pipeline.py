@@ -47,6 +47,7 @@ from apikeychain.rules import (
 from apikeychain.rules.caller import TrustedProxies, bucket_address, identify
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.signature import Signature
+from apikeychain.rules.signed_text import NOTHING_SHA256
 from apikeychain.rules.snapshot import Snapshot
 from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
@@ -177,12 +178,13 @@ class Pipeline:
     async def _digest(self, passage: Passage, project: Snapshot) -> bytes:
         """Read the body that the signature covers: before anything else is told, and before anything is spent."""
         call = passage.call
-        passage.body = b""
-        if bodies.is_announced(call):
-            cap = routing.body_cap(call, project) if passage.origin else MIB
-            bodies.require_size(call, cap)
-            with self._unverified.one(call, passage.caller):
-                passage.body = await self._whole(call, cap)
+        if not bodies.is_announced(call):
+            passage.body = b""
+            return NOTHING_SHA256
+        cap = routing.body_cap(call, project) if passage.origin else MIB
+        bodies.require_size(call, cap)
+        with self._unverified.one(call, passage.caller):
+            passage.body = await self._whole(call, cap)
         return hashlib.sha256(passage.body).hexdigest().encode()
 
     async def _spend(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> HeaderLines:
@@ -204,12 +206,12 @@ class Pipeline:
         passage.slot = self._ledger.reserve(project.tenant.id)
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
-        if passage.body is None and not bodies.takes_body(passage.call, route.body):
-            return None
-        if passage.body is None and route.body.raw:
-            passage.stream_body(route.timeouts.idle)
-            return None
         if passage.body is None:
+            if not bodies.takes_body(passage.call, route.body):
+                return None
+            if route.body.raw:
+                passage.stream_body(route.timeouts.idle)
+                return None
             passage.body = await self._whole(passage.call, route.body.cap)
             signature.require_body(passage.signature, passage.body)
         passage.bytes_in = len(passage.body)

@@ -14,7 +14,7 @@ from apikeychain import JSONBody, JSONField, ProxyRoute, RawBody
 from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
 from apikeychain.model.headers import Line
 from gate import APP, WEATHER, Answer, Gate, open_gate, scope_of
-from signer import Signer
+from signer import Signer, signer_of
 
 PATH = "/data/2.5/weather"
 ASK = ProxyRoute("ask", provider="weather", path=PATH, methods=["POST"], body=JSONBody([JSONField("q")]))
@@ -36,12 +36,6 @@ BYTES = (b"content-type", b"application/octet-stream")
 async def gate() -> AsyncGenerator[Gate, None]:
     async with open_gate(routes=[WEATHER, ASK, UPLOAD, STRICT]) as opened:
         yield opened
-
-
-async def signer_of(gate: Gate, **more: Any) -> Signer:
-    shown = await gate.shop.add_signing_key()
-    await asyncio.sleep(0.02)  # until the change was heard
-    return Signer(shown.id, shown.key.reveal(), gate.shop.id, **more)
 
 
 async def send(

@@ -18,7 +18,7 @@ from apikeychain.model.quota import Balance, Spend
 from apikeychain.ports.replay_guard import Claim
 from apikeychain.testing.local_provider import LocalProvider
 from gate import APP, KEY, WEATHER, Answer, Gate, echo_key, host, open_gate
-from signer import Signer
+from signer import Signer, signer_of
 
 QUERY = b"q=Paris"
 
@@ -33,12 +33,6 @@ class Switched(MemoryReplayGuard):
             msg = "out of reach, said with the token " + token.hex()
             raise BackendUnavailableError(msg)
         return await super().claim(token, timestamp)
-
-
-async def signer_of(gate: Gate) -> Signer:
-    shown = await gate.shop.add_signing_key()
-    await asyncio.sleep(0.02)
-    return Signer(shown.id, shown.key.reveal(), gate.shop.id)
 
 
 async def send(gate: Gate, lines: list[Line]) -> Answer:

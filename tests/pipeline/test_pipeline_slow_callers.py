@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 
 import pytest
 from starlette.types import Message, Scope
 
 from apikeychain import JSONBody, JSONField, ProxyRoute, RawBody, Timeouts, inbox, pipeline
 from apikeychain.testing.local_provider import Visit
+from apikeychain.testing.upstream_scene import until
 from gate import APP, WEATHER, Gate, open_gate, scope_of
 
 PATH = "/data/2.5/weather"
@@ -25,12 +26,6 @@ UPLOAD = ProxyRoute(
     max_body_bytes=64 << 20,
     timeouts=SHORT,
 )
-
-
-async def until(holds: Callable[[], bool], seconds: float) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - any condition: it has no event
-            await asyncio.sleep(0.01)
 
 
 class Caller:
@@ -124,7 +119,7 @@ async def test_a_caller_that_leaves_an_upload_which_an_answering_provider_reads_
         caller = Caller(*[b"x" * 65536] * 500)
         headers = [ORIGIN, CHUNKED, (b"content-type", b"application/octet-stream")]
         async with caller.calling(gate, scope_of(gate.shop.url("weather"), method="POST", headers=headers)) as call:
-            await until(lambda: b"data: x" in caller.body and not caller._messages, 10)
+            await until(lambda: b"data: x" in caller.body and not caller._messages)
             caller.left.set()
             await asyncio.wait_for(call, 1)
         await gate.provider.until_left()

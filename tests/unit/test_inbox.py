@@ -9,6 +9,7 @@ from starlette.types import Message
 from apikeychain import inbox as inbox_module
 from apikeychain.errors import CallerGoneError
 from apikeychain.inbox import ROOM_BYTES, Inbox
+from apikeychain.testing.upstream_scene import until
 
 SECRET = "secret-1"
 GONE: Message = {"type": "http.disconnect"}
@@ -33,12 +34,6 @@ class Server:
             return self.waiting.pop(0)
         await self.leave.wait()
         return GONE
-
-
-async def over(seconds: float, condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - any condition: it has no event
-            await asyncio.sleep(0.005)
 
 
 async def test_a_body_comes_in_its_pieces_to_its_end() -> None:
@@ -153,6 +148,6 @@ async def test_an_upload_that_was_thrown_away_never_ends(monkeypatch: pytest.Mon
         chunks = aiter(inbox)
         await anext(chunks)
         inbox.answering = True
-        await over(5, lambda: not server.waiting)
+        await until(lambda: not server.waiting)
         with pytest.raises(CallerGoneError):
             await anext(chunks)

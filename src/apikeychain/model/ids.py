@@ -61,4 +61,19 @@ def parse_name(text: str, noun: str) -> Name:
 
 def new_project_id() -> ProjectId:
     """A fresh project id: 100 random bits."""
-    return ProjectId("p_" + base64.b32encode(secrets.token_bytes(13)).decode().lower()[:20])
+    return ProjectId("p_" + _letters(20))
+
+
+def new_signing_key_id() -> str:
+    """A fresh id of a signing key: 50 random bits, no secret."""
+    return "k_" + _letters(10)
+
+
+def base64url(raw: bytes) -> str:
+    """base64url without padding. Source: RFC 4648, section 5."""
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _letters(count: int) -> str:
+    """`count` random base32 characters, lower case."""
+    return base64.b32encode(secrets.token_bytes(count)).decode().lower()[:count]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.ids import base64url
 
 SESSION_PREFIX = "s1."
-_USER = re.compile(r"[\x21-\x7e]{1,128}")
+USER = re.compile(r"[\x21-\x7e]{1,128}")
 _EXPIRIES = range(10**11)
 
 
@@ -32,8 +33,7 @@ class SessionKey:
     @property
     def id(self) -> str:
         """What a caller sends as ``x-key-id``."""
-        user = base64.urlsafe_b64encode(self.user.encode()).decode().rstrip("=")
-        return f"{SESSION_PREFIX}{self.parent}.{self.expiry}.{user}"
+        return f"{SESSION_PREFIX}{self.parent}.{self.expiry}.{base64url(self.user.encode())}"
 
     @classmethod
     def read(cls, key_id: str) -> Self:
@@ -61,7 +61,7 @@ def parse_user(user: str) -> str:
     Raises:
         InvalidValueError: not 1 to 128 printable ASCII characters without spaces.
     """
-    if not _USER.fullmatch(user):
+    if not USER.fullmatch(user):
         msg = f"not a user label: {user!r} (1 to 128 printable ASCII characters, no spaces)"
         raise InvalidValueError(msg)
     return user

@@ -14,6 +14,7 @@ from apikeychain.errors import HeaderRefusedError, InvalidValueError, ParameterR
 from apikeychain.model.headers import Headers, Line
 from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, Provider
 from apikeychain.model.route import ProxyRoute
+from apikeychain.rules.headers import SIGNING
 from apikeychain.rules.parameters import Declared, self_sent, take
 
 ALWAYS = frozenset(
@@ -50,19 +51,15 @@ _NEVER = frozenset(
         "true-client-ip",
         "user-agent",
         "via",
-        "x-content-sha256",
         "x-http-method",
         "x-http-method-override",
-        "x-key-id",
         "x-method-override",
-        "x-nonce",
         "x-original-host",
         "x-original-method",
         "x-original-url",
         "x-real-ip",
         "x-rewrite-url",
-        "x-signature",
-        "x-timestamp",
+        *(name.decode() for name in SIGNING),
     },
 )
 _NEVER_BEGIN = ("access-control-", "proxy-", "sec-", "x-apikeychain-", "x-forwarded-", "x-iso-")

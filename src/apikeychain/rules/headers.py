@@ -18,7 +18,7 @@ from apikeychain.model.call import Call, Reply
 from apikeychain.model.headers import Headers
 from apikeychain.rules.caller import Caller
 
-SIGNING = (b"x-signature", b"x-timestamp", b"x-nonce", b"x-key-id", b"x-content-sha256")
+SIGNING = (b"x-key-id", b"x-timestamp", b"x-nonce", b"x-content-sha256", b"x-signature")
 SINGLE = frozenset(
     {
         b"origin",

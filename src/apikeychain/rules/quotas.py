@@ -10,7 +10,6 @@ A bucket is told by its kind alone: no address, user or origin stands in a heade
 Source: contracts 7; draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4; RFC 9110, section 10.2.3 (Retry-After).
 """
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -25,12 +24,12 @@ from apikeychain.errors import (
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.origin import Origin
 from apikeychain.model.quota import Balance, Quota, Spend
+from apikeychain.model.session_key import USER
 from apikeychain.rules.caller import Caller, bucket_address
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.snapshot import Snapshot
 
 REFUSALS = Quota(60, 60)
-_LABEL = re.compile(r"[\x21-\x7e]{1,128}")
 # A foreign page could else make its visitors' browsers empty their own buckets at a project that they use; and who is
 # over a quota is refused by that quota until it has room, not longer.
 _FREE = (OriginRefusedError, PreflightRefusedError, RateLimitedError)
@@ -45,7 +44,7 @@ def user_bucket(project: Snapshot, user: str | None, *, proven: bool) -> str | N
         proven: whether the host's login or a session key vouches for it. What callers merely claim is counted apart,
             so that nobody can use up a user's quota by its name.
     """
-    if project.user_quota is None or user is None or not _LABEL.fullmatch(user):
+    if project.user_quota is None or user is None or not USER.fullmatch(user):
         return None
     return f"{project.project.id}:{'user' if proven else 'claimed-user'}:{user}"
 

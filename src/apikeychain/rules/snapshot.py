@@ -24,13 +24,14 @@ from apikeychain.model.records import (
     Tenant,
 )
 from apikeychain.model.route import HeaderParameter, ProxyRoute
+from apikeychain.rules.headers import SIGNING
 from apikeychain.rules.routing import CompiledRoute, compile_route
 
 _HTTPS_PORT = 443
 _LEAST_ADDRESS_QUOTA = Quota(30, 60)
 _METHOD_ORDER = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ALWAYS_ALLOWED = ("Content-Type", "X-Iso-User")
-_SIGNING = ("X-Key-Id", "X-Timestamp", "X-Nonce", "X-Content-Sha256", "X-Signature")
+_SIGNING = tuple(name.decode().title() for name in SIGNING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,14 @@
 Source: contracts 3; spec 6.3.
 """
 
-import base64
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from apikeychain.errors import DoesNotExistError, InvalidValueError, StillInUseError
-from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ids import ProjectId, TenantId, base64url, new_signing_key_id
 from apikeychain.model.records import ProjectKey, SigningKey
 from apikeychain.model.session_key import SessionKey, parse_user
-from apikeychain.primitives import random_bytes
+from apikeychain.primitives import KEY_BYTES, random_bytes
 from apikeychain.secret import Secret
 from apikeychain.snapshots import children
 from apikeychain.tenants import secrets
@@ -52,10 +51,7 @@ async def add(change: ProjectChange, first_key: ProjectKey | None) -> ShownKey:
     if len(await children(change.store, SigningKey, change.project.id)) >= MAX_KEYS:
         msg = f"the project {change.project.name!r} has two signing keys: retire one, then add the next"
         raise StillInUseError(msg)
-    shown = ShownKey(
-        "k_" + base64.b32encode(random_bytes(10)).decode().lower()[:10],
-        Secret("aks_" + base64.urlsafe_b64encode(random_bytes(32)).decode().rstrip("=")),
-    )
+    shown = ShownKey(new_signing_key_id(), Secret("aks_" + base64url(random_bytes(KEY_BYTES))))
     key = await secrets.sealing_key(change, first_key)
     async with secrets.soon():
         sealed = await change.office.vault.seal_signing_key(change.tenant, key, shown.id, shown.key)

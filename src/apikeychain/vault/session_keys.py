@@ -3,8 +3,7 @@
 Source: contracts 3, "Session keys"; RFC 5869.
 """
 
-import base64
-
+from apikeychain.model.ids import base64url
 from apikeychain.model.keys import length_prefixed
 from apikeychain.primitives import hkdf_sha256
 from apikeychain.secret import Secret
@@ -22,4 +21,4 @@ def session_key(signing_key: Secret, key_id: str, origin: str) -> Secret:
     """
     info = _INFO + length_prefixed((key_id, origin))
     derived = hkdf_sha256(signing_key.reveal(), salt=b"", info=info)
-    return Secret(base64.urlsafe_b64encode(derived).decode().rstrip("="))
+    return Secret(base64url(derived))
