@@ -3,6 +3,7 @@
 Source: contracts 10 ("The embedded default"); architecture, "What it is".
 """
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ DATABASE = "apikeychain.sqlite3"
 KEY_FILE = "platform.key"
 CLAIMS_FILE = "claims.mark"
 KEY_FILE_VARIABLE = "APIKEYCHAIN_KEY_FILE"
+_log = logging.getLogger("apikeychain.keychain")
 
 
 class Serving(Protocol):
@@ -86,6 +88,12 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
     database = path / DATABASE
     keys = Path(key_file or os.environ.get(KEY_FILE_VARIABLE) or path / KEY_FILE)
     store = SQLStore.sqlite(database)
+    if instead.store and not (instead.replay_guard and instead.rate_limiter):
+        _log.warning(
+            "store= is yours, but %s of this process only: serve from one process, or give replay_guard= and "
+            "rate_limiter= that all share",
+            "claims are" if instead.rate_limiter else "limits are" if instead.replay_guard else "claims and limits are",
+        )
     return _with(
         Plugs(
             store=store,

@@ -39,6 +39,7 @@ from apikeychain.rules import (
     headers,
     injection,
     problem,
+    quotas,
     redaction,
     routing,
     signature,
@@ -160,6 +161,7 @@ class Pipeline:
         key = await self._signing_key(project, sent, cors.page_of(call, project, passage.caller))
         digest = sent.content_sha256 or await self._digest(passage, project)
         mac = signature.require_mac(key, sent, call, project.project.signed_headers, digest)
+        await self._refusals.admit_claim(project.project.id, passage.caller, sent)
         signature.require_window(sent, self._now())
         token = signature.claim_token(project.project.id, sent, mac)
         signature.require_claim(await self._replay_guard.claim(token, int(sent.timestamp)))
@@ -203,7 +205,7 @@ class Pipeline:
         passage.pseudonym = chain.pseudonym(key, bucket_address(passage.caller.address))
         tail = route.tail_of(passage.call)
         passage.tail = chain.pseudonym(key, tail) if tail else None
-        passage.slot = self._ledger.reserve(project.tenant.id)
+        passage.slot = self._ledger.reserve(project.tenant.id, quotas.holder(passage.signature, passage.caller))
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
         if passage.body is None:
@@ -245,7 +247,7 @@ class Pipeline:
         passage.refusal = error.code
         if passage.project and not passage.slot:
             self._ledger.count_refusal(passage.project.tenant.id, passage.project.project.id, error.code)
-            await self._refusals.note(passage.project.project.id, passage.caller, error)
+            await self._refusals.note(passage.project.project.id, passage.caller, error, passage.signature)
         if error.code == "origin-refused":
             self._refused_origins.note(passage.call.project, error.hint, self._clock())
         reply = problem.answer(error, development=self._settings.development)

@@ -5,6 +5,7 @@ Source: spec Appendix A; contracts 2, 4, 5, 7, 10.
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from apikeychain.errors import SettingsError
 from apikeychain.model.records import KDF
 from apikeychain.model.route import MIB
 
+UNIX = "unix"
 _PREFIX = re.compile(r"(?:/[a-z0-9][a-z0-9._-]*)+")
 _MAX_BODY = 100 * MIB
 
@@ -23,7 +25,8 @@ class APIKeyChainSettings:
     Attributes:
         prefix: the path under which everything is served.
         development: allows http on localhost and adds hints to refusals. Never on a public host.
-        trusted_proxies: addresses or networks whose X-Forwarded headers are believed.
+        trusted_proxies: addresses or networks whose X-Forwarded headers are believed; ``"unix"`` stands for whoever
+            calls through a Unix socket.
         outer_cors: whether a CORS middleware of the host may stand outside ours (it answers preflights then).
         body_limit: the largest ``max_body_bytes`` that a route may ask for.
         nat64_prefixes: NAT64 prefixes of this network, beyond which the embedded IPv4 address is judged.
@@ -46,7 +49,7 @@ class APIKeyChainSettings:
     def __post_init__(self) -> None:
         problems = [
             *self._prefix_problems(),
-            *_network_problems("trusted_proxies", self.trusted_proxies),
+            *_network_problems("trusted_proxies", [text for text in self.trusted_proxies if text != UNIX]),
             *_network_problems("nat64_prefixes", self.nat64_prefixes),
         ]
         if not 0 < self.body_limit <= _MAX_BODY:
@@ -64,7 +67,7 @@ class APIKeyChainSettings:
         return [f"prefix is a lower-case path without a final slash, like /api/apikeychain, not {self.prefix!r}"]
 
 
-def _network_problems(name: str, networks: tuple[str, ...]) -> list[str]:
+def _network_problems(name: str, networks: Iterable[str]) -> list[str]:
     problems: list[str] = []
     for text in networks:
         try:

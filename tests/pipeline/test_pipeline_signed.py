@@ -397,6 +397,22 @@ async def test_a_full_guard_closes_the_gate_to_signed_calls_only() -> None:
         assert (await gate.get()).status == 200
 
 
+async def test_a_user_over_its_quota_cannot_fill_the_guard_of_all() -> None:
+    guard = MemoryReplayGuard(max_claims=700)
+    async with open_gate(replay_guard=guard) as gate:
+        key = await gate.shop.add_signing_key()
+        alice = await gate.shop.session_key(user="alice", origin=None, ttl=timedelta(hours=1))
+        await asyncio.sleep(0.02)
+        session = Signer(alice.id, alice.key.reveal(), gate.shop.id)
+        codes = {(await send(gate, session, lines=((b"x-iso-user", b"alice"),))).code for _ in range(720)}
+        assert codes == {"", "rate-limited"}
+        elsewhere = {"client": ("198.51.100.7", 1)}
+        signer = Signer(key.id, key.key.reveal(), gate.shop.id)
+        path = gate.shop.url("weather")
+        lines = signer.sign(path, b"q=Paris")
+        assert (await gate.call(path, b"q=Paris", headers=lines, scope=elsewhere)).status == 200
+
+
 async def test_the_secret_of_a_signing_key_is_nowhere_in_store_or_ledger(gate: Gate) -> None:
     signer = await signer_of(gate)
     await send(gate, signer)

@@ -8,9 +8,11 @@ import pytest
 from starlette.types import Message, Scope
 
 from apikeychain import JSONBody, JSONField, ProxyRoute, RawBody, Timeouts, inbox, pipeline
+from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.testing.local_provider import Visit
 from apikeychain.testing.upstream_scene import until
 from gate import APP, WEATHER, Gate, open_gate, scope_of
+from signer import Signer
 
 PATH = "/data/2.5/weather"
 ORIGIN = (b"origin", APP.encode())
@@ -123,3 +125,34 @@ async def test_a_caller_that_leaves_an_upload_which_an_answering_provider_reads_
             caller.left.set()
             await asyncio.wait_for(call, 1)
         await gate.provider.until_left()
+
+
+class Silent:
+    """A provider that takes a call and says nothing."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        del request
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_one_address_has_at_most_128_calls_under_way_and_others_go_on() -> None:
+    async with open_gate(upstream=lambda _: Silent()) as gate:
+        await gate.shop.configure(quota="9999/minute", address_quota="9999/minute")
+        key = await gate.shop.add_signing_key()
+        await asyncio.sleep(0.02)
+        path, query = gate.shop.url("weather"), b"q=x"
+        async with asyncio.TaskGroup() as calls:
+            under_way = [calls.create_task(gate.get(query)) for _ in range(128)]
+            await asyncio.sleep(0.2)
+            refused = await gate.get(query)
+            assert (refused.status, refused.headers.get(b"retry-after")) == (429, b"1")
+            signed = Signer(key.id, key.key.reveal(), gate.shop.id).sign(path, query)
+            under_way += [
+                calls.create_task(gate.get(query, scope={"client": ("198.51.100.7", 1)})),
+                calls.create_task(gate.call(path, query, headers=signed)),
+            ]
+            await asyncio.sleep(0.2)
+            assert [call for call in under_way if call.done()] == []
+            for call in under_way:
+                call.cancel()

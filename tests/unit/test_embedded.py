@@ -11,6 +11,7 @@ from apikeychain import Secret
 from apikeychain.backends.local_keys import LocalKeyService
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
+from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
 from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.embedded import Instead, embedded_plugs, local_limiter, memory_plugs
@@ -161,3 +162,23 @@ async def test_what_is_counted_in_this_process_has_a_limiter_of_its_own() -> Non
     spend = Spend("bucket", "refusals", Quota(1, 60))
     assert [balance.remaining for balance in await first.spend([spend])] == [0]
     assert [balance.admitted for balance in await second.spend([spend])] == [True]
+
+
+@pytest.mark.parametrize(
+    ("shared", "told"),
+    [
+        ({}, ""),
+        ({"store"}, "claims and limits are of this process only"),
+        ({"store", "rate_limiter"}, "but claims are of this process only"),
+        ({"store", "replay_guard"}, "but limits are of this process only"),
+        ({"store", "replay_guard", "rate_limiter"}, ""),
+        ({"replay_guard", "rate_limiter"}, ""),
+    ],
+)
+def test_a_shared_store_alone_is_told_to_be_too_little(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, shared: set[str], told: str
+) -> None:
+    plugs = {"store": MemoryStore(), "rate_limiter": MemoryRateLimiter(), "replay_guard": MemoryReplayGuard()}
+    instead = Instead(**{name: plug for name, plug in plugs.items() if name in shared})  # type: ignore[arg-type]  # by name
+    embedded_plugs(tmp_path, key_file=None, instead=instead)
+    assert (told in caplog.text) if told else not caplog.records

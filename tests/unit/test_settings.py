@@ -23,7 +23,7 @@ def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
     [
         {"prefix": "/keys"},
         {"prefix": "/api/v1.2/key_chain-x"},
-        {"trusted_proxies": ("10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1")},
+        {"trusted_proxies": ("10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1", "unix")},
         {"nat64_prefixes": ("64:ff9b::/96",)},
         {"body_limit": 1},
         {"kdf": "pbkdf2-sha512"},

@@ -21,6 +21,9 @@ const DIGEST = /^[0-9a-f]{64}$/;
 const NONCE = /^[A-Za-z0-9_-]{16,64}$/;
 const METHOD = /^[A-Za-z-]{1,32}$/;
 const FETCH_METHODS = /^(?:delete|get|head|options|post|put)$/i;
+// What stands in these, where nobody gives a value, only fetch knows, and only when it sends.
+const FETCH_ADDS =
+  /^(?:accept(?:-encoding|-language)?|cache-control|connection|content-length|cookie|host|origin|pragma|referer|sec-.+|user-agent)$/;
 const THIS_MACHINE = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const SESSION_KEYS_ONLY =
   "in a browser only session keys sign: whoever uses the page could read a signing key, and it has no end. " +
@@ -50,7 +53,7 @@ export async function importKey(keyText) {
  * @param {string} [request.contentType] as it is sent; without one, that of the headers.
  * @param {string|ArrayBuffer|ArrayBufferView|Blob} [request.body] all of it.
  * @param {string} [request.user] sent as x-iso-user; without one, whom a session key names.
- * @param {string[]} [request.signedHeaders] the project's signed headers.
+ * @param {string[]} [request.signedHeaders] the project's signed headers; one that fetch adds by itself needs a value.
  * @param {HeadersInit} [request.headers] that are sent; the signed ones and x-iso-user are taken from them.
  * @param {string} [request.contentSha256] 64 lower-case hex digits, in place of a body that is not in memory.
  * @param {number} [request.now] unix seconds.
@@ -182,6 +185,10 @@ function methodOf(method) {
 
 function headerBlock(names, sent) {
   const sorted = [...new Set(names.map((name) => name.toLowerCase()))].sort();
+  const unknown = sorted.find((name) => FETCH_ADDS.test(name) && !sent.has(name));
+  if (unknown !== undefined) {
+    throw new TypeError(`give the header ${unknown} a value: the project signs it, and fetch would add one of its own`);
+  }
   return sorted.map((name) => `${name}:${sent.get(name) ?? ""}\n`).join("");
 }
 

@@ -86,17 +86,22 @@ class Ledger:
         self._full: asyncio.Event | None = None
         self._idle: asyncio.Event | None = None
 
-    def reserve(self, tenant: TenantId) -> Slot:
+    def reserve(self, tenant: TenantId, holder: str | None = None) -> Slot:
         """The place of the entry that a call of `tenant` will leave.
+
+        Args:
+            tenant: in whose chain.
+            holder: whose places that are not filled yet are counted together; None counts for nobody.
 
         Raises:
             LedgerUnavailableError: it could not be written down, so the call must not be made.
+            RateLimitedError: its holder has as many calls under way as one may have.
         """
-        self._queues.reserve(tenant, self._clock())
-        return Slot(lambda draft: self._fill(tenant, draft))
+        self._queues.reserve(tenant, self._clock(), holder)
+        return Slot(lambda draft: self._fill(tenant, draft, holder))
 
-    def _fill(self, tenant: TenantId, draft: LedgerDraft) -> None:
-        self._queues.fill(tenant, draft, self._clock())
+    def _fill(self, tenant: TenantId, draft: LedgerDraft, holder: str | None) -> None:
+        self._queues.fill(tenant, draft, self._clock(), holder)
         if self._full and self._queues.finished >= FLUSH_ENTRIES:
             self._full.set()
         if self._idle and not self._queues.open:

@@ -3,17 +3,19 @@
 Source: contracts 6: 4,096 open or unwritten entries a worker, 1,024 a tenant, 5 s at most.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from apikeychain.errors import LedgerUnavailableError
+from apikeychain.errors import LedgerUnavailableError, RateLimitedError
 from apikeychain.model.ids import TenantId
 from apikeychain.model.ledger import Head, LedgerDraft
 
 MAX_HELD = 4096
 MAX_HELD_OF_TENANT = 1024
 MAX_WAIT_SECONDS = 5.0
+# Else a few addresses that read slowly would hold all places for as long as an answer may last, 15 minutes.
+MAX_OPEN_OF_HOLDER = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Queues:
 
     def __init__(self) -> None:
         self._queues: dict[TenantId, Queue] = {}
+        self._holders: Counter[str] = Counter()
         self._open = self._finished = 0
 
     @property
@@ -77,12 +80,16 @@ class Queues:
         """The queue of a tenant that has one."""
         return self._queues[tenant]
 
-    def reserve(self, tenant: TenantId, now: float) -> None:
+    def reserve(self, tenant: TenantId, now: float, holder: str | None) -> None:
         """Take the place of one entry.
 
         Raises:
             LedgerUnavailableError: the worker or the tenant is at its bound, or the tenant's entries are not written.
+            RateLimitedError: the holder has too many places that are not filled, of any tenant.
         """
+        if holder is not None and self._holders[holder] >= MAX_OPEN_OF_HOLDER:
+            hint = f"This address has {MAX_OPEN_OF_HOLDER} calls under way: let one end first."
+            raise RateLimitedError(hint, headers=((b"retry-after", b"1"),))
         if self._open + self._finished >= MAX_HELD:
             raise LedgerUnavailableError
         queue = self._queues.get(tenant)
@@ -96,9 +103,15 @@ class Queues:
             raise LedgerUnavailableError
         queue.open += 1
         self._open += 1
+        if holder is not None:
+            self._holders[holder] += 1
 
-    def fill(self, tenant: TenantId, draft: LedgerDraft, now: float) -> None:
+    def fill(self, tenant: TenantId, draft: LedgerDraft, now: float, holder: str | None) -> None:
         """Put the entry into a place that was reserved."""
+        if holder is not None:
+            self._holders[holder] -= 1
+            if not self._holders[holder]:
+                del self._holders[holder]
         self._queues[tenant].open -= 1
         self._open -= 1
         self.add(tenant, draft, now)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from apikeychain.model.call import Call
 from apikeychain.model.headers import Headers
+from apikeychain.settings import UNIX
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -46,9 +47,19 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
-    """The networks whose X-Forwarded headers are believed."""
+    """Whose X-Forwarded headers are believed.
+
+    Attributes:
+        networks: of proxies.
+        unix: whether a peer behind a Unix socket is one: servers name none there.
+    """
 
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    unix: bool = False
+
+    def speak(self, peer: str) -> bool:
+        """Whether the peer, as the server names it, is one of them."""
+        return self.include(_parse(peer)) if peer else self.unix
 
     def include(self, address: Address | None) -> bool:
         """Whether `address` is one of them; None, a peer without an address, is not."""
@@ -57,18 +68,18 @@ class TrustedProxies:
 
 def parse_trusted(networks: tuple[str, ...]) -> TrustedProxies:
     """The networks in `networks`, which `APIKeyChainSettings` has accepted."""
-    return TrustedProxies(tuple(ipaddress.ip_network(text) for text in networks))
+    return TrustedProxies(tuple(ipaddress.ip_network(text) for text in networks if text != UNIX), UNIX in networks)
 
 
 def identify(call: Call, trusted: TrustedProxies) -> Caller:
     """The caller behind `call`."""
     peer = _parse(call.peer)
     host = _text(call.headers, b"host")
-    if not trusted.include(peer):
+    if not trusted.speak(call.peer):
         return Caller(str(peer or call.peer), call.scheme, host)
     scheme = _nearest(call.headers, b"x-forwarded-proto").lower()
     return Caller(
-        str(_forwarded_address(call.headers, trusted) or peer),
+        str(_forwarded_address(call.headers, trusted) or peer or call.peer),
         scheme if scheme in _SCHEMES else call.scheme,
         _nearest(call.headers, b"x-forwarded-host") or host,
     )

@@ -27,26 +27,31 @@ from apikeychain.model.quota import Balance, Quota, Spend
 from apikeychain.model.session_key import USER
 from apikeychain.rules.caller import Caller, bucket_address
 from apikeychain.rules.routing import CompiledRoute
+from apikeychain.rules.signature import Signature
 from apikeychain.rules.snapshot import Snapshot
 
 REFUSALS = Quota(60, 60)
+# Claims that were made for nothing: ten times what an address may call, and 900 of them live at most.
+OVERRUN = Quota(600, 60)
 # A foreign page could else make its visitors' browsers empty their own buckets at a project that they use; and who is
 # over a quota is refused by that quota until it has room, not longer.
 _FREE = (OriginRefusedError, PreflightRefusedError, RateLimitedError)
 
 
-def user_bucket(project: Snapshot, user: str | None, *, proven: bool) -> str | None:
+def user_bucket(project: Snapshot, caller: Caller, user: str | None, *, proven: bool) -> str | None:
     """The key of the bucket of one user, or None where there is none: no user quota, no label that can be counted.
 
     Args:
         project: whose user it is.
+        caller: who names it.
         user: its label.
-        proven: whether the host's login or a session key vouches for it. What callers merely claim is counted apart,
-            so that nobody can use up a user's quota by its name.
+        proven: whether the host's login or a session key vouches for it. What callers merely claim is counted apart
+            and for each address, so that nobody can use up a user's quota by its name.
     """
     if project.user_quota is None or user is None or not USER.fullmatch(user):
         return None
-    return f"{project.project.id}:{'user' if proven else 'claimed-user'}:{user}"
+    kind = "user" if proven else f"claimed-user:{bucket_address(caller.address)}"
+    return f"{project.project.id}:{kind}:{user}"
 
 
 def spends(
@@ -70,7 +75,7 @@ def spends(
     """
     key, name = project.project.id, route.route.name
     found = [Spend(f"{key}:address:{bucket_address(caller.address)}", "address", project.address_quota)]
-    bucket = user_bucket(project, user, proven=proven)
+    bucket = user_bucket(project, caller, user, proven=proven)
     if bucket is not None and project.user_quota is not None:
         found.append(Spend(bucket, "user", project.user_quota))
     if (quota := project.route_quotas.get(name)) is not None:
@@ -78,6 +83,11 @@ def spends(
     if project.origin_quota is not None and origin is not None:
         found.append(Spend(f"{key}:origin:{origin}", "origin", project.origin_quota))
     return (*found, Spend(f"{key}:project", "project", project.quota))
+
+
+def holder(signature: Signature | None, caller: Caller) -> str | None:
+    """Whose calls that are under way are counted together: those of an address, but none that a signing key signed."""
+    return None if signature and signature.session is None else bucket_address(caller.address)
 
 
 def refusal_spend(project_id: ProjectId, caller: Caller, *, cost: Literal[0, 1] = 1) -> Spend:
@@ -89,6 +99,19 @@ def refusal_spend(project_id: ProjectId, caller: Caller, *, cost: Literal[0, 1] 
         cost: 0 to ask only.
     """
     return Spend(f"{project_id}:refusals:{bucket_address(caller.address)}", "refusals", REFUSALS, cost)
+
+
+def overrun_spend(project_id: ProjectId, caller: Caller, user: str | None, *, cost: Literal[0, 1] = 1) -> Spend:
+    """What a signed call spends that is refused after its claim: the replay guard keeps that claim for all tenants.
+
+    Args:
+        project_id: that was called.
+        caller: whose address counts where there is no user.
+        user: whom a session key names.
+        cost: 0 to ask only.
+    """
+    claimant = f"address:{bucket_address(caller.address)}" if user is None else f"user:{user}"
+    return Spend(f"{project_id}:overrun:{claimant}", "overrun", OVERRUN, cost)
 
 
 def spends_refusal(error: AnswerError) -> bool:

@@ -68,6 +68,11 @@ class Signature:
         """The id of the stored key behind it."""
         return self.session.parent if self.session else self.key_id
 
+    @property
+    def user(self) -> str | None:
+        """Whom a session key names."""
+        return self.session.user if self.session else None
+
 
 def is_signed(headers: Headers) -> bool:
     """Whether a request has any signing header: then it is verified, whatever else would admit it."""

@@ -57,7 +57,7 @@ class Meter:
         proven: bool,
     ) -> tuple[Spend, ...]:
         """What the call spends: see `quotas.spends`. A user beyond the bound of live ones is left out."""
-        bucket = quotas.user_bucket(project, user, proven=proven)
+        bucket = quotas.user_bucket(project, caller, user, proven=proven)
         if bucket is not None and not self._labels.have_room(bucket, self._clock()):
             user = None
         return quotas.spends(project, route, caller, origin=origin, user=user, proven=proven)

@@ -1,5 +1,8 @@
 """What refused calls spend: a bucket for each project and address, counted in this process.
 
+Whoever is refused after a claim, over a quota for one, spends from a second one: a claim is kept for a minute and more,
+and the replay guard is everybody's.
+
 A flood of refusals costs no trip to a shared limiter, and no project's quota.
 
 Source: contracts 7 ("Refusals spend a bucket"); amendment 4.
@@ -12,6 +15,7 @@ from apikeychain.model.ids import ProjectId
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.rules import quotas
 from apikeychain.rules.caller import Caller
+from apikeychain.rules.signature import Signature
 
 
 @final
@@ -33,7 +37,27 @@ class Refusals:
         """
         quotas.admit(await self._limiter.spend([quotas.refusal_spend(project, caller, cost=0)]))
 
-    async def note(self, project: ProjectId, caller: Caller, error: AnswerError) -> None:
-        """Count a call that `error` ended before its quotas were spent, where `quotas.spends_refusal` says so."""
-        if quotas.spends_refusal(error):
-            await self._limiter.spend([quotas.refusal_spend(project, caller)])
+    async def admit_claim(self, project: ProjectId, caller: Caller, signature: Signature) -> None:
+        """Let a signed call claim; it takes nothing.
+
+        Raises:
+            RateLimitedError: so many calls of this user or address were refused after their claim.
+        """
+        quotas.admit(await self._limiter.spend([quotas.overrun_spend(project, caller, signature.user, cost=0)]))
+
+    async def note(
+        self, project: ProjectId, caller: Caller, error: AnswerError, signature: Signature | None = None
+    ) -> None:
+        """Count a call that `error` ended before it had a place in the ledger.
+
+        Args:
+            project: that was called.
+            caller: who called.
+            error: counts where `quotas.spends_refusal` says so.
+            signature: of a call that has claimed.
+        """
+        spends = [quotas.refusal_spend(project, caller)] if quotas.spends_refusal(error) else []
+        if signature is not None:
+            spends.append(quotas.overrun_spend(project, caller, signature.user))
+        for spend in spends:
+            await self._limiter.spend([spend])

@@ -184,3 +184,11 @@ def test_the_module_imports_nothing_and_stands_alone() -> None:
     text = JAVASCRIPT.read_text()
     assert [line for line in text.splitlines() if line.startswith(("import ", "export * "))] == []
     assert sorted(node.run("return Object.keys(module);")) == ["importKey", "sign", "signedFetch"]
+
+
+@pytest.mark.parametrize("name", ["accept", "User-Agent", "accept-language", "sec-fetch-site", "origin", "cookie"])
+def test_a_signed_header_that_fetch_would_add_needs_a_value(name: str) -> None:
+    told = signed(signedHeaders=[name])
+    assert told.startswith(f"TypeError: give the header {name.lower()} a value")
+    assert "x-signature" in signed(signedHeaders=[name], headers={name: "x"})
+    assert "x-signature" in signed(signedHeaders=["x-other", "accepted"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikeychain.errors import BackendUnavailableError, InternalError, LedgerUnavailableError
+from apikeychain.errors import BackendUnavailableError, InternalError, LedgerUnavailableError, RateLimitedError
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.rules.chain import PLATFORM
@@ -144,6 +144,29 @@ async def test_a_worker_holds_at_most_4096_entries(house: House) -> None:
     house.ledger.reserve(OTHER)
     with pytest.raises(LedgerUnavailableError):
         house.ledger.reserve(OTHER)
+
+
+async def test_one_holder_has_at_most_128_open_places_of_all_tenants(house: House) -> None:
+    slots = [house.ledger.reserve(TenantId(f"t{number % 8}"), "203.0.113.9") for number in range(128)]
+    with pytest.raises(RateLimitedError, match="128 calls under way") as refused:
+        house.ledger.reserve(OTHER, "203.0.113.9")
+    assert refused.value.headers == ((b"retry-after", b"1"),)
+    for other in ("203.0.113.10", None):
+        house.ledger.reserve(OTHER, other)
+    slots[0].fill(draft())
+    house.ledger.reserve(OTHER, "203.0.113.9")
+    with pytest.raises(RateLimitedError):
+        house.ledger.reserve(OTHER, "203.0.113.9")
+
+
+async def test_whom_the_ledger_has_no_place_for_holds_none(house: House) -> None:
+    slots = [house.ledger.reserve(ACME) for _ in range(1024)]
+    for _ in range(200):
+        with pytest.raises(LedgerUnavailableError):
+            house.ledger.reserve(ACME, "203.0.113.9")
+    slots[0].fill(draft())
+    await house.ledger.flush()
+    house.ledger.reserve(ACME, "203.0.113.9")
 
 
 async def test_a_tenant_whose_entry_waits_5_seconds_is_closed_and_others_go_on(house: House) -> None:

@@ -100,6 +100,16 @@ def test_a_peer_without_an_address_is_named_as_the_server_names_it_and_never_tru
     assert identify(call, PROXIES) == Caller(peer, "https", "")
 
 
+def test_a_peer_behind_a_unix_socket_is_believed_where_it_is_named() -> None:
+    believed = parse_trusted(("10.0.0.0/8", "unix"))
+    lines = ((b"x-forwarded-for", b"203.0.113.9, 10.0.0.1"), (b"x-forwarded-proto", b"https"))
+    assert identify(a_call(*lines, peer=""), believed).address == "203.0.113.9"
+    assert identify(a_call(peer=""), believed).address == ""
+    assert identify(a_call(*lines, peer="10.0.0.9"), believed).address == "203.0.113.9"
+    for peer in ("testclient", "192.0.2.1", "unix"):
+        assert identify(a_call(*lines, peer=peer), believed).address == peer
+
+
 def test_a_mapped_peer_is_the_ipv4_address_it_stands_for() -> None:
     call = a_call((b"x-forwarded-for", b"203.0.113.9"), peer="::ffff:10.0.0.1")
     assert identify(call, PROXIES).address == "203.0.113.9"

@@ -13,7 +13,7 @@ from apikeychain.model.origin import Origin
 from apikeychain.model.quota import Balance, Quota, Spend
 from apikeychain.model.route import ProxyRoute
 from apikeychain.rules import quotas
-from apikeychain.rules.caller import Caller
+from apikeychain.rules.caller import Caller, bucket_address
 from sample_project import APP, PROJECT, WEATHER, a_snapshot
 
 CALLER = Caller("2001:db8::7", "https", "app.example.com")
@@ -79,14 +79,15 @@ def test_a_user_and_an_origin_without_a_quota_are_not_counted() -> None:
 @pytest.mark.parametrize("user", ["a", "!", "~", "x" * 128, "auth0|5f7c", "alice@example.com", "a:b", "*", "%2f"])
 def test_a_label_of_printable_ascii_is_a_user(user: str) -> None:
     project = a_snapshot(user_quota="5/minute")
-    assert quotas.user_bucket(project, user, proven=True) == f"{PROJECT}:user:{user}"
-    assert quotas.user_bucket(project, user, proven=False) == f"{PROJECT}:claimed-user:{user}"
+    assert quotas.user_bucket(project, CALLER, user, proven=True) == f"{PROJECT}:user:{user}"
+    claimed = f"{PROJECT}:claimed-user:{bucket_address(CALLER.address)}:{user}"
+    assert quotas.user_bucket(project, CALLER, user, proven=False) == claimed
 
 
 @pytest.mark.parametrize("user", [None, "", " ", "a b", "x" * 129, "\xe9", "a\n", "a\x7f", "a\x00", "\uff41"])
 def test_any_other_label_counts_as_no_user(user: str | None) -> None:
     project = a_snapshot(user_quota="5/minute")
-    assert quotas.user_bucket(project, user, proven=True) is None
+    assert quotas.user_bucket(project, CALLER, user, proven=True) is None
     spends = quotas.spends(project, project.routes[b"weather"], CALLER, user=user)
     assert [spend.name for spend in spends] == ["address", "project"]
 

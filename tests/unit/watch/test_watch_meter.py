@@ -51,20 +51,29 @@ async def test_a_call_is_told_what_is_left_of_each_bucket() -> None:
 async def test_a_user_is_counted_over_all_addresses_and_then_refused() -> None:
     house = House(a_snapshot(user_quota="2/minute"))
     for number in range(2):
-        await house.call("alice", address=f"203.0.113.{number}")
+        await house.call("alice", address=f"203.0.113.{number}", proven=True)
     with pytest.raises(RateLimitedError, match="'user' of 2 calls in 60 s"):
-        await house.call("alice", address="203.0.113.2")
-    await house.call("bob", address="203.0.113.2")
-    await house.call("alice", address="203.0.113.2", proven=True)
+        await house.call("alice", address="203.0.113.2", proven=True)
+    await house.call("bob", address="203.0.113.2", proven=True)
+
+
+async def test_whoever_claims_to_be_a_user_takes_from_nobody_elsewhere() -> None:
+    house = House(a_snapshot(user_quota="2/minute"))
+    for _ in range(2):
+        await house.call("alice", address="203.0.113.66")
+    with pytest.raises(RateLimitedError, match="'user' of 2 calls in 60 s"):
+        await house.call("alice", address="203.0.113.66")
+    await house.call("alice")
+    await house.call("alice", proven=True)
 
 
 async def test_a_refused_call_takes_from_no_bucket() -> None:
     house = House(a_snapshot(address_quota="1/minute", user_quota="5/minute"))
-    await house.call("alice")
+    await house.call("alice", proven=True)
     for _ in range(10):
         with pytest.raises(RateLimitedError):
-            await house.call("alice")
-    assert '"user";r=3' in await house.limit("alice", address="203.0.113.10")
+            await house.call("alice", proven=True)
+    assert '"user";r=3' in await house.limit("alice", address="203.0.113.10", proven=True)
 
 
 async def test_a_flood_of_users_is_counted_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import pytest
 
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.errors import MethodRefusedError, OriginRefusedError, RateLimitedError, SignatureRefusedError
 from apikeychain.model.ids import ProjectId
+from apikeychain.model.session_key import SessionKey
+from apikeychain.rules import quotas
 from apikeychain.rules.caller import Caller
+from apikeychain.rules.signature import Signature
 from apikeychain.watch.refusals import Refusals
 from sample_project import PROJECT
 
@@ -73,3 +78,27 @@ async def test_a_flood_while_it_is_empty_makes_the_wait_no_longer(refusals: Refu
         await refusals.note(PROJECT, CALLER, MethodRefusedError())
     clock.seconds += 61
     await refusals.admit(PROJECT, CALLER)
+
+
+SIGNED = Signature("k_1", b"1", b"", None, b"", None)
+OF_ALICE, OF_BOB = (replace(SIGNED, session=SessionKey("k_1", 99, user)) for user in ("alice", "bob"))
+
+
+async def test_who_claims_for_nothing_over_and_over_claims_no_more(refusals: Refusals, clock: Clock) -> None:
+    for _ in range(600):
+        await refusals.admit_claim(PROJECT, CALLER, OF_ALICE)
+        await refusals.note(PROJECT, CALLER, RateLimitedError(), OF_ALICE)
+    with pytest.raises(RateLimitedError, match="'overrun' of 600 calls in 60 s"):
+        await refusals.admit_claim(PROJECT, OTHER, OF_ALICE)
+    await refusals.admit_claim(PROJECT, CALLER, OF_BOB)
+    await refusals.admit_claim(PROJECT, CALLER, SIGNED)
+    await refusals.admit(PROJECT, CALLER)
+    clock.seconds += 61
+    await refusals.admit_claim(PROJECT, OTHER, OF_ALICE)
+
+
+async def test_a_signed_call_to_what_is_not_there_counts_as_refused_and_as_a_claim_for_nothing() -> None:
+    limiter = MemoryRateLimiter()
+    await Refusals(limiter).note(PROJECT, CALLER, MethodRefusedError(), SIGNED)
+    asked = [quotas.refusal_spend(PROJECT, CALLER, cost=0), quotas.overrun_spend(PROJECT, CALLER, None, cost=0)]
+    assert [balance.remaining for balance in await limiter.spend(asked)] == [59, 599]
