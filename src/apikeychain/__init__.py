@@ -8,8 +8,15 @@ if TYPE_CHECKING:
     from apikeychain.errors import APIKeyChainError
     from apikeychain.keychain import APIKeyChain
     from apikeychain.middleware import APIKeyChainMiddleware
+    from apikeychain.model.answer_transforms import DropFields, KeepFields, RenameField
     from apikeychain.model.network import Network
     from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider, QueryCredential
+    from apikeychain.model.request_transforms import (
+        DefaultParameter,
+        DropParameter,
+        RenameParameter,
+        SetParameter,
+    )
     from apikeychain.model.route import (
         FormBody,
         FormParameter,
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
         RawBody,
         Timeouts,
     )
+    from apikeychain.model.sanitizers import AcceptedCall, Sanitizer
     from apikeychain.secret import Secret
     from apikeychain.settings import APIKeyChainSettings
     from apikeychain.tenants.configure import ProviderSecret
@@ -34,13 +42,18 @@ __all__ = [
     "APIKeyChainError",
     "APIKeyChainMiddleware",
     "APIKeyChainSettings",
+    "AcceptedCall",
     "BasicCredential",
+    "DefaultParameter",
+    "DropFields",
+    "DropParameter",
     "FormBody",
     "FormParameter",
     "HeaderCredential",
     "HeaderParameter",
     "JSONBody",
     "JSONField",
+    "KeepFields",
     "Network",
     "PathParameter",
     "Provider",
@@ -49,8 +62,12 @@ __all__ = [
     "QueryCredential",
     "QueryParameter",
     "RawBody",
+    "RenameField",
+    "RenameParameter",
+    "Sanitizer",
     "Secret",
     "SecureTransportMiddleware",
+    "SetParameter",
     "Timeouts",
     "providers",
 ]
@@ -60,13 +77,18 @@ _ROOMS = {
     "APIKeyChainError": "errors",
     "APIKeyChainMiddleware": "middleware",
     "APIKeyChainSettings": "settings",
+    "AcceptedCall": "model.sanitizers",
     "BasicCredential": "model.provider",
+    "DefaultParameter": "model.request_transforms",
+    "DropFields": "model.answer_transforms",
+    "DropParameter": "model.request_transforms",
     "FormBody": "model.route",
     "FormParameter": "model.route",
     "HeaderCredential": "model.provider",
     "HeaderParameter": "model.route",
     "JSONBody": "model.route",
     "JSONField": "model.route",
+    "KeepFields": "model.answer_transforms",
     "Network": "model.network",
     "PathParameter": "model.route",
     "Provider": "model.provider",
@@ -75,8 +97,12 @@ _ROOMS = {
     "QueryCredential": "model.provider",
     "QueryParameter": "model.route",
     "RawBody": "model.route",
+    "RenameField": "model.answer_transforms",
+    "RenameParameter": "model.request_transforms",
+    "Sanitizer": "model.sanitizers",
     "Secret": "secret",
     "SecureTransportMiddleware": "transport",
+    "SetParameter": "model.request_transforms",
     "Timeouts": "model.route",
 }
 

@@ -5,6 +5,7 @@ Source: the ASGI specification, HTTP and WebSocket message format, version 3.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import cast
 from urllib.parse import quote
@@ -20,7 +21,22 @@ from apikeychain.model.headers import Headers, Line
 Handle = Callable[[Call], Awaitable[Reply]]
 FailureReply = Callable[[Call, AnswerError], Reply]
 
+_SAID_SECONDS = 60.0
 _log = logging.getLogger("apikeychain.asgi")
+
+
+class _Closed:
+    """Says why the gate is closed, the same reason at most once a minute: each call meets it."""
+
+    def __init__(self) -> None:
+        self._reason, self._until = "", 0.0
+
+    def note(self, error: APIKeyChainError) -> None:
+        """Log it."""
+        reason, now = str(error), time.monotonic()
+        if reason != self._reason or now >= self._until:
+            self._reason, self._until = reason, now + _SAID_SECONDS
+            _log.error("the gate is closed: %s", reason)
 
 
 def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
@@ -31,6 +47,7 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
         failed: the answer where `handle` raised all the same.
         prefix: what `path_of` found the scope under.
     """
+    closed = _Closed()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         inbox = Inbox(receive)
@@ -41,7 +58,7 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
             except CallerGoneError:
                 raise
             except APIKeyChainError as error:
-                _log.error("the gate is closed: %s", error)
+                closed.note(error)
                 reply = failed(call, error if isinstance(error, BackendUnavailableError) else InternalError())
             except Exception as error:  # noqa: BLE001 - whatever a bug raises becomes one answer and one log entry
                 _log.error("the gate failed\n%s", frames_of(error))

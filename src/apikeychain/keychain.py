@@ -14,6 +14,7 @@ from apikeychain.errors import AnswerError, NotOpenError
 from apikeychain.model.call import Call, Reply
 from apikeychain.model.network import Network
 from apikeychain.model.provider import BaseURL
+from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
@@ -23,6 +24,7 @@ from apikeychain.ports.store import Store
 from apikeychain.residence import Residence
 from apikeychain.rules import headers, problem
 from apikeychain.rules.caller import identify, parse_trusted
+from apikeychain.rules.sanitizers import parse_sanitizers
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.tenant_verbs import TenantVerbs
@@ -43,9 +45,11 @@ class APIKeyChain(TenantVerbs):
         serving: held while calls are served, where that is for one process.
         settings: the operator's choices.
         network: exceptions for single providers, by base URL; never stored and never a tenant's.
+        sanitizers: for the providers of these names, of every tenant: a function that sees what was accepted of a
+            call, and may refuse it.
 
     Raises:
-        InvalidValueError: a key of `network` is no base URL.
+        InvalidValueError: a key of `network` is no base URL; one of `sanitizers` no provider's name, or no function.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class APIKeyChain(TenantVerbs):
         serving: Serving | None = None,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
+        sanitizers: Mapping[str, SanitizerFunction] | None = None,
     ) -> None:
         self._plugs = Plugs(
             store=store,
@@ -74,6 +79,7 @@ class APIKeyChain(TenantVerbs):
         self._networks = {
             BaseURL.parse(base_url.rstrip("/")).text: given for base_url, given in (network or {}).items()
         }
+        self._sanitizers = parse_sanitizers(sanitizers)
         self._trusted = parse_trusted(self.settings.trusted_proxies)
         self._residence: Residence | None = None
         self._left: Residence | None = None
@@ -87,6 +93,7 @@ class APIKeyChain(TenantVerbs):
         development: bool = False,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
+        sanitizers: Mapping[str, SanitizerFunction] | None = None,
         key_file: str | Path | None = None,
         store: Store | None = None,
         key_service: KeyService | None = None,
@@ -102,6 +109,7 @@ class APIKeyChain(TenantVerbs):
             development: http on localhost and hints in refusals; short for `settings`.
             settings: instead of `development`.
             network: see the class.
+            sanitizers: likewise.
             key_file: where the key file is, if not in the directory; APIKEYCHAIN_KEY_FILE says the same.
             store: your own plug in place of that one; so with all that follow.
             key_service: likewise.
@@ -124,7 +132,7 @@ class APIKeyChain(TenantVerbs):
             upstream=upstream,
         )
         plugs = embedded_plugs(directory, key_file=key_file, instead=instead)
-        return cls._of(plugs, _settings(settings, development=development), network)
+        return cls._of(plugs, _settings(settings, development=development), network, sanitizers)
 
     @classmethod
     def in_memory(
@@ -133,6 +141,7 @@ class APIKeyChain(TenantVerbs):
         development: bool = True,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
+        sanitizers: Mapping[str, SanitizerFunction] | None = None,
         store: Store | None = None,
         key_service: KeyService | None = None,
         rate_limiter: RateLimiter | None = None,
@@ -149,10 +158,16 @@ class APIKeyChain(TenantVerbs):
             signals=signals,
             upstream=upstream,
         )
-        return cls._of(memory_plugs(instead), _settings(settings, development=development), network)
+        return cls._of(memory_plugs(instead), _settings(settings, development=development), network, sanitizers)
 
     @classmethod
-    def _of(cls, plugs: Plugs, settings: APIKeyChainSettings, network: Mapping[str, Network] | None) -> Self:
+    def _of(
+        cls,
+        plugs: Plugs,
+        settings: APIKeyChainSettings,
+        network: Mapping[str, Network] | None,
+        sanitizers: Mapping[str, SanitizerFunction] | None,
+    ) -> Self:
         return cls(
             store=plugs.store,
             key_service=plugs.key_service,
@@ -163,6 +178,7 @@ class APIKeyChain(TenantVerbs):
             serving=plugs.serving,
             settings=settings,
             network=network,
+            sanitizers=sanitizers,
         )
 
     async def __aenter__(self) -> Self:
@@ -184,7 +200,9 @@ class APIKeyChain(TenantVerbs):
             await self._left.leave()
         residence = self._residence
         if residence is None or not residence.is_here:
-            residence = self._residence = Residence(self._plugs, self.settings, self._networks)
+            residence = self._residence = Residence(
+                self._plugs, self.settings, self._networks, sanitizers=self._sanitizers
+            )
         residence.entered += 1
         try:
             await residence.opened()

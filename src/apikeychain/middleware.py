@@ -51,6 +51,7 @@ class APIKeyChainMiddleware:
             await send({"type": "websocket.close", "code": 1008})
         else:
             self._look_at(scope)
+            self._require_raw_path(scope)
             await self._gate(scope, receive, send)
 
     def _is_ours(self, scope: Scope) -> bool:
@@ -107,16 +108,18 @@ class APIKeyChainMiddleware:
         """Look at the first scope for what keeps us from serving here, and log it once."""
         if not self._looked:
             self._looked = True
-            self._unfit = _misplacement(scope, outer_cors=self.keychain.settings.outer_cors) or _unfit_server(scope)
-            if self._unfit is not None:
-                _log.error("%s", self._unfit)
+            self._close(_misplacement(scope, outer_cors=self.keychain.settings.outer_cors))
 
+    def _require_raw_path(self, scope: Scope) -> None:
+        """Close the gate to a server without raw paths: an encoded slash could not be told from a real one."""
+        if self._unfit is None and scope.get("raw_path") is None:
+            told = "this server gives no raw_path in its scopes, without which no call can be judged"
+            self._close(InternalError(told))
 
-def _unfit_server(scope: Scope) -> InternalError | None:
-    """A server without raw paths: an encoded slash could not be told from a real one."""
-    if scope["type"] != "http" or scope.get("raw_path") is not None:
-        return None
-    return InternalError("this server gives no raw_path in its scopes, without which no call can be judged")
+    def _close(self, reason: APIKeyChainError | None) -> None:
+        self._unfit = reason
+        if reason is not None:
+            _log.error("%s", reason)
 
 
 def _misplacement(scope: Scope, *, outer_cors: bool) -> MisplacedMiddlewareError | None:

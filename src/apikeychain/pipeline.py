@@ -20,10 +20,12 @@ from apikeychain.errors import (
     CallerGoneError,
     HeaderLines,
     LedgerUnavailableError,
+    MissingExtraError,
     NotFoundError,
     SealedValueError,
     SecretUnavailableError,
     UnauthenticatedError,
+    UpstreamRefusedError,
 )
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.passage import CALLER_GONE, Passage
@@ -33,9 +35,11 @@ from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.upstream import Upstream
 from apikeychain.rules import (
     answer,
+    answer_transforms,
     bodies,
     chain,
     cors,
+    decoding,
     headers,
     injection,
     problem,
@@ -91,7 +95,7 @@ class Pipeline:
         self._meter, self._refusals, self._replay_guard = meter, refusals, replay_guard
         self._upstream, self._trusted = upstream, trusted
         self._now, self._clock = now, clock
-        self._refused_origins, self._unverified = Mentions(), Unverified()
+        self._mentions, self._unverified = Mentions(), Unverified()
 
     async def handle(self, call: Call) -> Reply:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
@@ -117,13 +121,14 @@ class Pipeline:
         if call.is_preflight:
             return cors.preflight(call, project)
         passage.origin = origin = cors.admit(call, project, caller)
+        passage.page = page = cors.page_of(call, project, caller)
         headers.require_destination(call.headers)
         passage.signature = await self._admit_signed(passage, project)
         signature.require(project.project.require, passage.signature)
         signature.require_caller(project.project.require_caller, call.login)
         passage.route = route = routing.match(call, project)
         signature.require(route.route.require, passage.signature)
-        suspension.admit(project, route, origin, caller, passage.moment)
+        suspension.admit(project, route, page, caller, passage.moment)
         passage.limits = await self._spend(passage, project, route)
         await self._record(passage, project, route)
         body = await self._read(passage, route)
@@ -132,6 +137,7 @@ class Pipeline:
             signature.require_body(passage.signature, b"")
         secret = await self._open(project, route)
         reply = await self._send(passage, injection.inject(target, secret), route)
+        reply = await self._shape(passage, reply, route)
         reply = redaction.scrub(reply, redaction.needles(route.provider, secret))
         passage.answered = "provider"
         return cors.expose(reply, origin)
@@ -158,7 +164,7 @@ class Pipeline:
         sent = signature.read(call.headers)
         signature.require_window(sent, passage.moment)
         signature.require_user(sent, call.headers.get(b"x-iso-user"))
-        key = await self._signing_key(project, sent, cors.page_of(call, project, passage.caller))
+        key = await self._signing_key(project, sent, passage.page or "")
         digest = sent.content_sha256 or await self._digest(passage, project)
         mac = signature.require_mac(key, sent, call, project.project.signed_headers, digest)
         await self._refusals.admit_claim(project.project.id, passage.caller, sent)
@@ -185,7 +191,7 @@ class Pipeline:
             return NOTHING_SHA256
         cap = routing.body_cap(call, project) if passage.origin else MIB
         bodies.require_size(call, cap)
-        with self._unverified.one(call, passage.caller):
+        async with self._unverified.one(call, passage.caller):
             passage.body = await self._whole(call, cap)
         return hashlib.sha256(passage.body).hexdigest().encode()
 
@@ -194,7 +200,7 @@ class Pipeline:
         claimed = (call.headers.get(b"x-iso-user") or b"").decode("latin-1") or None
         proven = call.login is not None or passage.signature is not None
         return await self._meter.spend(
-            project, route, passage.caller, origin=passage.origin, user=call.login or claimed, proven=proven
+            project, route, passage.caller, origin=passage.page, user=call.login or claimed, proven=proven
         )
 
     async def _record(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> None:
@@ -241,7 +247,23 @@ class Pipeline:
         upstream = await self._upstream.send(request)
         passage.upstream = upstream.body
         base = f"{self._settings.prefix}/{passage.call.project}/proxy/{route.route.name}"
-        return answer.pass_on(upstream, route, base.encode())
+        reply = answer.pass_on(upstream, route, base.encode())
+        try:
+            return decoding.decode(reply, upstream, passage.call.method)
+        except MissingExtraError as missing:
+            self._mentions.note(passage.call.project, str(missing), self._clock())
+            raise UpstreamRefusedError(str(missing)) from None
+
+    async def _shape(self, passage: Passage, reply: Reply, route: CompiledRoute) -> Reply:
+        """`reply` as the route's transforms leave it; its body is read whole before its head leaves."""
+        shape = answer.shape_of(reply, route)
+        if shape is None or isinstance(reply.body, bytes):
+            return reply
+        if not answer.has_body(reply.status, passage.call.method):
+            return answer.rewritten(reply, reply.body)
+        raw = await answer_transforms.read(reply.body)
+        await passage.let_go()
+        return answer.shaped(reply, shape.shape(raw))
 
     async def _refuse(self, passage: Passage, error: AnswerError) -> Reply:
         passage.refusal = error.code
@@ -249,7 +271,7 @@ class Pipeline:
             self._ledger.count_refusal(passage.project.tenant.id, passage.project.project.id, error.code)
             await self._refusals.note(passage.project.project.id, passage.caller, error, passage.signature)
         if error.code == "origin-refused":
-            self._refused_origins.note(passage.call.project, error.hint, self._clock())
+            self._mentions.note(passage.call.project, error.hint, self._clock())
         reply = problem.answer(error, development=self._settings.development)
         return cors.expose(reply, passage.origin)
 

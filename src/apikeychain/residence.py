@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, TypeVar, cast, final
 
 from apikeychain.egress import Egress
@@ -23,6 +24,7 @@ from apikeychain.ledger.ledger import Ledger
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.network import Network
 from apikeychain.model.records import Tenant
+from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.rules.caller import parse_trusted
 from apikeychain.settings import APIKeyChainSettings
@@ -44,6 +46,7 @@ class Residence:
     """An open keychain in the running loop.
 
     Args:
+        sanitizers: the host's functions, by the name of the provider.
         clock: monotonic seconds, for how long anything is kept or waited for.
 
     Attributes:
@@ -57,6 +60,7 @@ class Residence:
         settings: APIKeyChainSettings,
         networks: Mapping[str, Network],
         *,
+        sanitizers: Mapping[str, SanitizerFunction] = MappingProxyType({}),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plugs, self._clock, self._loop = plugs, clock, asyncio.get_running_loop()
@@ -73,6 +77,7 @@ class Residence:
             plugs.store,
             networks=networks,
             body_limit=settings.body_limit,
+            sanitizers=sanitizers,
             development=settings.development,
             clock=clock,
         )

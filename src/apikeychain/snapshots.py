@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from apikeychain.errors import BackendUnavailableError, DamagedDataError, InvalidValueError, NotFoundError
@@ -26,6 +27,7 @@ from apikeychain.model.records import (
     Suspension,
     Tenant,
 )
+from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.ports.store import R, Store, TenantReader
 from apikeychain.rules.snapshot import Snapshot, compile_snapshot
 
@@ -56,6 +58,7 @@ class Snapshots:
         store: where projects are read from.
         networks: the exceptions of host code, by provider base URL.
         body_limit: the most that a route's body cap may be, in bytes.
+        sanitizers: the host's functions, by the name of the provider.
         development: whether http origins count.
         clock: monotonic seconds.
     """
@@ -66,11 +69,13 @@ class Snapshots:
         *,
         networks: Mapping[str, Network],
         body_limit: int,
+        sanitizers: Mapping[str, SanitizerFunction] = MappingProxyType({}),
         development: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._clock = store, clock
         self._networks, self._body_limit, self._development = networks, body_limit, development
+        self._sanitizers = sanitizers
         self._held: dict[ProjectId, _Held] = {}
         self._unknown: dict[ProjectId, float] = {}
         self._damaged: dict[ProjectId, float] = {}
@@ -174,6 +179,7 @@ class Snapshots:
             suspensions=await children(store, Suspension, project),
             networks=self._networks,
             body_limit=self._body_limit,
+            sanitizers=self._sanitizers,
             development=self._development,
         )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -118,10 +119,48 @@ async def test_a_guard_that_is_entered_again_still_has_its_own_claims(tmp_path: 
 async def test_a_mark_that_was_set_by_a_wrong_clock_is_none_for_long(tmp_path: Path) -> None:
     path = tmp_path / "claims.mark"
     path.write_text(str(NOW + 10**8))
-    async with FileReplayGuard(path, now=Clock()) as guard:
+    seconds = Clock()
+    async with FileReplayGuard(path, now=Clock(), clock=seconds) as guard:
         assert await guard.claim(token(1), NOW + 32) == "forgotten"
         assert await guard.claim(token(1), NOW + 33) == "claimed"
-    assert mark_of(path) <= NOW + 35
+        assert mark_of(path) == NOW + 10**8
+        seconds.seconds += 64
+        assert await guard.claim(token(2), NOW + 36) == "claimed"
+        assert mark_of(path) == NOW + 38
+
+
+async def test_a_restart_with_a_clock_that_is_behind_forgets_no_claim_once_it_is_set_right(tmp_path: Path) -> None:
+    path, behind = tmp_path / "claims.mark", Clock()
+    async with FileReplayGuard(path, now=Clock()) as guard:
+        assert await guard.claim(token(1), NOW) == "claimed"
+    behind.seconds = NOW - 3600
+    for _ in range(2):
+        async with FileReplayGuard(path, now=behind) as guard:
+            assert await guard.claim(token(2), NOW - 3600) == "forgotten"
+    async with FileReplayGuard(path, now=behind) as guard:
+        assert await guard.claim(token(3), NOW - 3567) == "claimed"
+        behind.seconds = NOW + 10
+        assert await guard.claim(token(1), NOW) == "forgotten"
+        assert await guard.claim(token(4), NOW + 10) == "claimed"
+
+
+async def test_a_writing_that_was_begun_ends_before_the_guard_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "claims.mark"
+    async with FileReplayGuard(path, now=Clock()) as guard:
+        await guard.claim(token(1), NOW)
+        assert await guard.claim(token(2), NOW + 2) == "claimed"
+        await asyncio.sleep(0)
+    assert mark_of(path) == NOW + 4
+
+
+def test_two_loops_move_one_mark(tmp_path: Path) -> None:
+    guard = FileReplayGuard(tmp_path / "claims.mark", now=Clock())
+
+    async def claims(first: int) -> set[str]:
+        return {await guard.claim(token(first + number), NOW + number) for number in range(60)}
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda first: asyncio.run(claims(first)), (0, 1000))) == [{"claimed"}] * 2
 
 
 async def test_claims_run_out_again_after_a_clock_that_was_wrong() -> None:

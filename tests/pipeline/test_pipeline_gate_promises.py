@@ -46,6 +46,20 @@ async def test_a_page_of_the_very_host_needs_no_origin_and_gets_no_cors_lines() 
         assert readable.headers.all(b"cross-origin-resource-policy") == (b"cross-origin",)
 
 
+async def test_a_page_whose_browser_sends_no_origin_is_counted_and_suspended_with_its_origin() -> None:
+    # contracts 7: per origin; a suspension has a scope
+    async with open_gate() as gate:
+        await gate.shop.configure(origin_quota="2/minute")
+        await heard()
+        host = {"headers": [(b"host", b"app.example.com"), SAME_ORIGIN]}
+        calls = [await gate.get(), await gate.get(origin="", scope=host), await gate.get(origin="", scope=host)]
+        assert [answer.status for answer in calls] == [200, 200, 429]
+        await gate.shop.configure(origin_quota=None)
+        await gate.shop.suspend("origin", APP, reason="a test", seconds=60)
+        await heard()
+        assert (await gate.get(origin="", scope=host)).code == "suspended"
+
+
 async def test_behind_a_trusted_proxy_the_forwarded_host_is_the_own_host() -> None:
     # contracts 2: own origin; X-Forwarded-Proto and X-Forwarded-Host stand in
     settings = APIKeyChainSettings(trusted_proxies=("10.0.0.0/8",))

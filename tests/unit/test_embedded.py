@@ -179,6 +179,6 @@ def test_a_shared_store_alone_is_told_to_be_too_little(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, shared: set[str], told: str
 ) -> None:
     plugs = {"store": MemoryStore(), "rate_limiter": MemoryRateLimiter(), "replay_guard": MemoryReplayGuard()}
-    instead = Instead(**{name: plug for name, plug in plugs.items() if name in shared})  # type: ignore[arg-type]  # by name
+    instead = Instead(**{name: plug for name, plug in plugs.items() if name in shared})  # type: ignore[arg-type]  # each plug goes to the argument of its own name
     embedded_plugs(tmp_path, key_file=None, instead=instead)
     assert (told in caplog.text) if told else not caplog.records

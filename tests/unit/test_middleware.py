@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Message, Receive, Scope, Send
 
-from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings
+from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings, asgi
 from apikeychain.errors import BackendUnavailableError, MisplacedMiddlewareError, NotOpenError
 from gate import host, scope_of
 
@@ -125,6 +125,21 @@ async def test_a_call_after_the_shutdown_is_told_that_the_gate_is_closed(caplog:
     assert any(line.startswith("the gate is closed: the keychain is not open") for line in caplog.messages)
 
 
+async def test_why_the_gate_is_closed_is_said_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = APIKeyChainMiddleware(Starlette(), APIKeyChain.in_memory())
+    await lifespan(app)
+    for _ in range(3):
+        await call(app, scope_of(URL))
+    assert len([line for line in caplog.messages if line.startswith("the gate is closed")]) == 1
+    monkeypatch.setattr(asgi, "_SAID_SECONDS", -1.0)
+    later = APIKeyChainMiddleware(Starlette(), app.keychain)
+    for _ in range(2):
+        await call(later, scope_of(URL))
+    assert len([line for line in caplog.messages if line.startswith("the gate is closed")]) == 3
+
+
 async def test_a_host_that_fails_to_start_leaves_the_keychain_closed() -> None:
     keychain = APIKeyChain.in_memory()
 
@@ -209,6 +224,28 @@ async def test_an_outer_cors_middleware_can_be_wanted() -> None:
     keychain = APIKeyChain.in_memory(settings=APIKeyChainSettings(outer_cors=True))
     app = app_of(Middleware(CORSMiddleware), Middleware(APIKeyChainMiddleware, keychain=keychain))
     assert (await lifespan(app)).types[0] == "lifespan.startup.complete"
+
+
+async def test_a_server_that_ran_a_lifespan_is_looked_at_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    app, ready, ended = APIKeyChainMiddleware(Starlette(), APIKeyChain.in_memory()), asyncio.Event(), asyncio.Event()
+    messages: list[Message] = [{"type": "lifespan.startup"}]
+
+    async def receive() -> Message:
+        if messages:
+            return messages.pop()
+        await ended.wait()
+        return {"type": "lifespan.shutdown"}
+
+    async def send(message: Message) -> None:
+        ready.set()
+
+    async with asyncio.TaskGroup() as server:
+        server.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send))
+        await ready.wait()
+        answers = [await call(app, scope_of(URL) | {"raw_path": raw_path}) for raw_path in (URL.encode(), None, None)]
+        ended.set()
+    assert [code(answer) for answer in answers] == ["not-found", "internal", "internal"]
+    assert caplog.text.count("this server gives no raw_path") == 2
 
 
 async def test_a_server_without_raw_paths_gets_500_and_one_clear_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -24,6 +24,7 @@ class ServingLock:
     def __init__(self, directory: Path) -> None:
         self._path = directory / "serving.lock"
         self._file: int | None = None
+        self._process = 0
 
     async def __aenter__(self) -> Self:
         """Make the directory.
@@ -46,10 +47,13 @@ class ServingLock:
         """Take the lock; a lock that is held already is kept.
 
         Raises:
-            DataDirectoryError: another process serves from the directory, or it cannot be written to.
+            DataDirectoryError: another process serves from the directory, or it cannot be written to; or this one was
+                forked off one that serves, whose lock it shares.
         """
         if self._file is not None:
-            return
+            if self._process == os.getpid():
+                return
+            raise DataDirectoryError(self._taken())
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -59,15 +63,17 @@ class ServingLock:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(file)
-            msg = (
-                f"another process serves from {self._path.parent}: the embedded default is for one process. "
-                "Run one worker, or wire backends that all workers share (store, limiter, replay guard, signals)"
-            )
-            raise DataDirectoryError(msg) from None
-        self._file = file
+            raise DataDirectoryError(self._taken()) from None
+        self._file, self._process = file, os.getpid()
 
     def release(self) -> None:
         """Let the lock go."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _taken(self) -> str:
+        return (
+            f"another process serves from {self._path.parent}: the embedded default is for one process. "
+            "Run one worker, or wire backends that all workers share (store, limiter, replay guard, signals)"
+        )

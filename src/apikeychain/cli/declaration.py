@@ -18,6 +18,7 @@ from apikeychain.model.provider import Provider
 from apikeychain.model.quota import Quota
 from apikeychain.model.route import ProxyRoute, Require
 from apikeychain.rules.routing import compile_route
+from apikeychain.rules.sanitizers import compile_sanitizers
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.tenants.configure import OWN_FIELDS, QUOTAS, ProviderSecret
 
@@ -149,8 +150,11 @@ class Reader:
             raise explained(error, origin, development=self.development) from None
 
     def _providers(self, place: Place, given: object) -> list[Provider]:
-        found = [declared_provider(inner, table) for inner, table in place.tables(given, "provider")]
-        providers = [provider for provider in found if provider]
+        providers: list[Provider] = []
+        for inner, table in place.tables(given, "provider"):
+            if provider := declared_provider(inner, table):
+                providers.append(provider)
+                inner.attempt(compile_sanitizers, provider)
         _refuse_twins(place, "provider", (provider.name for provider in providers))
         return providers
 

@@ -6,7 +6,9 @@ from typing import Any, TypeVar, cast
 
 from apikeychain.cli.catalogue import known_provider, known_route
 from apikeychain.cli.fields import BROKEN, Place, Table, as_table, default
+from apikeychain.model.answer_transforms import DropFields, KeepFields, RenameField
 from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider, QueryCredential
+from apikeychain.model.request_transforms import DefaultParameter, DropParameter, RenameParameter, SetParameter
 from apikeychain.model.route import (
     FormBody,
     FormParameter,
@@ -19,14 +21,21 @@ from apikeychain.model.route import (
     RawBody,
     Timeouts,
 )
+from apikeychain.model.sanitizers import Sanitizer
 
 T = TypeVar("T", Provider, ProxyRoute)
 CREDENTIALS: Mapping[str, type[Any]] = {"header": HeaderCredential, "query": QueryCredential, "basic": BasicCredential}
 PARAMETERS: Mapping[str, type[Any]] = {"query": QueryParameter, "path": PathParameter, "header": HeaderParameter}
 BODIES: Mapping[str, type[Any]] = {"json": JSONBody, "form": FormBody, "raw": RawBody}
-_KINDS: Mapping[type[Any], str] = {
-    cls: kind for kinds in (CREDENTIALS, PARAMETERS, BODIES) for kind, cls in kinds.items()
+REQUEST_TRANSFORMS: Mapping[str, type[Any]] = {
+    "set": SetParameter,
+    "rename": RenameParameter,
+    "drop": DropParameter,
+    "default": DefaultParameter,
 }
+ANSWER_TRANSFORMS: Mapping[str, type[Any]] = {"keep": KeepFields, "drop": DropFields, "rename": RenameField}
+_UNIONS = (CREDENTIALS, PARAMETERS, BODIES, REQUEST_TRANSFORMS, ANSWER_TRANSFORMS)
+_KINDS: Mapping[type[Any], str] = {cls: kind for kinds in _UNIONS for kind, cls in kinds.items()}
 _FIELDS: Mapping[str, type[Any]] = {"json": JSONField, "form": FormParameter}
 
 
@@ -37,6 +46,9 @@ def declared_provider(place: Place, table: Table) -> Provider | None:
         given["credential"] = _of_kind(place.inside("credential"), given["credential"], CREDENTIALS)
     if headers := as_table(given.get("headers")):
         given["headers"] = [list(line) for line in headers.items()]
+    if "sanitizers" in given:
+        tables = place.tables(given["sanitizers"], "sanitizer")
+        given["sanitizers"] = [inner.build(Sanitizer, one) or BROKEN for inner, one in tables]
     return _built(place, Provider, given, known_provider)
 
 
@@ -46,6 +58,12 @@ def declared_route(place: Place, table: Table) -> ProxyRoute | None:
     if "parameters" in given:
         tables = place.tables(given["parameters"], "parameter")
         given["parameters"] = [_of_kind(inner, one, PARAMETERS) for inner, one in tables]
+    if "request_transforms" in given:
+        tables = place.tables(given["request_transforms"], "transform")
+        given["request_transforms"] = [_of_kind(inner, one, REQUEST_TRANSFORMS) for inner, one in tables]
+    if "answer_transforms" in given:
+        tables = place.tables(given["answer_transforms"], "transform")
+        given["answer_transforms"] = [_of_kind(inner, one, ANSWER_TRANSFORMS) for inner, one in tables]
     if "body" in given:
         given["body"] = _body(place.inside("body"), given["body"])
     if "timeouts" in given:

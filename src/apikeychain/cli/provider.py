@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from apikeychain.cli.catalogue import known_provider
+from apikeychain.cli.declared import plain
 from apikeychain.cli.invocation import Call
 from apikeychain.errors import DoesNotExistError, InvalidValueError
 from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, Provider, QueryCredential
@@ -133,6 +134,7 @@ def _facts(provider: Provider) -> dict[str, object]:
         "credential": _where(provider.credential),
         "user_agent": provider.user_agent,
         "headers": dict(provider.headers),
+        "sanitizers": [plain(sanitizer, full=False) for sanitizer in provider.sanitizers],
         "source": provider.source,
         "reviewed": provider.reviewed,
     }

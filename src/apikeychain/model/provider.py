@@ -4,6 +4,7 @@ Source: contracts 4, "Provider base URL"; spec 6.2 (no dynamic hostnames).
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.ids import parse_name
 from apikeychain.model.origin import is_host
+from apikeychain.model.sanitizers import Sanitizer
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
@@ -92,6 +94,7 @@ class Provider:
         headers: lines that every call carries, e.g. a version of the API.
         source: address of the documentation behind this entry.
         reviewed: the date on which it was read, ``YYYY-MM-DD``.
+        sanitizers: rules about its parameters, beside those of its routes.
 
     Raises:
         InvalidValueError: one of them cannot be.
@@ -104,10 +107,12 @@ class Provider:
     headers: tuple[tuple[str, str], ...] = ()
     source: str = ""
     reviewed: str = ""
+    sanitizers: Sequence[Sanitizer] = ()
 
     def __post_init__(self) -> None:
         parse_name(self.name, "provider")
         object.__setattr__(self, "base_url", self.base_url.removesuffix("/"))
+        object.__setattr__(self, "sanitizers", tuple(self.sanitizers))
         BaseURL.parse(self.base_url)
         require_header_value(self.user_agent or "")
         for name, value in self.headers:

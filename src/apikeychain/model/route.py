@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.answer_transforms import AnswerTransform
 from apikeychain.model.ids import parse_name
-from apikeychain.model.provider import require_header_name
+from apikeychain.model.provider import require_header_name, require_header_value
 from apikeychain.model.quota import Quota
+from apikeychain.model.request_transforms import RequestTransform
 
 Type = Literal["string", "integer", "number", "boolean"]
 JSONType = Literal["string", "integer", "number", "boolean", "object", "array"]
@@ -22,6 +24,15 @@ MIB = 1 << 20
 # The longest that a stream may last: by its content type, or where a route sets no total.
 LONGEST_SECONDS = 15 * 60.0
 STREAMS = frozenset({b"text/event-stream", b"application/x-ndjson", b"application/ndjson"})
+_SEQUENCES = (
+    "methods",
+    "parameters",
+    "headers",
+    "tolerated",
+    "answer_headers",
+    "request_transforms",
+    "answer_transforms",
+)
 _LITERAL = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]{0,62})\}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]$~-]{1,64}")
@@ -111,6 +122,8 @@ class HeaderParameter(Parameter):
     def __post_init__(self) -> None:
         Parameter.__post_init__(self)
         require_header_name(self.name)
+        for text in (self.default, self.fixed):
+            require_header_value(text or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +204,8 @@ class ProxyRoute:
         cache_seconds: ``Cache-Control: private, max-age=...`` on the answer; otherwise ``no-store``.
         quota: for this route alone, beside those of the project.
         require: what a call has to bring, where that is more than its project asks for.
+        request_transforms: how what was accepted is shaped before it goes up.
+        answer_transforms: how the JSON of a good answer is shaped before it leaves, in this order.
         enabled: whether it is served.
 
     Raises:
@@ -216,10 +231,12 @@ class ProxyRoute:
     cache_seconds: int | None = field(default=None, kw_only=True)
     quota: str | None = field(default=None, kw_only=True)
     require: Require = field(default="origin", kw_only=True)
+    request_transforms: Sequence[RequestTransform] = field(default=(), kw_only=True)
+    answer_transforms: Sequence[AnswerTransform] = field(default=(), kw_only=True)
     enabled: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
-        for name in ("methods", "parameters", "headers", "tolerated", "answer_headers"):
+        for name in _SEQUENCES:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         parse_name(self.name, "route")
         parse_name(self.provider, "provider")

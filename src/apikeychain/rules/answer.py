@@ -4,15 +4,16 @@ Source: contracts 4 ("3xx", "Response headers passed"); RFC 9110, sections 10.2.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from apikeychain.errors import CredentialRefusedError, InvalidValueError, PathRefusedError, UpstreamRefusedError
-from apikeychain.model.call import Reply, UpstreamReply
+from apikeychain.model.call import ByteStream, Reply, UpstreamReply
 from apikeychain.model.headers import Headers, Line
 from apikeychain.model.network import Network
 from apikeychain.model.provider import Provider, QueryCredential
-from apikeychain.model.route import ProxyRoute
+from apikeychain.model.route import STREAMS, ProxyRoute
+from apikeychain.rules.answer_transforms import AnswerShape
 
 if TYPE_CHECKING:
     from apikeychain.rules.routing import CompiledRoute
@@ -72,6 +73,10 @@ _LOCATION = re.compile(
     rb"(?:https://([A-Za-z0-9._-]+)(?::([0-9]{1,5}))?)?(/(?!/)[^?#]*)?(?:\?([^#]*))?(?:#.*)?",
 )
 _VISIBLE = re.compile(rb"[\x21-\x5b\x5d-\x7e]{1,8192}")
+_OF_ITS_BODY = frozenset(
+    {b"content-length", b"etag", b"accept-ranges", b"content-digest", b"repr-digest", b"digest", b"content-md5"}
+)
+_NO_BODY = frozenset({204, 304})
 _NO_STORE = (b"cache-control", b"no-store")
 _CREDENTIAL_REFUSED = frozenset({401, 407})
 _HTTPS = 443
@@ -87,19 +92,22 @@ class AnswerPlan:
         cache: the Cache-Control line of a good answer.
         injected: the name in lower case under which a query carries the credential, or None.
         redirect_hosts: hosts that a Location may name.
+        shape: what the route's transforms do to a good answer, or None.
     """
 
     passed: frozenset[bytes]
     cache: Line
     injected: bytes | None
     redirect_hosts: frozenset[bytes]
+    shape: AnswerShape | None
 
 
 def compile_answer(route: ProxyRoute, provider: Provider, network: Network) -> AnswerPlan:
     """The plan of a route's answers.
 
     Raises:
-        InvalidValueError: a header that never passes, or a cache time that cannot be.
+        InvalidValueError: a header that never passes, a cache time that cannot be, or transforms of what is not read
+            whole.
     """
     for name in route.answer_headers:
         if name.lower() in _NEVER or name.lower().startswith(_NEVER_BEGIN):
@@ -109,12 +117,16 @@ def compile_answer(route: ProxyRoute, provider: Provider, network: Network) -> A
     if seconds is not None and seconds < 0:
         msg = f"the route {route.name!r} cannot be cached for {seconds} seconds"
         raise InvalidValueError(msg)
+    if route.answer_transforms and (route.stream or route.ranges):
+        msg = f"the route {route.name!r} cannot transform answers that stream or come in parts: no stream, no ranges"
+        raise InvalidValueError(msg)
     place = provider.credential
     return AnswerPlan(
         passed=ALWAYS | {name.lower().encode() for name in route.answer_headers},
         cache=_NO_STORE if seconds is None else (b"cache-control", b"private, max-age=%d" % seconds),
         injected=place.parameter.lower().encode() if isinstance(place, QueryCredential) else None,
         redirect_hosts=frozenset(host.lower().encode() for host in network.redirect_hosts),
+        shape=AnswerShape(route.answer_transforms) if route.answer_transforms else None,
     )
 
 
@@ -149,6 +161,38 @@ def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: byte
     )
 
 
+def has_body(status: int, method: str) -> bool:
+    """Whether an answer to `method` has more than the lines that tell of a body. Source: RFC 9110, 6.4.1."""
+    return method != "HEAD" and status not in _NO_BODY
+
+
+def shape_of(reply: Reply, route: "CompiledRoute") -> AnswerShape | None:
+    """What the route's transforms do to this answer, or None: an error is not the data that they are about.
+
+    Raises:
+        UpstreamRefusedError: it is a stream, which no transform waits for.
+    """
+    shape = route.answer.shape
+    if shape is None or not _OK <= reply.status < _MULTIPLE:
+        return None
+    types = [value.partition(b";")[0].strip().lower() for name, value in reply.headers if name == b"content-type"]
+    if STREAMS.intersection(types):
+        hint = "the route shapes the provider's answer, and it is a stream"
+        raise UpstreamRefusedError(hint)
+    return shape
+
+
+def shaped(reply: Reply, body: bytes) -> Reply:
+    """`reply` with the body that the route's transforms made."""
+    reply = rewritten(reply, body)
+    return replace(reply, headers=(*reply.headers, (b"content-length", b"%d" % len(body))))
+
+
+def rewritten(reply: Reply, body: bytes | ByteStream) -> Reply:
+    """`reply` with another body, without the lines that were true of the one it had."""
+    return replace(reply, headers=tuple(line for line in reply.headers if line[0] not in _OF_ITS_BODY), body=body)
+
+
 def _require_status(status: int, route: "CompiledRoute") -> None:
     if status in _CREDENTIAL_REFUSED:
         raise CredentialRefusedError
@@ -157,10 +201,9 @@ def _require_status(status: int, route: "CompiledRoute") -> None:
 
 
 def _require_lines(headers: Headers) -> None:
-    """Raise UpstreamRefusedError for an encoded answer, one with two lengths, or a value that would split a line."""
-    encoded = any(coding.strip().lower() != b"identity" for coding in headers.all(b"content-encoding"))
+    """Raise UpstreamRefusedError for an answer with two lengths, or a value that would split a line."""
     doubled = any(len(headers.all(name)) > 1 for name in _SINGLE)
-    if encoded or doubled or not all(_VALUE.fullmatch(value) for _, value in headers.lines):
+    if doubled or not all(_VALUE.fullmatch(value) for _, value in headers.lines):
         raise UpstreamRefusedError
 
 

@@ -86,14 +86,19 @@ def identify(call: Call, trusted: TrustedProxies) -> Caller:
 
 
 @lru_cache(maxsize=4096)
-def bucket_address(address: str) -> str:
-    """The address as it is counted: IPv4 whole, IPv6 by its /64, anything else as printable ASCII. Idempotent."""
+def bucket_address(address: str, bits: int = 64) -> str:
+    """The address as it is counted: IPv4 whole, IPv6 by its network, anything else as printable ASCII. Idempotent.
+
+    Args:
+        address: as it came, or as it is counted.
+        bits: of the network.
+    """
     parsed = _parse(address)
     if parsed is None:
         return quote(address, safe=":/%")
     if parsed.version == 4:  # noqa: PLR2004 - the version's own name
         return str(parsed)
-    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+    return str(ipaddress.IPv6Network((int(parsed), bits), strict=False))
 
 
 def _forwarded_address(headers: Headers, trusted: TrustedProxies) -> Address | None:

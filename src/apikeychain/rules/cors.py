@@ -72,24 +72,29 @@ def admit(call: Call, project: Snapshot, caller: Caller) -> Origin | None:
     if headers.get(b"sec-fetch-site") == b"same-origin":
         _listed(caller.own_origin, project)
         return None
-    if project.project.referer_fallback and call.method in {"GET", "HEAD"} and _has_listed_referer(headers, project):
+    if _falls_back(call, project) and _referrer(headers) in project.origins:
         return None
     raise OriginRefusedError(hint="The call has no Origin header: call it from a page, with fetch().")
 
 
-def page_of(call: Call, project: Snapshot, caller: Caller) -> str:
-    """The origin of the page that calls, or "" where no browser says that there is one.
+def page_of(call: Call, project: Snapshot, caller: Caller) -> Origin | None:
+    """The origin of the page that calls, one of the list, or None where no browser says that there is one.
 
-    To its own host a page sends no Origin with GET and HEAD, and its browser says so.
+    To its own host a page sends no Origin with GET and HEAD, and its browser says so; an old browser says it by
+    Referer, where the project believes that.
+
+    Args:
+        call: which `admit` has let pass.
+        project: that is called.
+        caller: whose own host counts.
     """
-    origin = call.headers.get(b"origin")
-    if (
-        origin is None
-        and call.headers.get(b"sec-fetch-site") == b"same-origin"
-        and caller.own_origin in project.origins
-    ):
+    headers = call.headers
+    origin = headers.get(b"origin")
+    if origin is None and headers.get(b"sec-fetch-site") == b"same-origin":
         origin = caller.own_origin
-    return (origin or b"").decode("latin-1")
+    elif origin is None and _falls_back(call, project):
+        origin = _referrer(headers)
+    return Origin(origin.decode("latin-1")) if origin in project.origins else None
 
 
 def expose(reply: Reply, origin: Origin | None) -> Reply:
@@ -122,10 +127,19 @@ def _hint(origin: str, project: str) -> str:
     return f"{origin} is not on the list. To allow it: apikeychain {option}origin allow {project} {origin}"
 
 
-def _has_listed_referer(headers: Headers, project: Snapshot) -> bool:
-    is_of_new_browser = any(name.startswith(FETCH_METADATA) for name, _ in headers)
-    parts = (headers.get(b"referer") or b"").split(b"/")
-    return not is_of_new_browser and b"/".join(parts[:3]) in project.origins
+def _falls_back(call: Call, project: Snapshot) -> bool:
+    """Whether Referer may stand in for an Origin that is not there: of old browsers, for calls that they send so."""
+    return (
+        project.project.referer_fallback
+        and call.method in {"GET", "HEAD"}
+        and not is_signed(call.headers)
+        and not any(name.startswith(FETCH_METADATA) for name, _ in call.headers)
+    )
+
+
+def _referrer(headers: Headers) -> bytes:
+    """The origin of the page that Referer names."""
+    return b"/".join((headers.get(b"referer") or b"").split(b"/")[:3])
 
 
 def _approve(headers: Headers, rules: Preflight) -> bytes:

@@ -97,7 +97,7 @@ def compile_forwarding(route: ProxyRoute, provider: Provider, declared: Sequence
     constant = _constant_lines(provider, injected)
     own = {name for name, _ in constant}
     for name in (*route.headers, *(d.name for d in declared)):
-        _require_free(name, injected, route.name)
+        require_free(name, injected, route.name)
     passed = {*ALWAYS, *(h.lower().encode() for h in route.headers)}
     if route.ranges:
         passed |= RANGES
@@ -177,7 +177,8 @@ def _constant_lines(provider: Provider, injected: str | None) -> tuple[Line, ...
     return (*own, (b"user-agent", agent), _IDENTITY)
 
 
-def _require_free(name: str, injected: str | None, route: str) -> None:
+def require_free(name: str, injected: str | None, route: str) -> None:
+    """Raise InvalidValueError for a header that never goes to a provider, or that holds the credential."""
     lower = name.lower()
     if lower == injected:
         msg = f"the route {route!r} cannot forward the header {name!r}: the credential goes there"

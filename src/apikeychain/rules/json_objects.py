@@ -14,6 +14,7 @@ from apikeychain.model.route import JSONBody, JSONField
 from apikeychain.rules.parameters import Declarations, folded
 
 MAX_JSON_DEPTH = 64
+SPELLED = "\ud800"
 _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _LONGEST_INTEGER = 19
@@ -34,11 +35,14 @@ class JSONRule:
         self._folded = frozenset(folded(name) for name in self._keys)
         self._forward = body.undeclared == "forward"
 
-    def judge(self, raw: bytes) -> None:
-        """Raise ParameterRefusedError unless `raw` is an object with the declared members.
+    def judge(self, raw: bytes) -> dict[str, object]:
+        """The members of `raw`, which is an object with the declared ones.
 
         Where others are forwarded, no two names of the object may be the same to a reader that reads them in any case,
         as `folded` says.
+
+        Raises:
+            ParameterRefusedError: it is not.
         """
         value = read_json(raw)
         if not isinstance(value, dict):
@@ -48,6 +52,7 @@ class JSONRule:
         if others:
             self._admit_others(others)
         self._declarations.judge({self._keys[name]: one for name, one in members.items() if name in self._keys})
+        return members
 
     def _admit_others(self, names: set[str]) -> None:
         distinct = {folded(name) for name in names}
@@ -66,11 +71,24 @@ def read_json(raw: bytes) -> object:
         ParameterRefusedError: not JSON; a duplicate name, NaN, an infinity, a lone surrogate, a byte order mark, bytes
             that are not UTF-8, or more than 64 levels.
     """
+    return _read(raw, _DECODER)
+
+
+def read_spelled(raw: bytes) -> object:
+    """As `read_json`, but each number is a text: `SPELLED` and the number as it is spelled.
+
+    No other text in it begins so, since a lone surrogate is refused.
+    """
+    return _read(raw, _SPELLING_DECODER)
+
+
+def _read(raw: bytes, decoder: json.JSONDecoder) -> object:
     try:
         text = raw.decode()
-        value: object = _DECODER.decode(text)
+        value: object = decoder.decode(text)
         if _MAYBE_SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()
+            plain: object = value if decoder is _DECODER else _DECODER.decode(text)
+            json.dumps(plain, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         _refuse()
     if raw.count(b"[") + raw.count(b"{") > MAX_JSON_DEPTH and _depth(raw) > MAX_JSON_DEPTH:
@@ -107,10 +125,21 @@ def _no_constant(_: str) -> NoReturn:
     raise ValueError
 
 
+def _spelled(text: str) -> str:
+    _finite(text)
+    return SPELLED + text
+
+
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique,
     parse_float=_finite,
     parse_int=_integer,
+    parse_constant=_no_constant,
+)
+_SPELLING_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_float=_spelled,
+    parse_int=_spelled,
     parse_constant=_no_constant,
 )
 

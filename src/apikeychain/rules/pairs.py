@@ -56,6 +56,16 @@ def split_form(raw: bytes) -> list[Pair]:
     return pairs
 
 
+def encode_pair(name: str, value: str) -> bytes:
+    """``name=value`` from plain texts."""
+    return encode_query(name.encode()) + b"=" + encode_query(value.encode())
+
+
+def joined(pairs: Iterable[Pair]) -> bytes:
+    """The query or form that these pairs make."""
+    return b"&".join(pair.encoded for pair in pairs)
+
+
 class PairRule:
     """What a query or a form may hold, and what goes up for it.
 
@@ -75,10 +85,10 @@ class PairRule:
         self._folded = frozenset(folded(name) for name in self._by_name)
         self._forward = undeclared == "forward"
         self._injected = None if injected is None else folded(injected)
-        self._added = tuple((d.key, _self_sent(d)) for d in declared if _self_sent(d))
+        self._added = tuple((d.key, own) for d in declared if (own := _self_sent(d)))
 
-    def accept(self, pairs: Iterable[Pair], texts: dict[str, list[str]]) -> bytes:
-        """The pairs to send, in the caller's order, then what is sent without being asked for.
+    def accept(self, pairs: Iterable[Pair], texts: dict[str, list[str]]) -> list[Pair]:
+        """The pairs to send, in the caller's order, then what is sent without being asked for. `joined` sends them.
 
         Args:
             pairs: as they came.
@@ -87,7 +97,7 @@ class PairRule:
         Raises:
             ParameterRefusedError: undeclared, repeated, fixed, or the injected name.
         """
-        pieces: list[bytes] = []
+        accepted: list[Pair] = []
         others: set[str] = set()
         for pair in pairs:
             if self._injected is not None and folded(pair.name) == self._injected:
@@ -97,9 +107,9 @@ class PairRule:
                 self._admit_other(folded(pair.name), others)
             else:
                 take(declared, pair.value, texts)
-            pieces.append(pair.encoded)
-        pieces.extend(piece for key, piece in self._added if key not in texts)
-        return b"&".join(pieces)
+            accepted.append(pair)
+        accepted.extend(pair for key, pair in self._added if key not in texts)
+        return accepted
 
     def _admit_other(self, name: str, others: set[str]) -> None:
         if not self._forward or name in others or name in self._folded:
@@ -107,6 +117,6 @@ class PairRule:
         others.add(name)
 
 
-def _self_sent(declared: Declared) -> bytes:
+def _self_sent(declared: Declared) -> Pair | None:
     value = self_sent(declared.parameter)
-    return b"" if value is None else encode_query(declared.name.encode()) + b"=" + encode_query(value.encode())
+    return None if value is None else Pair(declared.name, value, encode_pair(declared.name, value))

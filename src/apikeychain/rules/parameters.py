@@ -82,7 +82,7 @@ class Declarations:
         try:
             self._model.model_validate(values)
         except ValidationError as error:
-            key = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0]
+            key = error.errors()[0]["loc"][0]
             name = next(d.name for d in self.declared if d.key == key)
             raise ParameterRefusedError(name) from None
 
@@ -91,17 +91,19 @@ class Declarations:
             parameter = declared.parameter
             for text in (parameter.default, parameter.fixed):
                 if text is not None:
-                    self._require_default(declared, text, owner)
+                    require_sent(declared, text, owner)
 
-    def _require_default(self, declared: Declared, text: str, owner: str) -> None:
-        alone = create_model("Default", __config__=ConfigDict(strict=True), value=_field(declared.parameter))
-        try:
-            value = _read(declared, [text])
-            _require_choice(declared, value) if declared.choices else None
-            alone.model_validate({"value": value})
-        except (ParameterRefusedError, ValidationError):
-            msg = f"{owner}: the value that the parameter {declared.name!r} sends by itself is not one it may have"
-            raise InvalidValueError(msg) from None
+
+def require_sent(declared: Declared, text: str, owner: str) -> None:
+    """Raise InvalidValueError unless a parameter may have this text, which `owner` sends by itself."""
+    alone = create_model("Default", value=_field(declared.parameter))
+    try:
+        value = _read(declared, [text])
+        _require_choice(declared, value) if declared.choices else None
+        alone.model_validate({"value": value})
+    except (ParameterRefusedError, ValidationError):
+        msg = f"{owner}: the value that the parameter {declared.name!r} sends by itself is not one it may have"
+        raise InvalidValueError(msg) from None
 
 
 def _declare(parameter: Parameter, key: str, owner: str) -> Declared:
@@ -114,9 +116,8 @@ def _declare(parameter: Parameter, key: str, owner: str) -> Declared:
         _refuse(f"{noun} has choices, which are for strings, integers and numbers")
     if parameter.pattern is not None:
         compile_pattern(parameter.pattern, noun)
-    bare = Declared(parameter, key, frozenset())
     try:
-        choices = frozenset(_convert(bare, text) for text in parameter.choices)
+        choices = frozenset(_convert(parameter, text) for text in parameter.choices)
     except ParameterRefusedError:
         _refuse(f"{noun} has a choice that is no {parameter.type}")
     return Declared(parameter, key, choices)
@@ -160,22 +161,22 @@ _TYPES: dict[str, Callable[[Parameter], object]] = {
 
 def _read(declared: Declared, texts: Sequence[str]) -> object:
     if declared.parameter.many:
-        return [_convert(declared, text) for text in texts]
-    return _convert(declared, texts[0])
+        return [_convert(declared.parameter, text) for text in texts]
+    return _convert(declared.parameter, texts[0])
 
 
-def _convert(declared: Declared, text: str) -> Value:
+def _convert(parameter: Parameter, text: str) -> Value:
     """The value of `text`, which must be written in the one grammar of its type."""
-    kind = declared.parameter.type
+    kind = parameter.type
     if kind == "string":
         return text
     if kind == "integer" and _INTEGER.fullmatch(text):
         return int(text)
-    if kind == "number" and len(text) <= declared.parameter.max_length and _NUMBER.fullmatch(text):
-        return float(text)
+    if kind == "number" and len(text) <= parameter.max_length and (number := read_number(text)) is not None:
+        return number
     if kind == "boolean" and text in _BOOLEAN:
         return _BOOLEAN[text]
-    raise ParameterRefusedError(declared.name)
+    raise ParameterRefusedError(parameter.name)
 
 
 def _require_choice(declared: Declared, value: object) -> None:
@@ -183,6 +184,11 @@ def _require_choice(declared: Declared, value: object) -> None:
     for one in values:
         if not isinstance(one, (str, int, float)) or one not in declared.choices:
             raise ParameterRefusedError(declared.name)
+
+
+def read_number(text: str) -> float | None:
+    """The number that a text is in the grammar of JSON, or None: an infinity where it is too large."""
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def take(declared: Declared, text: str, texts: dict[str, list[str]]) -> None:

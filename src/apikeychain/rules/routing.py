@@ -6,7 +6,7 @@ Source: contracts 4; spec 6.1.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -24,12 +24,21 @@ from apikeychain.model.route import (
     QueryParameter,
     Timeouts,
 )
+from apikeychain.model.sanitizers import AcceptedCall, AcceptedValue, SanitizerFunction
 from apikeychain.rules.answer import AnswerPlan, compile_answer
 from apikeychain.rules.bodies import MAX_JUDGED_BYTES, BodyPlan, compile_body, fill_body
-from apikeychain.rules.forwarding import ForwardPlan, compile_forwarding, dropped_names, fill_headers
-from apikeychain.rules.pairs import PairRule, split_query
+from apikeychain.rules.forwarding import (
+    ForwardPlan,
+    compile_forwarding,
+    dropped_names,
+    fill_headers,
+    injected_header,
+)
+from apikeychain.rules.pairs import Pair, PairRule, joined, split_query
 from apikeychain.rules.parameters import Declarations
 from apikeychain.rules.paths import Template, require_sound_url
+from apikeychain.rules.request_transforms import Shaping, compile_shaping
+from apikeychain.rules.sanitizers import Sanitizing, compile_sanitizers
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ class CompiledRoute:
         allow: them as the value of ``Allow``.
         timeouts: those of the route; a stream has no total.
         path_keys: the placeholder of each path parameter, with the key under which it is judged.
+        shaping: what the route's transforms do, or None.
+        sanitizing: what the provider's sanitizers say, or None.
     """
 
     route: ProxyRoute
@@ -57,6 +68,8 @@ class CompiledRoute:
     forward: ForwardPlan
     body: BodyPlan
     answer: AnswerPlan
+    shaping: Shaping | None
+    sanitizing: Sanitizing | None
 
     def tail_of(self, call: Call) -> str:
         """What the caller sent beyond the values of the path template, as it came, with its slash; or ""."""
@@ -93,7 +106,14 @@ class Routes(Protocol):
         ...
 
 
-def compile_route(route: ProxyRoute, provider: Provider, *, network: Network, body_limit: int) -> CompiledRoute:
+def compile_route(
+    route: ProxyRoute,
+    provider: Provider,
+    *,
+    network: Network,
+    body_limit: int,
+    sanitizer: SanitizerFunction | None = None,
+) -> CompiledRoute:
     """A route, ready to serve.
 
     Args:
@@ -101,6 +121,7 @@ def compile_route(route: ProxyRoute, provider: Provider, *, network: Network, bo
         provider: the one that it names.
         network: the exceptions that host code makes for this provider.
         body_limit: the most bytes that any route may take.
+        sanitizer: of the host's own code, for this provider.
 
     Raises:
         InvalidValueError: something in it cannot be; the text says what.
@@ -116,6 +137,8 @@ def compile_route(route: ProxyRoute, provider: Provider, *, network: Network, bo
     parameters = Declarations(route.parameters, owner)
     queries = [d for d in parameters.declared if isinstance(d.parameter, QueryParameter)]
     headers = [d for d in parameters.declared if isinstance(d.parameter, HeaderParameter)]
+    forward = compile_forwarding(route, provider, headers)
+    query, header = _injected_query(provider), injected_header(provider.credential)
     methods = frozenset((*route.methods, "HEAD") if "GET" in route.methods else route.methods)
     return CompiledRoute(
         route=route,
@@ -128,10 +151,12 @@ def compile_route(route: ProxyRoute, provider: Provider, *, network: Network, bo
         template=Template.compile(base.path, route.path, route.tail, route.name),
         path_keys=tuple((d.name, d.key) for d in parameters.declared if isinstance(d.parameter, PathParameter)),
         parameters=parameters,
-        query=PairRule(queries, route.undeclared, _injected_query(provider)),
-        forward=compile_forwarding(route, provider, headers),
+        query=PairRule(queries, route.undeclared, query),
+        forward=forward,
         body=compile_body(route),
         answer=compile_answer(route, provider, network),
+        shaping=compile_shaping(route, forward, query=query, header=header),
+        sanitizing=compile_sanitizers(provider, sanitizer),
     )
 
 
@@ -157,7 +182,7 @@ def body_cap(call: Call, routes: Routes) -> int:
 
 
 def fill(call: Call, route: CompiledRoute, body: bytes | None) -> Target:
-    """What goes up for an admitted call.
+    """What goes up for an admitted call: shaped first where the route says so, then all of it judged.
 
     Args:
         call: what came.
@@ -169,24 +194,47 @@ def fill(call: Call, route: CompiledRoute, body: bytes | None) -> Target:
         BodyTooLargeError, TypeRefusedError: the body is not one that the route takes.
     """
     require_sound_url(call.path, call.query)
+    if route.shaping is not None:
+        call = route.shaping.shape(call)
     values, tail = route.template.read(call.path.split(b"/")[1:])
     texts = {key: [values[name]] for name, key in route.path_keys}
-    query = route.query.accept(split_query(call.query), texts)
+    pairs = route.query.accept(split_query(call.query), texts)
     dropped = dropped_names(call.headers)
     lines = fill_headers(call.headers, route.forward, dropped, texts)
     route.parameters.judge_texts(texts)
     content_type = None if b"content-type" in dropped else call.headers.get(b"content-type")
     filled = fill_body(call, route.body, body, content_type)
+    if route.sanitizing is not None:
+        accepted = (*_accepted_path(values, tail), *_accepted_pairs(pairs), *_accepted_lines(lines, route.forward))
+        route.sanitizing.judge(AcceptedCall(route.route.name, call.method, (*accepted, *filled.values)))
     if filled.content_type is not None:
         lines.append((b"content-type", filled.content_type))
     return Target(
         method=call.method,
         path=route.template.fill(values, tail),
-        query=query,
+        query=joined(pairs),
         headers=tuple(lines),
         body=filled.body,
         content_length=filled.content_length,
         route=route,
+    )
+
+
+def _accepted_path(values: Mapping[str, str], tail: Iterable[str]) -> Iterator[AcceptedValue]:
+    yield from (AcceptedValue("path", name, value) for name, value in values.items())
+    yield from (AcceptedValue("tail", "", segment) for segment in tail)
+
+
+def _accepted_pairs(pairs: Iterable[Pair]) -> Iterator[AcceptedValue]:
+    return (AcceptedValue("query", pair.name, pair.value) for pair in pairs)
+
+
+def _accepted_lines(lines: Iterable[Line], plan: ForwardPlan) -> Iterator[AcceptedValue]:
+    """The headers that a caller has a say in: without those that every call of the provider carries."""
+    return (
+        AcceptedValue("header", line[0].decode("ascii"), line[1].decode("ascii"))
+        for line in lines
+        if line not in plan.constant
     )
 
 

@@ -24,7 +24,9 @@ from apikeychain.model.records import (
     Tenant,
 )
 from apikeychain.model.route import HeaderParameter, ProxyRoute
+from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.rules.headers import SIGNING
+from apikeychain.rules.request_transforms import caller_headers
 from apikeychain.rules.routing import CompiledRoute, compile_route
 
 _HTTPS_PORT = 443
@@ -102,6 +104,7 @@ def compile_snapshot(
     suspensions: Iterable[Suspension],
     networks: Mapping[str, Network],
     body_limit: int,
+    sanitizers: Mapping[str, SanitizerFunction] = MappingProxyType({}),
     development: bool = False,
 ) -> Snapshot:
     """The project, compiled from its records.
@@ -118,10 +121,11 @@ def compile_snapshot(
         suspensions: past ones too; the moment decides.
         networks: the host's exceptions, by provider base URL.
         body_limit: the most that a route may take, in bytes.
+        sanitizers: the host's functions, by the name of the provider.
         development: whether http origins count; they stay on the list without it and are not served.
     """
     known = {record.provider.name: record.provider for record in providers}
-    compiled = _compile_routes(routes, known, networks, body_limit)
+    compiled = _compile_routes(routes, known, networks, body_limit, sanitizers)
     served = [route.route for route in compiled.values()]
     known_keys = {key.id: key for key in signing_keys}
     quota = Quota.parse(project.quota)
@@ -150,6 +154,7 @@ def _compile_routes(
     providers: Mapping[str, Provider],
     networks: Mapping[str, Network],
     body_limit: int,
+    sanitizers: Mapping[str, SanitizerFunction],
 ) -> dict[bytes, CompiledRoute]:
     compiled: dict[bytes, CompiledRoute] = {}
     for record in routes:
@@ -161,7 +166,13 @@ def _compile_routes(
             continue
         # One that fitted when it was added and does not any more (a lower body limit) takes no other route down.
         with contextlib.suppress(InvalidValueError):
-            found = compile_route(route, provider, network=network or PUBLIC, body_limit=body_limit)
+            found = compile_route(
+                route,
+                provider,
+                network=network or PUBLIC,
+                body_limit=body_limit,
+                sanitizer=sanitizers.get(provider.name),
+            )
             compiled[route.name.encode()] = found
     return compiled
 
@@ -187,6 +198,7 @@ def _added_headers(route: ProxyRoute) -> Iterable[str]:
     """What a browser may send to `route` beyond the usual; a fixed parameter is not the caller's to send."""
     yield from route.headers
     yield from (p.name for p in route.parameters if isinstance(p, HeaderParameter) and p.fixed is None)
+    yield from caller_headers(route)
     yield from route.tolerated
 
 

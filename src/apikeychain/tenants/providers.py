@@ -3,6 +3,7 @@
 from apikeychain.errors import StillInUseError
 from apikeychain.model.provider import Provider
 from apikeychain.model.records import AddedRoute, RegisteredProvider, SealedSecret
+from apikeychain.rules.sanitizers import compile_sanitizers
 from apikeychain.snapshots import children
 from apikeychain.tenants import routes
 from apikeychain.tenants.change import ProjectChange
@@ -14,14 +15,19 @@ async def register(change: ProjectChange, provider: Provider) -> None:
     A secret opens only for the address that it was put for: after a change of the base URL it must be put again.
 
     Raises:
-        InvalidValueError: a route of the provider does not fit it any more.
+        InvalidValueError: a route of the provider does not fit it any more, or a sanitizer's pattern does not compile.
     """
     if await put(change, provider):
         await routes.require_fit(change, {provider.name})
 
 
 async def put(change: ProjectChange, provider: Provider) -> bool:
-    """`register` without a look at the routes, for those that change too. Whether a stored one was changed."""
+    """`register` without a look at the routes, for those that change too. Whether a stored one was changed.
+
+    Raises:
+        InvalidValueError: the pattern of a sanitizer does not compile.
+    """
+    compile_sanitizers(provider)
     stored = await change.find(RegisteredProvider, provider.name)
     if stored is None:
         await change.store.insert(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from apikeychain.model.answer_transforms import DropFields, KeepFields, RenameField
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import LedgerDraft
 from apikeychain.model.origin import Origin
@@ -19,6 +20,7 @@ from apikeychain.model.records import (
     Suspension,
     Tenant,
 )
+from apikeychain.model.request_transforms import DefaultParameter, DropParameter, RenameParameter, SetParameter
 from apikeychain.model.route import (
     FormBody,
     FormParameter,
@@ -31,6 +33,7 @@ from apikeychain.model.route import (
     RawBody,
     Timeouts,
 )
+from apikeychain.model.sanitizers import Sanitizer
 
 ACME = TenantId("acme")
 GLOBEX = TenantId("globex")
@@ -59,7 +62,7 @@ def draft(number: int) -> LedgerDraft:
     )
 
 
-def _provider(name: str, credential: Credential, **rest: str | tuple[tuple[str, str], ...]) -> RegisteredProvider:
+def _provider(name: str, credential: Credential, **rest: str | tuple[object, ...]) -> RegisteredProvider:
     made = Provider(name, f"https://{name}.example.com:8443/v1", credential, **rest)  # type: ignore[arg-type]  # of tests
     return RegisteredProvider(project=SHOP, provider=made, created=NOW)
 
@@ -95,7 +98,18 @@ _ROUTES = (
         ranges=True,
         cache_seconds=60,
         quota="10/minute",
+        request_transforms=(
+            SetParameter("q", "a"),
+            RenameParameter("page", "n"),
+            DropParameter("x-gone", place="header"),
+            DefaultParameter("amount", "1", place="form"),
+        ),
         enabled=False,
+    ),
+    ProxyRoute(
+        "shaped",
+        provider="header",
+        answer_transforms=(KeepFields(("id", "items.mail")), DropFields("x"), RenameField("items.mail", "\u00e4")),
     ),
     ProxyRoute("form", provider="stripe", body=FormBody((FormParameter("amount", type="integer"),)), tail=True),
     ProxyRoute("raw", provider="images", body=RawBody(("image/png", "image/*"))),
@@ -106,7 +120,14 @@ RECORDS: tuple[Record, ...] = (
     AllowedOrigin(project=SHOP, origin=Origin("http://[::1]:3000"), created=NOW),
     _provider("header", HeaderCredential("Authorization", "Bearer "), user_agent="ua", headers=(("x-v", "1"),)),
     _provider("query", QueryCredential("appid"), source="https://example.com/docs", reviewed="2026-01-31"),
-    _provider("basic", BasicCredential("user")),
+    _provider(
+        "basic",
+        BasicCredential("user"),
+        sanitizers=(
+            Sanitizer("q", pattern="[a-z]+", minimum=-0.5, maximum=9, denied=("..", "\u00e4")),
+            Sanitizer("n", minimum=1),
+        ),
+    ),
     _provider("pair", BasicCredential()),
     *(_route(route) for route in _ROUTES),
     ProjectKey(

@@ -10,6 +10,7 @@ import pytest
 
 from apikeychain.backends.serving_lock import ServingLock
 from apikeychain.errors import DataDirectoryError
+from command import run
 
 _HOLDER = """
 import sys, time
@@ -88,3 +89,28 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     holder.stdout.close()
     lock.acquire()
     lock.release()
+
+
+_FORKED = """
+import os, sys
+from pathlib import Path
+from apikeychain.backends.serving_lock import ServingLock
+from apikeychain.errors import DataDirectoryError
+lock = ServingLock(Path(sys.argv[1]))
+lock.acquire()
+if os.fork():
+    os.wait()
+    lock.acquire()
+    print("kept", flush=True)
+else:
+    try:
+        lock.acquire()
+    except DataDirectoryError as error:
+        print(error, flush=True)
+    os._exit(0)
+"""
+
+
+def test_a_forked_process_does_not_serve_by_its_parents_lock(tmp_path: Path) -> None:
+    told = run(sys.executable, "-c", _FORKED, str(tmp_path)).splitlines()
+    assert (told[0].startswith("another process serves from"), told[1]) == (True, "kept")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+import canary
 from command import ROOT
 from terminal import Terminal
 
-KEY = "sk-0123456789"
+KEY = canary.secret()
 GOOD = """
 [[tenant]]
 id = "acme"
@@ -300,3 +301,87 @@ def test_the_file_of_the_documentation_can_be_applied(
     file.with_name("search.key").write_text(KEY)
     assert terminal.told("apply", file).endswith("11 changes made\n")
     assert [row["name"] for row in terminal.read("route", "list", "acme/storefront")] == ["find", "weather"]
+
+
+SHAPED = (
+    _PROJECT
+    + """
+[[tenant.project.providers]]
+name = "weather"
+base_url = "https://api.weather.example/v1"
+credential = { kind = "header", header = "X-Key" }
+sanitizers = [{ name = "q", pattern = "[a-z]+", denied = [".."] }, { name = "n", maximum = 9.0 }]
+
+[[tenant.project.routes]]
+name = "search"
+provider = "weather"
+parameters = [{ kind = "query", name = "q" }]
+request_transforms = [
+  { kind = "rename", name = "city", to = "q" },
+  { kind = "drop", name = "x-gone", place = "header" },
+  { kind = "set", name = "accept", value = "text/plain", place = "header" },
+  { kind = "default", name = "q", value = "paris" },
+]
+"""
+)
+
+
+def test_sanitizers_and_transforms_are_declared_and_told(terminal: Terminal, file: Path) -> None:
+    file.write_text(SHAPED)
+    terminal.told("apply", file)
+    assert terminal.told("apply", file) == "nothing differs\n"
+    assert terminal.read("provider", "show", "acme/shop", "weather")["sanitizers"] == [
+        {"name": "q", "pattern": "[a-z]+", "denied": [".."]},
+        {"name": "n", "maximum": 9.0},
+    ]
+    assert terminal.read("route", "show", "acme/shop", "search")["request_transforms"] == [
+        {"kind": "rename", "name": "city", "to": "q", "place": "query"},
+        {"kind": "drop", "name": "x-gone", "place": "header"},
+        {"kind": "set", "name": "accept", "value": "text/plain", "place": "header"},
+        {"kind": "default", "name": "q", "value": "paris", "place": "query"},
+    ]
+
+
+def test_what_is_wrong_with_a_sanitizer_or_a_transform_is_told_with_its_place(terminal: Terminal, file: Path) -> None:
+    wrong = (
+        SHAPED.replace("[a-z]+", "(?=a)")
+        .replace("maximum = 9.0", "least = 9.0")
+        .replace('kind = "drop"', 'kind = "lose"')
+        .replace('value = "paris"', "value = 5")
+    )
+    problems = _problems(terminal, file, wrong)
+    at = "tenant acme, project shop, "
+    assert f"{at}provider weather, sanitizer n: there is no 'least' here, only" in "".join(problems)
+    assert any(p.startswith(f"{at}route search, transform x-gone: write a table with kind = one of") for p in problems)
+    assert any(p.startswith(f"{at}route search, transform q: 'value'") for p in problems)
+    lone = _problems(terminal, file, SHAPED.replace("[a-z]+", "(?=a)"))
+    assert any(p.startswith(f"{at}provider weather: the pattern of the sanitizer of 'q'") for p in lone)
+    (twice,) = _problems(terminal, file, SHAPED.replace('name = "q" }]', 'name = "q", default = "rome" }]'))
+    assert twice.endswith("its query parameter 'q' has a default already")
+
+
+def test_answer_transforms_are_declared_and_told(terminal: Terminal, file: Path) -> None:
+    declared = (
+        'answer_transforms = [{ kind = "keep", fields = ["id", "items.mail"] }, { kind = "drop", fields = ["x"] },'
+    )
+    file.write_text(f'{SHAPED}{declared} {{ kind = "rename", name = "items.mail", to = "email" }}]\n')
+    terminal.told("apply", file)
+    assert terminal.told("apply", file) == "nothing differs\n"
+    assert terminal.read("route", "show", "acme/shop", "search")["answer_transforms"] == [
+        {"kind": "keep", "fields": ["id", "items.mail"]},
+        {"kind": "drop", "fields": ["x"]},
+        {"kind": "rename", "name": "items.mail", "to": "email"},
+    ]
+
+
+def test_what_is_wrong_with_an_answer_transform_is_told_with_its_place(terminal: Terminal, file: Path) -> None:
+    given = ['{ kind = "lose" }', '{ kind = "keep", fields = ["a..b"] }', '{ kind = "keep", fields = [] }']
+    problems = _problems(terminal, file, f"{SHAPED}answer_transforms = [{', '.join(given)}]\n")
+    assert len(problems) == 3
+    assert all("route search, transform" in problem for problem in problems)
+    assert "write a table with kind = one of 'keep', 'drop', 'rename'" in problems[0]
+    assert "not the path of a field: 'a..b'" in problems[1]
+    (streaming,) = _problems(
+        terminal, file, f'{SHAPED}stream = true\nanswer_transforms = [{{ kind = "drop", fields = ["a"] }}]\n'
+    )
+    assert "cannot transform answers that stream or come in parts" in streaming

@@ -70,16 +70,6 @@ def test_a_part_passes_where_ranges_do() -> None:
     assert pass_on(an_answer(status=206), a_route(ranges=True), LOCATION_BASE).status == 206
 
 
-@pytest.mark.parametrize("coding", [b"gzip", b"br", b"", b"identity, gzip"])
-def test_an_encoded_answer_does_not_pass(coding: bytes) -> None:
-    with pytest.raises(UpstreamRefusedError):
-        pass_on(an_answer((b"content-encoding", coding)), a_route(), LOCATION_BASE)
-
-
-def test_identity_is_no_coding() -> None:
-    assert pass_on(an_answer((b"content-encoding", b"Identity ")), a_route(), LOCATION_BASE).headers == (NO_STORE,)
-
-
 @pytest.mark.parametrize(
     "lines",
     [

@@ -133,8 +133,3 @@ def test_a_location_that_only_begins_as_one_does_not_pass(location: bytes) -> No
 
 def test_a_port_of_one_digit_is_a_port() -> None:
     assert _rewritten(b"https://a.example:8/x", "https://a.example:8") == LOCATION_BASE + b"/x"
-
-
-@pytest.mark.parametrize("coding", [b"identity", b" identity", b"IDENTITY\t"])
-def test_identity_is_no_coding_with_blanks_on_either_side(coding: bytes) -> None:
-    assert pass_on(an_answer((b"content-encoding", coding)), a_route(), LOCATION_BASE).status == 200

@@ -8,6 +8,7 @@ from apikeychain.errors import InvalidValueError, ParameterRefusedError, TypeRef
 from apikeychain.model.call import Call
 from apikeychain.model.headers import Line
 from apikeychain.model.route import Body, FormBody, FormParameter, JSONBody, JSONField, RawBody
+from apikeychain.model.sanitizers import AcceptedValue
 from apikeychain.rules.bodies import NOTHING, BodyPlan, Filled, fill_body, takes_body
 from exchange import a_call, a_route
 
@@ -73,7 +74,8 @@ def test_a_parameter_that_only_ends_in_charset_is_none() -> None:
 
 
 def test_a_form_forwards_other_names_where_it_says_so() -> None:
-    assert fill_body(_call(), _plan(FormBody(undeclared="forward")), b"a=1", FORM) == Filled(b"a=1", FORM, 3)
+    filled = fill_body(_call(), _plan(FormBody(undeclared="forward")), b"a=1", FORM)
+    assert filled == Filled(b"a=1", FORM, 3, (AcceptedValue("form", "a", "1"),))
     with pytest.raises(ParameterRefusedError):
         fill_body(_call(), _plan(FormBody()), b"a=1", FORM)
 

@@ -88,23 +88,46 @@ def test_only_what_begins_as_a_cors_header_is_taken_out_of_an_answer() -> None:
 @pytest.mark.parametrize(
     ("lines", "page"),
     [
-        ([], ""),
+        ([], None),
         ([ORIGIN], APP),
-        ([(b"origin", b"https://evil.example")], "https://evil.example"),
-        ([(b"origin", b"\xff")], "\xff"),
-        ([(b"origin", b""), SAME], ""),
+        ([(b"origin", b"https://evil.example")], None),
+        ([(b"origin", b"\xff")], None),
+        ([(b"origin", b""), SAME], None),
         ([SAME], APP),
-        ([(b"sec-fetch-site", b"cross-site")], ""),
-        ([(b"origin", b"https://evil.example"), SAME], "https://evil.example"),
+        ([(b"sec-fetch-site", b"cross-site")], None),
+        ([(b"origin", b"https://evil.example"), SAME], None),
+        ([(b"referer", APP.encode() + b"/shop")], None),
     ],
 )
-def test_a_page_is_what_origin_says_or_else_this_very_host_by_the_browsers_word(lines: list[Line], page: str) -> None:
+def test_a_page_is_what_origin_says_or_else_this_very_host_by_the_browsers_word(
+    lines: list[Line], page: str | None
+) -> None:
     assert cors.page_of(a_call(*lines), a_snapshot(), PAGE) == page
 
 
 def test_a_host_that_is_not_on_the_list_is_no_page() -> None:
     elsewhere = Caller("192.0.2.1", "https", "other.example")
-    assert cors.page_of(a_call(SAME), a_snapshot(), elsewhere) == ""
+    assert cors.page_of(a_call(SAME), a_snapshot(), elsewhere) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "method", "page"),
+    [
+        ([], "GET", APP),
+        ([], "HEAD", APP),
+        ([], "POST", None),
+        ([(b"sec-fetch-mode", b"cors")], "GET", None),
+        ([(b"x-signature", b"v1=")], "GET", None),
+        ([(b"origin", b"https://evil.example")], "GET", None),
+    ],
+)
+def test_a_page_of_an_old_browser_is_what_referer_says_where_that_is_believed(
+    lines: list[Line], method: str, page: str | None
+) -> None:
+    call = a_call((b"referer", APP.encode() + b"/shop?x=1"), *lines, method=method)
+    assert cors.page_of(call, a_snapshot(referer_fallback=True), PAGE) == page
+    foreign = a_call((b"referer", b"https://evil.example/"), *lines, method=method)
+    assert cors.page_of(foreign, a_snapshot(referer_fallback=True), PAGE) is None
 
 
 @pytest.mark.parametrize("blank", [b"\x0b", b"\x0c", b"\r", b"\n"])

@@ -145,3 +145,10 @@ def test_a_pattern_that_does_not_compile_is_named_with_its_parameter() -> None:
 )
 def test_names_that_some_reader_takes_for_the_same_are_the_same(name: str, same: str) -> None:
     assert folded(name) == folded(same) == same
+
+
+def test_a_refused_value_is_in_no_text_of_its_errors() -> None:
+    with pytest.raises(ParameterRefusedError) as refused:
+        Declarations([QueryParameter("a", pattern="[a-z]{3}")], "it").judge({"p0": "s3cr3t"})
+    assert refused.value.__context__ is not None
+    assert "s3cr3t" not in f"{refused.value} {refused.value.__context__}"

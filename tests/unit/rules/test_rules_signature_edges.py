@@ -109,3 +109,9 @@ async def test_another_body_than_the_announced_one_is_named_whole_or_streamed() 
     with pytest.raises(SignatureRefusedError) as streamed:
         [chunk async for chunk in signature.matching(a_call(chunks=[b"abd"]).body, announced)]
     assert whole.value.hint == streamed.value.hint == _hint_of("x-content-sha256")
+
+
+def test_a_session_key_names_its_user_and_a_signing_key_none() -> None:
+    signed = Signature("k_1", b"1", b"", None, b"", None)
+    assert signed.user is None
+    assert replace(signed, session=SessionKey("k_1", 99, "alice")).user == "alice"
