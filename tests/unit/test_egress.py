@@ -1,6 +1,5 @@
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,34 +9,10 @@ from apikeychain.egress import Egress
 from apikeychain.errors import InvalidValueError, UpstreamRefusedError
 from apikeychain.model.network import PUBLIC, Network
 from outside import cases
+from outward import GOOD, HOST, Clock, Names
 
-HOST = "api.provider.test"
-GOOD, BAD = "93.184.216.34", "10.0.0.1"
+BAD = "10.0.0.1"
 PRIVATE = Network(private=True)
-
-
-class Names:
-    """A resolver that hands out its answers in turn, the last one for ever."""
-
-    def __init__(self, *answers: Sequence[str] | Exception | None) -> None:
-        self._answers = list(answers)
-        self.asked: list[tuple[str, int]] = []
-
-    async def __call__(self, host: str, port: int) -> Sequence[str] | None:
-        self.asked.append((host, port))
-        await asyncio.sleep(0)
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def settle() -> None:

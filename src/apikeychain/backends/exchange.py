@@ -1,6 +1,7 @@
 """What every upstream client shares: what may be sent, how long it may take, and that nothing of the client comes out.
 
-Source: RFC 9110, 5.1, 5.5 (field names and values), 8.6 (Content-Length); RFC 9112, 3.2 (request target);
+Source: RFC 9110, 5.1, 5.5 (field names and values), 8.6 (Content-Length); RFC 9112, 3.2 (request target), 6.3 (the
+length of an answer);
 contracts 4, "Connection" and "Timeouts".
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Self, TypeVar
 
-from apikeychain.backends.upload import Turn, Upload
+from apikeychain.backends.upload import SLICE, Turn, Upload
 from apikeychain.errors import UpstreamRefusedError, UpstreamTimeoutError
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Headers, Line
@@ -89,9 +90,13 @@ class Exchange:
 
     Args:
         late: the client's own classes for what took too long.
+
+    Attributes:
+        is_small: whether its body is bytes that a client may send at once, uncounted.
     """
 
     def __init__(self, request: UpstreamRequest, late: tuple[type[Exception], ...] = ()) -> None:
+        self.is_small = isinstance(request.body, bytes) and len(request.body) <= SLICE
         self.upload = Upload.of(request)
         if self.upload is not None:
             self.upload.turn = self._turn
@@ -111,7 +116,9 @@ class Exchange:
             UpstreamTimeoutError: it took too long.
             Exception: what the source of the upload raised.
         """
-        self._limit = asyncio.timeout_at(self._ends)
+        # A client waits anew after each piece of a head and each 1xx, of which there may be no end: this is the end.
+        seconds = math.inf if self.client_seconds is None else self._timeouts.connect + self.client_seconds
+        self._limit = asyncio.timeout_at(min(self._ends, self._began + seconds))
         try:
             return await self._ours(sending, self._limit)
         finally:
@@ -134,12 +141,13 @@ class Exchange:
             close: frees the connection, or cuts it when the body has not ended; raises nothing.
 
         Raises:
-            UpstreamRefusedError: the head is larger than 64 KiB, or no answer to a request.
+            UpstreamRefusedError: the head is larger than 64 KiB, no answer to a request, or has two ends.
         """
-        if status == _SWITCHING or sum(len(name) + len(value) + 4 for name, value in lines) > MAX_HEAD_BYTES:
+        headers = Headers(lines)
+        too_long = sum(len(name) + len(value) + 4 for name, value in lines) > MAX_HEAD_BYTES
+        if status == _SWITCHING or too_long or not _has_one_end(headers):
             await close()
             raise _refused(self._host, "its answer has a head that cannot be passed on")
-        headers = Headers(lines)
         self._ends = self._began + self._timeouts.lasting(headers.get(b"content-type"))
         return UpstreamReply(status, headers, _Body(self, read, close))
 
@@ -156,6 +164,15 @@ class Exchange:
     def patience(self) -> float:
         """Until when, by the loop's clock, either side may do nothing."""
         return min(self._ends, asyncio.get_running_loop().time() + self._timeouts.idle)
+
+    @property
+    def client_seconds(self) -> float | None:
+        """How long a client is to wait for the head by itself: not at all where there is an upload.
+
+        A client counts from the last byte that it handed to the system, which the provider may be far from having; the
+        exchange gives the provider its time to take it.
+        """
+        return self._timeouts.first_byte if self.upload is None or self.is_small else None
 
     def late(self) -> UpstreamTimeoutError:
         """What is raised where something took too long."""
@@ -232,6 +249,14 @@ class _Body:
 
     def _cut(self) -> None:
         self._cutting = asyncio.get_running_loop().create_task(self.aclose())
+
+
+def _has_one_end(headers: Headers) -> bool:
+    """Whether all readers of an answer find the same end of it, with no transfer coding that nobody undoes."""
+    lengths, codings = headers.all(b"content-length"), headers.all(b"transfer-encoding")
+    if codings:
+        return not lengths and len(codings) == 1 and codings[0].lower() == b"chunked"
+    return len(lengths) <= 1 and all(length.isdigit() for length in lengths)
 
 
 def _refused(host: str, reason: str) -> UpstreamRefusedError:

@@ -10,12 +10,13 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from multidict import CIMultiDict
 from yarl import URL
 
 from apikeychain.backends.exchange import KEPT_SECONDS, Exchange
 from apikeychain.backends.tls import client_context
-from apikeychain.backends.upload import SLICE
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.network import Network
@@ -70,16 +71,14 @@ class AiohttpUpstream:
         url, lines = _url(request), _lines(exchange)
         session = await self._session(request.network)
         self._guard.admit(request.host, request.port, request.network)
-        # A body of one slice needs no counting.
-        small = isinstance(request.body, bytes) and len(request.body) <= SLICE
         response = await session.request(
             request.method,
             url,
             headers=lines,
-            data=request.body if small else exchange.upload,
+            data=request.body if exchange.is_small else exchange.upload,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(
-                total=None, connect=request.timeouts.connect, sock_read=request.timeouts.first_byte
+                total=None, connect=request.timeouts.connect, sock_read=exchange.client_seconds
             ),
         )
         protocol = response.connection and response.connection.protocol
@@ -140,7 +139,15 @@ async def _next(response: aiohttp.ClientResponse) -> bytes:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Any number of connections in use, and a bounded number of idle ones."""
+    """Any number of connections in use, and a bounded number of idle ones, of which none has said anything since."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (connection := await super()._get(key, traces)) is not None:
+            # aiohttp would take what is left over for the answer to the next request.
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        return None
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         idle = sum(map(len, self._conns.values()))

@@ -77,7 +77,7 @@ class HttpxUpstream:
         times: dict[str, float | None] = {
             "connect": request.timeouts.connect,
             "pool": request.timeouts.connect,
-            "read": request.timeouts.first_byte,
+            "read": exchange.client_seconds,
             "write": request.timeouts.idle,
         }
         lines = exchange.lines
@@ -130,14 +130,7 @@ class _Transport(httpx.AsyncHTTPTransport):
 
     def __init__(self, context: ssl.SSLContext, backend: httpcore.AsyncNetworkBackend) -> None:
         super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            # No limit here: one provider that hangs would take the connections of all others.
-            max_connections=None,
-            max_keepalive_connections=_KEPT_CONNECTIONS,
-            keepalive_expiry=KEPT_SECONDS,
-            network_backend=backend,
-        )
+        self._pool = _Pool(context, backend)
         self._timer: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -158,6 +151,31 @@ class _Transport(httpx.AsyncHTTPTransport):
             self._look_later()
         if expired:
             self._closing = asyncio.get_running_loop().create_task(_close(expired))
+
+
+class _Pool(httpcore.AsyncConnectionPool):
+    """Any number of connections in use, and a bounded number of idle ones, of which none has said anything since."""
+
+    def __init__(self, context: ssl.SSLContext, backend: httpcore.AsyncNetworkBackend) -> None:
+        # No limit here: one provider that hangs would take the connections of all others.
+        super().__init__(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS)
+        self._context, self._backend = context, backend
+
+    def create_connection(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
+        return _Connection(
+            origin, ssl_context=self._context, keepalive_expiry=KEPT_SECONDS, network_backend=self._backend
+        )
+
+
+class _Connection(httpcore.AsyncHTTPConnection):
+    """Has expired, too, where something is left over: httpcore would take it for the answer to the next request."""
+
+    def has_expired(self) -> bool:
+        return super().has_expired() or (self.is_idle() and self._has_rest())
+
+    def _has_rest(self) -> bool:
+        held = self._connection
+        return isinstance(held, httpcore.AsyncHTTP11Connection) and bool(held._h11_state.trailing_data[0])  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # nothing public tells it
 
 
 async def _close(connections: Iterable[httpcore.AsyncConnectionInterface]) -> None:

@@ -37,8 +37,8 @@ class Upstream(Protocol):
         U3: it follows no redirect, keeps no cookie, uses no proxy and no netrc, and undoes no content coding.
         U4: TLS below the network's minimum, an expired, foreign or self-made certificate: UpstreamRefusedError.
         U5: a streamed body is sent as it comes, an answer handed over as it comes; neither is held in memory.
-        U6: no answer within `connect` or `first_byte`: UpstreamTimeoutError; none within `idle` or `total`: the same,
-            from the body.
+        U6: no answer within `connect` or `first_byte`, pieces of a head and 1xx being none: UpstreamTimeoutError; none
+            within `idle` or `total`: the same, from the body.
         U7: cancelling `send`, or closing the body early, closes the connection to the provider within a second.
         U8: nothing of a client's exception leaves it, neither text nor cause: UpstreamRefusedError instead.
         U9: an answer that is cut short raises from the body; it never ends cleanly.
@@ -50,6 +50,9 @@ class Upstream(Protocol):
             is not the provider's.
         U14: an answer of which nobody reads anything for `idle`, or that is not read by the end of `total`, is closed
             within a second: the next chunk is UpstreamTimeoutError.
+        U15: what a provider says beyond an answer, with it or later, is never taken for the answer to another call.
+        U16: an answer whose end can be read in two ways, or a head without an end: UpstreamRefusedError, in bounded
+            memory.
     """
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:

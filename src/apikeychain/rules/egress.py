@@ -155,7 +155,7 @@ def _classify6(address: IPv6Address, nat64_prefixes: Sequence[IPv6Network]) -> R
 def _own(address: IPv6Address) -> Reach:
     if any(address in network for network in _NEVER6):
         return Reach.NEVER
-    if address in _TEREDO or address in _SIX_TO_FOUR:
+    if address in _TEREDO:
         return Reach.PUBLIC
     if address not in _UNICAST6 or any(address in network for network in _PRIVATE6):
         return Reach.PRIVATE

@@ -24,7 +24,7 @@ import trustme
 from apikeychain.model.headers import Headers, Line
 from apikeychain.model.network import Network
 
-Certificate = Literal["good", "expired", "foreign", "self-made"]
+Certificate = Literal["good", "expired", "foreign", "self-made", "unknown"]
 
 _MAX_HEAD = 256 * 1024
 _MAX_KEPT = 1024 * 1024
@@ -140,7 +140,8 @@ class LocalProvider:
 
     Args:
         hosts: the names in its certificate.
-        certificate: ``"expired"``, ``"foreign"`` (another host's) or ``"self-made"`` are not to be accepted.
+        certificate: ``"expired"``, ``"foreign"`` (another host's), ``"self-made"`` or ``"unknown"`` (of an authority
+            that nobody trusts) are not to be accepted.
         maximum_tls: the highest version it speaks.
 
     Attributes:
@@ -275,5 +276,7 @@ def _certificate(kind: Certificate, hosts: Sequence[str], ca: trustme.CA) -> byt
         return other.private_key_pem.bytes() + other.cert_pem.bytes()
     ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=-1 if kind == "expired" else 1)
     names = ("another.test",) if kind == "foreign" else hosts
-    issued = ca.issue_cert(*names, not_before=ends - dt.timedelta(days=2), not_after=ends)
+    issued = (trustme.CA() if kind == "unknown" else ca).issue_cert(
+        *names, not_before=ends - dt.timedelta(days=2), not_after=ends
+    )
     return issued.private_key_and_cert_chain_pem.bytes()

@@ -14,13 +14,14 @@ from apikeychain.errors import UpstreamRefusedError, UpstreamTimeoutError
 from apikeychain.model.route import Timeouts
 from apikeychain.testing.local_provider import Certificate, Visit
 from apikeychain.testing.upstream_breaks import UpstreamBreaks
+from apikeychain.testing.upstream_lies import UpstreamLies
 from apikeychain.testing.upstream_scene import CANARY, HOST, LocalGuard, peak_resident, stream
 
 MIB = 1024 * 1024
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
 
 
-class UpstreamContract(UpstreamBreaks):
+class UpstreamContract(UpstreamBreaks, UpstreamLies):
     """Subclass it in a test module as ``TestMine`` and say how a client is made; pytest does the rest.
 
     The tests are coroutines: ``asyncio_mode = "auto"``.
@@ -79,7 +80,7 @@ class UpstreamContract(UpstreamBreaks):
         """No redirect, cookie, proxy or netrc; a content coding stays as it is."""
         (tmp_path / "netrc").write_text(f"machine {HOST} login me password {CANARY}\n")
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-        for name in ("HTTPS_PROXY", "ALL_PROXY", "https_proxy", "all_proxy"):
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, "http://127.0.0.1:9")
         squeezed = gzip.compress(b"as it came")
         moved = ((b"Location", b"/other"), (b"Set-Cookie", b"of=user-one; Path=/"), (b"Content-Encoding", b"gzip"))
@@ -95,7 +96,7 @@ class UpstreamContract(UpstreamBreaks):
                     name for name, _ in received.headers
                 }
 
-    @pytest.mark.parametrize("certificate", ["expired", "foreign", "self-made", "old TLS", "no trust file"])
+    @pytest.mark.parametrize("certificate", ["expired", "foreign", "self-made", "unknown", "old TLS", "no trust file"])
     async def test_u4_a_provider_that_does_not_prove_itself_is_refused(self, certificate: str) -> None:
         """And gets no request; where the network allows TLS 1.2, that is enough."""
         old = ssl.TLSVersion.TLSv1_2 if certificate == "old TLS" else ssl.TLSVersion.MAXIMUM_SUPPORTED

@@ -93,6 +93,27 @@ class UpstreamBreaks(Stage):
             await scene.provider.until_left()
             assert [received.is_whole for received in scene.provider.requests] == [True, False]
 
+    async def test_what_is_still_on_its_way_is_no_time_of_the_head(self) -> None:
+        """A provider that takes a body slowly but steadily has `first_byte` once it has all of it, and no longer."""
+
+        async def steady(visit: Visit) -> None:
+            while await visit.read():  # noqa: ASYNC110  # it takes its time
+                await asyncio.sleep(0.005)
+            if visit.received.target == b"/never":
+                await visit.gone()
+            await visit.answer()
+
+        limits = Timeouts(first_byte=0.1, idle=2)
+        async with self.scene() as scene, asyncio.timeout(15):
+            for path in ("/steady", "/never"):
+                scene.provider.on(path, steady)
+            reply, _ = await scene.call(b"/steady", "POST", body=b"x" * (16 << 20), timeouts=limits)
+            assert reply.status == HTTPStatus.OK
+            for body in (b"x", b"x" * 100_000):
+                with pytest.raises(UpstreamTimeoutError):
+                    await scene.call(b"/never", "POST", body=body, timeouts=replace(limits, idle=0.3))
+            await scene.provider.until_left()
+
     @pytest.mark.parametrize("limits", [Timeouts(idle=0.3), Timeouts(total=1)])
     @pytest.mark.parametrize("path", ["/pours", "/waits"])
     async def test_u14_an_answer_that_nobody_reads_is_closed(self, path: str, limits: Timeouts) -> None:
