@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
+import canary
 from apikeychain import Provider, QueryCredential
 from apikeychain.cli.demo import serving
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from examples_of import example
 
-KEY = "a-made-up-key-of-openweather"
+KEY = canary.secret("openweather")
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
+import canary
 from apikeychain import Provider, providers
 from apikeychain.cli.demo import serving
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from command import run
 from examples_of import EXAMPLES, example
 
-KEY = "a-made-up-key-of-openweather"
+KEY = canary.secret("openweather")
 ORIGIN = {"origin": "http://localhost:5173"}
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from playwright.async_api import async_playwright, expect
 
+import canary
 import node
 from apikeychain import Provider, providers
 from apikeychain.cli.demo import serving
@@ -22,7 +23,7 @@ from chromium import CHROMIUM, FLAGS, require
 from command import SCRIPTS, run
 from examples_of import EXAMPLES, example
 
-OPENWEATHER_KEY = "a-made-up-key-of-openweather"
+OPENWEATHER_KEY = canary.secret("openweather")
 FOLDER = EXAMPLES / "signing"
 
 

@@ -52,7 +52,8 @@ def _settings() -> str:
 def _where(credential: Credential) -> str:
     if isinstance(credential, HeaderCredential):
         return f"`{credential.header}: {credential.prefix}<secret>`"
-    assert not isinstance(credential, BasicCredential)
+    if isinstance(credential, BasicCredential):
+        return f"`Authorization: Basic {'<secret>' if credential.username is None else credential.username}`"
     return f"`?{credential.parameter}=<secret>`"
 
 

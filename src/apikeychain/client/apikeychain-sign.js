@@ -152,8 +152,9 @@ function requireKeyId(keyId) {
 }
 
 async function webCrypto() {
-  // Node 18 has no global; the comment keeps bundlers from looking for the module
-  const crypto = globalThis.crypto ?? (await import(/* webpackIgnore: true */ /* @vite-ignore */ "node:crypto")).webcrypto;
+  // Node 18 has no global; comments and a name put together keep the bundlers of pages from looking for the module
+  const name = ["node", "crypto"].join(":");
+  const crypto = globalThis.crypto ?? (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)).webcrypto;
   if (!crypto.subtle) {
     throw new Error("WebCrypto is missing: browsers have it on https pages and on localhost only");
   }

@@ -11,25 +11,55 @@ from dataclasses import dataclass
 from apikeychain.errors import DoesNotExistError
 from apikeychain.model.provider import Provider
 from apikeychain.model.route import ProxyRoute
-from apikeychain.providers import anthropic, github, google_maps, mapbox, openai, openweather, stripe
+from apikeychain.providers import (
+    airtable,
+    algolia,
+    anthropic,
+    cloudflare,
+    deepl,
+    github,
+    google_maps,
+    mapbox,
+    notion,
+    openai,
+    openweather,
+    sendgrid,
+    stripe,
+    twilio,
+)
+from apikeychain.providers.airtable import AIRTABLE
+from apikeychain.providers.algolia import ALGOLIA, algolia_of
 from apikeychain.providers.anthropic import ANTHROPIC
+from apikeychain.providers.cloudflare import CLOUDFLARE
+from apikeychain.providers.deepl import DEEPL
 from apikeychain.providers.github import GITHUB
 from apikeychain.providers.google_maps import GOOGLE_MAPS
 from apikeychain.providers.mapbox import MAPBOX
+from apikeychain.providers.notion import NOTION
 from apikeychain.providers.openai import OPENAI
 from apikeychain.providers.openweather import OPENWEATHER
+from apikeychain.providers.sendgrid import SENDGRID
 from apikeychain.providers.stripe import STRIPE
+from apikeychain.providers.twilio import TWILIO
 
 __all__ = [
+    "AIRTABLE",
+    "ALGOLIA",
     "ANTHROPIC",
     "CATALOGUE",
+    "CLOUDFLARE",
+    "DEEPL",
     "GITHUB",
     "GOOGLE_MAPS",
     "MAPBOX",
+    "NOTION",
     "OPENAI",
     "OPENWEATHER",
+    "SENDGRID",
     "STRIPE",
+    "TWILIO",
     "CatalogueEntry",
+    "algolia_of",
     "find",
 ]
 
@@ -45,13 +75,20 @@ class CatalogueEntry:
 CATALOGUE = tuple(
     CatalogueEntry(provider, module.ROUTES)
     for provider, module in (
+        (AIRTABLE, airtable),
+        (ALGOLIA, algolia),
         (ANTHROPIC, anthropic),
+        (CLOUDFLARE, cloudflare),
+        (DEEPL, deepl),
         (GITHUB, github),
         (GOOGLE_MAPS, google_maps),
         (MAPBOX, mapbox),
+        (NOTION, notion),
         (OPENAI, openai),
         (OPENWEATHER, openweather),
+        (SENDGRID, sendgrid),
         (STRIPE, stripe),
+        (TWILIO, twilio),
     )
 )
 

@@ -33,6 +33,8 @@ _BODY = JSONBody(
         JSONField("top_k", type="integer", minimum=0),
         JSONField("stop_sequences", type="array"),
         JSONField("thinking", type="object"),
+        JSONField("output_config", type="object"),
+        JSONField("cache_control", type="object"),
         JSONField("tools", type="array"),
         JSONField("tool_choice", type="object"),
         JSONField("metadata", type="object"),
@@ -47,7 +49,13 @@ _TOLERATED = (
     "x-api-key",
     "x-stainless-*",
 )
-_ANSWER = ("Request-Id", "Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Tokens-Remaining")
+_ANSWER = (
+    "Request-Id",
+    "Retry-After-Ms",
+    "X-Should-Retry",
+    "Anthropic-Ratelimit-Requests-Remaining",
+    "Anthropic-Ratelimit-Tokens-Remaining",
+)
 
 ROUTES = (
     ProxyRoute(

@@ -35,16 +35,21 @@ _BODY = JSONBody(
         JSONField("frequency_penalty", type="number", minimum=-2, maximum=2),
         JSONField("stop", type="array"),
         JSONField("seed", type="integer"),
+        JSONField("logprobs", type="boolean"),
+        JSONField("top_logprobs", type="integer", minimum=0, maximum=20),
+        JSONField("verbosity", pattern=r"[a-z]{1,16}"),
         JSONField("reasoning_effort", pattern=r"[a-z]{1,16}"),
         JSONField("response_format", type="object"),
         JSONField("tools", type="array"),
         JSONField("tool_choice", pattern=r"none|auto|required"),
         JSONField("parallel_tool_calls", type="boolean"),
         JSONField("user", max_length=128),
+        JSONField("safety_identifier", max_length=128),
+        JSONField("prompt_cache_key", max_length=128),
     ),
 )
 _TOLERATED = ("authorization", "openai-organization", "openai-project", "user-agent", "x-stainless-*")
-_ANSWER = ("OpenAI-Processing-Ms", "OpenAI-Version")
+_ANSWER = ("OpenAI-Processing-Ms", "OpenAI-Version", "Retry-After-Ms", "X-Should-Retry")
 
 ROUTES = (
     ProxyRoute(

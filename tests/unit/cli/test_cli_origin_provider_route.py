@@ -84,7 +84,7 @@ def test_a_provider_is_registered_in_full(terminal: Terminal, options: tuple[str
         ((), "say --known NAME, or a NAME with --base-url"),
         (("weather",), "say --known NAME, or a NAME with --base-url"),
         (("--known", "openweather", "--query", "key"), "--known brings the whole provider"),
-        (("--known", "openwether"), "the catalogue has no provider 'openwether'; it has anthropic, "),
+        (("--known", "openwether"), "the catalogue has no provider 'openwether'; it has airtable, "),
         (_FULL, "where does the secret go?"),
         ((*_FULL, "--basic", "--query", "key"), "where does the secret go?"),
         ((*_FULL, "--query", "key", "--prefix", "Bearer "), "--prefix belongs to --header"),

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+import canary
 from command import SCRIPTS
 from terminal import Terminal
 
-VALUE = "sk-0123456789"
+VALUE = canary.secret()
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ class _Stdin(io.TextIOWrapper):
         return self._terminal
 
 
-@pytest.mark.parametrize("raw", [VALUE.encode(), f"{VALUE}\n".encode(), f"{VALUE}\r\n".encode()])
+@pytest.mark.parametrize("raw", [VALUE.encode(), f"{VALUE}\n".encode(), f"{VALUE}\r\n".encode()], ids=range(3))
 def test_a_secret_comes_from_stdin_with_or_without_a_line_break(
     terminal: Terminal, project: str, monkeypatch: pytest.MonkeyPatch, raw: bytes
 ) -> None:

@@ -6,11 +6,12 @@ from datetime import UTC, date, datetime
 import pytest
 
 from apikeychain import providers
-from apikeychain.errors import DoesNotExistError
+from apikeychain.errors import DoesNotExistError, InvalidValueError
 from apikeychain.model.network import PUBLIC
-from apikeychain.model.provider import HeaderCredential, Provider, QueryCredential
+from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider, QueryCredential
 from apikeychain.model.route import MIB, FormBody, JSONBody, ProxyRoute
-from apikeychain.providers import CATALOGUE, CatalogueEntry, find
+from apikeychain.providers import CATALOGUE, CatalogueEntry, algolia_of, find
+from apikeychain.rules.forwarding import injected_header
 from apikeychain.rules.routing import compile_route
 
 ENTRIES = pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.provider.name)
@@ -22,7 +23,22 @@ ROUTES = pytest.mark.parametrize(
 
 def test_each_well_known_provider_has_its_constant() -> None:
     named = {name: getattr(providers, name) for name in providers.__all__ if name.isupper() and name != "CATALOGUE"}
-    assert list(named) == ["ANTHROPIC", "GITHUB", "GOOGLE_MAPS", "MAPBOX", "OPENAI", "OPENWEATHER", "STRIPE"]
+    assert list(named) == [
+        "AIRTABLE",
+        "ALGOLIA",
+        "ANTHROPIC",
+        "CLOUDFLARE",
+        "DEEPL",
+        "GITHUB",
+        "GOOGLE_MAPS",
+        "MAPBOX",
+        "NOTION",
+        "OPENAI",
+        "OPENWEATHER",
+        "SENDGRID",
+        "STRIPE",
+        "TWILIO",
+    ]
     assert list(named.values()) == [entry.provider for entry in CATALOGUE]
     assert {name.lower().replace("_", "-") for name in named} == {entry.provider.name for entry in CATALOGUE}
 
@@ -39,7 +55,7 @@ def test_an_entry_is_found_by_its_name(entry: CatalogueEntry) -> None:
 
 
 def test_a_name_that_the_catalogue_lacks_is_answered_with_those_it_has() -> None:
-    with pytest.raises(DoesNotExistError, match=re.escape("no provider 'weather'; it has anthropic, github")):
+    with pytest.raises(DoesNotExistError, match=re.escape("no provider 'weather'; it has airtable, algolia, ")):
         find("weather")
 
 
@@ -60,14 +76,15 @@ def test_a_route_belongs_to_its_provider_and_refuses_what_it_does_not_declare(
 def test_a_route_lets_the_caller_name_no_credential(provider: Provider, route: ProxyRoute) -> None:
     declared = {parameter.name.lower() for parameter in route.parameters} | {name.lower() for name in route.headers}
     credential = provider.credential
-    assert isinstance(credential, HeaderCredential | QueryCredential)
-    name = credential.header if isinstance(credential, HeaderCredential) else credential.parameter
+    header = injected_header(credential)
+    name = credential.parameter if isinstance(credential, QueryCredential) else header
+    assert name is not None
     assert name.lower() not in declared
 
 
-def test_only_the_route_that_moves_money_waits_to_be_enabled() -> None:
+def test_only_the_routes_that_move_money_or_reach_strangers_wait_to_be_enabled() -> None:
     waiting = [route.name for entry in CATALOGUE for route in entry.routes if not route.enabled]
-    assert waiting == ["payment-intent"]
+    assert waiting == ["send-mail", "payment-intent", "stripe-payment-intents", "start-verification"]
 
 
 def test_the_routes_for_browser_sdks_tolerate_the_headers_that_those_send() -> None:
@@ -75,6 +92,13 @@ def test_the_routes_for_browser_sdks_tolerate_the_headers_that_those_send() -> N
     assert {"authorization", "x-stainless-*"} <= tolerated["openai"]
     assert {"x-api-key", "x-stainless-*", "anthropic-dangerous-direct-browser-access"} <= tolerated["anthropic"]
     assert {"authorization", "x-github-api-version"} <= tolerated["issues"]
+    assert {"authorization", "stripe-version", "x-stripe-client-*"} <= tolerated["stripe-prices"]
+
+
+def test_the_routes_for_sdks_pass_what_those_ask_of_an_answer_before_they_try_again() -> None:
+    passed = {route.name: set(route.answer_headers) for entry in CATALOGUE for route in entry.routes}
+    assert {"X-Should-Retry", "Retry-After-Ms"} <= passed["openai"] & passed["anthropic"]
+    assert {"Stripe-Should-Retry", "Idempotent-Replayed"} <= passed["stripe-payment-intents"]
 
 
 def test_what_a_provider_asks_of_every_call_stands_in_its_entry() -> None:
@@ -82,6 +106,29 @@ def test_what_a_provider_asks_of_every_call_stands_in_its_entry() -> None:
     assert dict(providers.GITHUB.headers) == {"X-GitHub-Api-Version": "2022-11-28"}
     assert dict(providers.ANTHROPIC.headers) == {"anthropic-version": "2023-06-01"}
     assert dict(providers.STRIPE.headers) == {"Stripe-Version": "2025-10-29.clover"}
+    assert dict(providers.NOTION.headers) == {"Notion-Version": "2026-03-11"}
+
+
+def test_a_credential_goes_where_its_provider_looks_for_it() -> None:
+    assert providers.ALGOLIA.credential == HeaderCredential("X-Algolia-API-Key")
+    assert providers.DEEPL.credential == HeaderCredential("Authorization", "DeepL-Auth-Key ")
+    assert providers.TWILIO.credential == BasicCredential()
+    bearer = HeaderCredential("Authorization", "Bearer ")
+    for entry in (providers.AIRTABLE, providers.CLOUDFLARE, providers.NOTION, providers.SENDGRID):
+        assert entry.credential == bearer
+
+
+def test_each_application_of_algolia_has_its_own_host() -> None:
+    mine = algolia_of("B1G2GM9NG0")
+    assert mine.base_url == "https://b1g2gm9ng0-dsn.algolia.net"
+    assert dict(mine.headers) == {"X-Algolia-Application-Id": "B1G2GM9NG0"}
+    assert (mine.name, mine.credential) == (providers.ALGOLIA.name, providers.ALGOLIA.credential)
+
+
+@pytest.mark.parametrize("name", ["", "b1g2gm9ng0", "B1G2GM9NG", "EVIL.EXAMPLE", "B1G2GM9NG0\n", "APPLICATION-ID"])
+def test_what_is_no_application_of_algolia_has_no_host(name: str) -> None:
+    with pytest.raises(InvalidValueError, match="not the id of an application"):
+        algolia_of(name)
 
 
 @ROUTES

@@ -17,6 +17,10 @@ COMPILED: dict[str, CompiledRoute] = {
     for entry in CATALOGUE
     for route in entry.routes
 }
+BASE = "appABCDEFGHIJ1234/tblABCDEFGHIJ1234"
+UUID = "2f26ee68-df30-4251-aad4-8ddc420cba3d"
+ZONE = "0a1b2c3d" * 4
+SERVICE = "/VA" + "0a1b2c3d" * 4
 JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
 
 
@@ -58,6 +62,7 @@ def _target(name: str, tail: str = "", query: str = "", body: bytes | None = Non
         ("geocode-forward", "q=Faro&bbox=-9.5,36.9,-6.2,42.2", b"/search/geocode/v6/forward"),
         ("geocode-reverse", "longitude=-77.05&latitude=38.889", b"/search/geocode/v6/reverse"),
         ("prices", "active=true&lookup_keys[]=basic&lookup_keys[]=pro", b"/v1/prices"),
+        ("zones", "name=example.com&status=active&per_page=50&account.id=" + "0a" * 16, b"/client/v4/zones"),
     ],
 )
 def test_what_a_page_asks_for_goes_up(name: str, query: str, path: bytes) -> None:
@@ -81,6 +86,9 @@ def test_what_a_page_asks_for_goes_up(name: str, query: str, path: bytes) -> Non
         ("geocode-forward", "q=Faro&limit=11"),
         ("geocode-reverse", "longitude=181&latitude=0"),
         ("prices", "expand[]=data.product"),
+        ("zones", "per_page=51"),
+        ("zones", "name=example.com/dns"),
+        ("zones", "account.id=mine"),
     ],
 )
 def test_what_a_route_does_not_declare_is_refused(name: str, query: str) -> None:
@@ -91,6 +99,39 @@ def test_what_a_route_does_not_declare_is_refused(name: str, query: str) -> None
 def test_a_repository_and_its_issues_are_named_in_the_path() -> None:
     assert _target("repository", "/encode/starlette").path == b"/repos/encode/starlette"
     assert _target("issues", "/encode/starlette", "state=open&per_page=10").path == b"/repos/encode/starlette/issues"
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "query", "path"),
+    [
+        ("records", f"/{BASE}", "pageSize=100&fields[]=Name&fields[]=Photo&view=Grid%20view", f"/v0/{BASE}"),
+        ("records", f"/{BASE}", "sort[0][field]=Name&sort[0][direction]=desc&offset=itrSJ/recX", f"/v0/{BASE}"),
+        ("record", f"/{BASE}/recABCDEFGHIJ1234", "cellFormat=json", f"/v0/{BASE}/recABCDEFGHIJ1234"),
+        ("notion-page", f"/{UUID}", "filter_properties[]=title", f"/v1/pages/{UUID}"),
+        ("notion-page", f"/{UUID.replace('-', '')}", "", f"/v1/pages/{UUID.replace('-', '')}"),
+        ("dns-records", f"/{ZONE}", "type=A&name=*.example.com", f"/client/v4/zones/{ZONE}/dns_records"),
+    ],
+)
+def test_what_is_named_in_the_path_is_read(name: str, tail: str, query: str, path: str) -> None:
+    assert _target(name, tail, query).path == path.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "query"),
+    [
+        ("records", "/appABCDEFGHIJ1234/Secret%20table", ""),
+        ("records", "/meta/bases", ""),
+        ("records", f"/{BASE}", "filterByFormula=SECRET()"),
+        ("records", f"/{BASE}", "pageSize=101"),
+        ("record", f"/{BASE}/listRecords", ""),
+        ("notion-page", "/me", ""),
+        ("dns-records", f"/{ZONE}", "per_page=5000"),
+        ("dns-records", "/all", ""),
+    ],
+)
+def test_what_is_no_name_of_theirs_is_refused(name: str, tail: str, query: str) -> None:
+    with pytest.raises(RefusalError):
+        _target(name, tail, query)
 
 
 @pytest.mark.parametrize("tail", ["/encode", "/-encode/starlette", "/encode/..", "/encode/.git", "/encode/a/b"])
@@ -106,9 +147,18 @@ def test_what_is_no_repository_is_refused(tail: str) -> None:
         ("openai", "/chat/completions", b"/v1/chat/completions", b'{"model":"gpt-4o","messages":[],"temperature":0.5}'),
         ("messages", "", b"/v1/messages", b'{"model":"claude-sonnet-4-5","messages":[],"max_tokens":100}'),
         ("anthropic", "/v1/messages", b"/v1/messages", b'{"model":"claude-sonnet-4-5","messages":[],"max_tokens":9}'),
+        ("translate", "", b"/v2/translate", b'{"text":["Hello"],"target_lang":"ZH-HANS","formality":"prefer_less"}'),
+        ("search-index", "/products", b"/1/indexes/products/query", b'{"query":"shoe","hitsPerPage":20,"page":0}'),
+        ("notion-query", f"/{UUID}", f"/v1/data_sources/{UUID}/query".encode(), b'{"page_size":100,"filter":{}}'),
+        (
+            "send-mail",
+            "",
+            b"/v3/mail/send",
+            b'{"personalizations":[{}],"from":{"email":"a@b.example"},"template_id":"d-%s"}' % (b"0a" * 16),
+        ),
     ],
 )
-def test_a_conversation_goes_up_byte_for_byte(name: str, tail: str, path: bytes, body: bytes) -> None:
+def test_a_json_body_goes_up_byte_for_byte(name: str, tail: str, path: bytes, body: bytes) -> None:
     target = _target(name, tail, body=body)
     assert (target.path, target.body) == (path, body)
 
@@ -135,6 +185,57 @@ def test_a_conversation_that_costs_or_keeps_more_is_refused(name: str, body: byt
         _target(name, body=body)
 
 
+@pytest.mark.parametrize(
+    ("name", "tail", "body"),
+    [
+        ("translate", "", b'{"text":"Hello","target_lang":"DE"}'),
+        ("translate", "", b'{"text":["Hello"],"target_lang":"German, and more"}'),
+        ("translate", "", b'{"text":["Hello"],"target_lang":"DE","glossary_id":"../mine"}'),
+        ("search-index", "/products", b'{"query":"shoe","hitsPerPage":1001}'),
+        ("search-index", "/products", b'{"query":"shoe","similarQuery":"boot"}'),
+        ("search-index", "/*", b'{"query":"shoe"}'),
+        ("notion-query", f"/{UUID}", b'{"page_size":101}'),
+        ("send-mail", "", b'{"personalizations":[{}],"from":{},"subject":"Buy","content":[]}'),
+    ],
+)
+def test_a_json_body_that_asks_for_more_is_refused(name: str, tail: str, body: bytes) -> None:
+    with pytest.raises(RefusalError):
+        _target(name, tail, body=body)
+
+
+def test_a_code_is_sent_and_judged_as_forms() -> None:
+    sent = _target("start-verification", SERVICE, body=b"To=%2B351912345678&Channel=sms", kind=FORM)
+    judged = _target("check-verification", SERVICE, body=b"To=%2B351912345678&Code=123456", kind=FORM)
+    assert sent.path == f"/v2/Services{SERVICE}/Verifications".encode()
+    assert judged.path == f"/v2/Services{SERVICE}/VerificationCheck".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("start-verification", b"To=%2B351912345678"),
+        ("start-verification", b"To=someone@example.com&Channel=email"),
+        ("start-verification", b"To=%2B351912345678&Channel=sms&CustomCode=1234"),
+        ("check-verification", b"To=%2B351912345678"),
+        ("check-verification", b"To=%2B351912345678&Code=1"),
+    ],
+)
+def test_what_is_no_telephone_or_no_code_is_refused(name: str, body: bytes) -> None:
+    with pytest.raises(ParameterRefusedError):
+        _target(name, SERVICE, body=body, kind=FORM)
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "body"),
+    [("stripe-prices", "/v1/prices", b""), ("stripe-payment-intents", "/v1/payment_intents", b"amount=1&currency=eur")],
+)
+def test_the_routes_for_the_package_of_stripe_reach_one_call_each(name: str, tail: str, body: bytes) -> None:
+    assert _target(name, tail, body=body or None, kind=FORM).path == tail.encode()
+    for other in ("", "/v1/customers", f"{tail}/one"):
+        with pytest.raises(PathRefusedError):
+            _target(name, other, body=body or None, kind=FORM)
+
+
 def test_a_payment_goes_up_as_a_form() -> None:
     body = b"amount=2000&currency=usd&automatic_payment_methods%5Benabled%5D=true"
     target = _target("payment-intent", body=body, kind=FORM)
@@ -155,3 +256,5 @@ def test_the_headers_that_a_provider_asks_for_go_up() -> None:
     lines = dict(_target("repository", "/encode/starlette").headers)
     assert lines[b"user-agent"] == b"apikeychain"
     assert lines[b"x-github-api-version"] == b"2022-11-28"
+    assert dict(_target("notion-page", f"/{UUID}").headers)[b"notion-version"] == b"2026-03-11"
+    assert dict(_target("search-index", "/a", body=b"{}").headers)[b"x-algolia-application-id"] == b"APPLICATION-ID"
