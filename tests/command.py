@@ -6,6 +6,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import canary
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
@@ -23,6 +25,7 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
         check=False,
         timeout=600,
     )
+    canary.hear("what a command says", done.stdout)
     told = f"$ {' '.join(map(str, command))}\n{done.stdout}"
     assert done.returncode == expected, f"{told}\nended with {done.returncode}, expected {expected}"
     return done.stdout

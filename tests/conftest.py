@@ -4,12 +4,14 @@
 narrowed (a path, ``-k``, ``-m``, ``--lf``) measures nothing, and may ask for it with ``--cov``.
 """
 
+import logging
 import os
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from canary import Watch
 from outside import CASES, VECTORS
 
 _WHOLE = "not long"
@@ -21,6 +23,7 @@ _NOT_RUN = pytest.StashKey[list[str]]()
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_NOT_RUN] = []
     config.pluginmanager.register(_NotRun(config.stash[_NOT_RUN]), "not-run")
+    _listen(config)
     plugin = config.pluginmanager.get_plugin("pytest_cov")
     if plugin is None or not _is_whole(config):
         return
@@ -62,6 +65,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("not run, which CI counts as failed", red=True)
         for line in not_run:
             terminalreporter.write_line(line, red=True)
+
+
+def _listen(config: pytest.Config) -> None:
+    """The secret of the run is looked for in all that is said from here on, and at the end in every file."""
+    watch = Watch()
+    logging.getLogger().addHandler(watch)
+    logging.getLogger().setLevel(logging.DEBUG)
+    config.add_cleanup(lambda: logging.getLogger().removeHandler(watch))
+    config.pluginmanager.register(watch, "canary")
 
 
 class _NotRun:

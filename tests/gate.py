@@ -5,11 +5,12 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
+import canary
 from apikeychain import (
     APIKeyChain,
     APIKeyChainMiddleware,
@@ -21,13 +22,15 @@ from apikeychain import (
     QueryParameter,
     Secret,
 )
+from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.model.headers import Headers, Line
+from apikeychain.ports.store import Store
 from apikeychain.residence import Residence
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from apikeychain.testing.local_provider import Certificate, LocalProvider, Visit
 
-KEY = "sk-0123456789abcdef"
+KEY = canary.secret()
 APP = "https://app.example.com"
 WEATHER = ProxyRoute(
     "weather",
@@ -116,6 +119,7 @@ class Gate:
                 answer.ended = not message.get("more_body", False)
 
         await self.app(scope_of(path, query, method=method, headers=headers) | (scope or {}), receive, send)
+        canary.hear("an answer", *(b"%s: %s" % line for line in answer.headers), answer.body)
         return answer
 
 
@@ -183,17 +187,26 @@ async def open_gate(
         keychain = keychain or APIKeyChain.in_memory(
             settings=settings or APIKeyChainSettings(), network={base: network or local.network}, **plugs
         )
-        keychain._residence = Residence(keychain._plugs, keychain.settings, keychain._networks, clock=clock)
+        keychain._residence = Residence(
+            keychain._plugs, keychain.settings, keychain._networks, sanitizers=keychain._sanitizers, clock=clock
+        )
         async with keychain:
             acme = await keychain.ensure_tenant("acme")
             shop = await acme.ensure_project("shop")
             given = provider or Provider("weather", base, QueryCredential("appid"))
             await shop.configure(
                 origins=[APP],
-                providers=[Provider(given.name, base, given.credential, given.user_agent, given.headers)],
+                providers=[replace(given, base_url=base)],
                 secrets={"weather": Secret(KEY)},
                 routes=routes,
                 enabled=True,
             )
             await asyncio.sleep(0.02)  # until the news of the change were heard: they drop what is held
             yield Gate(keychain, local, acme, shop, APIKeyChainMiddleware(host, keychain))
+        _hear_what_is_stored(keychain._plugs.store)
+
+
+def _hear_what_is_stored(store: Store) -> None:
+    for room in store._house.rooms.values() if isinstance(store, MemoryStore) else ():
+        canary.hear("a ledger entry", *(entry.payload for entry in room.entries))
+        canary.hear("a stored record", *(repr(asdict(record)) for record in room.records.values()))

@@ -5,13 +5,14 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import canary
 from apikeychain import HeaderCredential, Provider, ProxyRoute, QueryParameter, Secret
 from apikeychain.model.ledger import LedgerEntry
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 
-CANARY = "sk-canary-4711-0815"
-OTHER = "sk-other-4711-0815"
+CANARY = canary.secret("first")
+OTHER = canary.secret("other")
 APP = "https://app.example.com"
 WEATHER = Provider("weather", "https://api.weather.example", HeaderCredential("x-api-key"))
 MAPS = Provider("maps", "https://maps.example", HeaderCredential("x-api-key"))

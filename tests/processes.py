@@ -7,6 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import IO
 
+import canary
+
 _FRAME = """
 import asyncio, sys
 from pathlib import Path
@@ -45,6 +47,7 @@ def run_other(body: str, *arguments: object) -> tuple[int, str]:
         check=False,
         timeout=60,
     )
+    canary.hear("what another process says", done.stdout)
     return done.returncode, done.stdout.strip()
 
 

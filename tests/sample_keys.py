@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import canary
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.keys import KeyContext
@@ -15,7 +16,7 @@ TENANT, PROJECT = TenantId("acme"), ProjectId("p_abcdefghijklmnopqrst")
 OTHER_PROJECT = ProjectId("p_tsrqponmlkjihgfedcba")
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 WEATHER = Provider("weather", "https://api.weather.example/v2", HeaderCredential("X-Key"))
-PLAIN = "sk-live-canary-4711"
+PLAIN = canary.secret("live")
 
 
 class CountingKeyService(MemoryKeyService):

@@ -10,6 +10,7 @@ import sys
 import uvicorn
 from starlette.applications import Starlette
 
+import canary
 from apikeychain import (
     APIKeyChain,
     APIKeyChainMiddleware,
@@ -22,7 +23,7 @@ from apikeychain import (
     Timeouts,
 )
 
-KEY = "sk-0123456789abcdef"
+KEY = canary.secret()
 ORIGIN = "http://localhost:5173"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import canary
 from apikeychain.cli import main
 
 
@@ -38,7 +39,9 @@ class Terminal:
     def run(self, *arguments: object) -> tuple[int, str, str]:
         """Exit code, stdout and stderr."""
         code = main(["--data", str(self.data), *map(str, arguments)])
-        return code, *self.capsys.readouterr()
+        out, err = self.capsys.readouterr()
+        canary.hear("what a command says", out, err)
+        return code, out, err
 
     def project(self, project: str = "acme/shop") -> str:
         """The id of a project, made with its tenant where it is missing."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+import canary
 from apikeychain import HeaderCredential, Provider, ProxyRoute, RawBody, Secret
 from apikeychain.testing.local_provider import LocalProvider
 from raw_requests import REQUESTS, Desk, Raw, Sent
@@ -106,7 +107,7 @@ async def _declared(data: Path, base: str, ca_file: str) -> tuple[str, Signer]:
         await shop.configure(
             origins=["https://app.example.com"],
             providers=[Provider("weather", base, HeaderCredential("x-api-key"))],
-            secrets={"weather": Secret("sk-0123456789abcdef")},
+            secrets={"weather": Secret(canary.secret())},
             routes=[ROUTE],
             quota="100000/minute",
             address_quota="100000/minute",

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 import apikeychain
+import canary
 from apikeychain.errors import InvalidValueError
 from apikeychain.secret import MAX_BYTES, MIN_BYTES, Secret
 
-PLAIN = "sk-live-0123456789"
+PLAIN = canary.secret("live")
 SRC = Path(apikeychain.__file__).parent
 
 # Every place where plaintext leaves its coat. A new one needs a reason as good as these.

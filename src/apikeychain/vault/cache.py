@@ -87,7 +87,6 @@ class OpenedValues(Generic[V]):
 
     def _keep(self, label: Label, entry: _Entry[V]) -> None:
         self._entries[label] = entry
-        self._entries.move_to_end(label)
         while len(self._entries) > self._capacity:
             self._entries.popitem(last=False)
         # Dropped by a timer too: what nobody asks for again must not outlive its time in memory.

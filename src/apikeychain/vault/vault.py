@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from apikeychain.errors import SealedValueError, SecretUnavailableError
+from apikeychain.errors import InvalidValueError, SealedValueError, SecretUnavailableError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.keys import SealContext
 from apikeychain.model.provider import Provider
@@ -252,8 +252,9 @@ class Vault:
                 if key is None:
                     raise SecretUnavailableError
                 derived = await self._derived_key(label[0], key, current)
-                return Secret(open_value(derived, sealed, context.encoded).decode("ascii"))
-            except SealedValueError:
+                # Every byte decodes here, so that what is no secret is refused by Secret, whose error shows nothing.
+                return Secret(open_value(derived, sealed, context.encoded).decode("latin-1"))
+            except (SealedValueError, InvalidValueError):
                 raise SecretUnavailableError from None
 
         return await self._secrets.fetch(label, opened, current)

@@ -85,6 +85,45 @@ async def test_what_nobody_asks_for_again_is_dropped_by_its_timer(opened: Opened
     assert opened.peek(label()) == "another"
 
 
+class HurriedLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock can be set forward."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def test_it_is_dropped_from_memory_when_its_time_is_over_though_nobody_asks() -> None:
+    async def until_dropped() -> list[int]:
+        loop, opened = asyncio.get_running_loop(), OpenedValues[str](lambda: 0.0)
+        assert isinstance(loop, HurriedLoop)
+        await opened.fetch(label(), at_once("value"))
+        held = list[int]()
+        for ahead in (299.0, 300.5):
+            loop.ahead = ahead
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            held.append(len(opened))
+        return held
+
+    with asyncio.Runner(loop_factory=HurriedLoop) as runner:
+        assert runner.run(until_dropped()) == [1, 0]
+
+
+async def test_no_more_than_1024_are_held_at_a_time(clock: Clock) -> None:
+    opened = OpenedValues[str](clock)
+    for number in range(1025):
+        await opened.fetch(label(str(number)), at_once("value"))
+        assert len(opened) == min(number + 1, 1024)
+    assert opened.peek(label("0")) is None
+
+
+async def test_a_held_value_has_no_repr(opened: OpenedValues[str]) -> None:
+    await opened.fetch(label(), at_once("the-value"))
+    assert "the-value" not in repr(opened._entries)
+
+
 async def test_the_one_that_was_used_longest_ago_goes_first(opened: OpenedValues[str]) -> None:
     for name in ("a", "b", "c"):
         await opened.fetch(label(name), at_once(name))

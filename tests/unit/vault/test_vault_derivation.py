@@ -1,4 +1,5 @@
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -81,6 +82,17 @@ def test_metadata_are_canonical_json_of_what_nobody_may_change() -> None:
 def test_metadata_do_not_depend_on_how_a_store_writes_the_time() -> None:
     elsewhere = KEY.created.replace(microsecond=123000).astimezone(timezone(timedelta(hours=5)))
     assert metadata(replace(KEY, created=elsewhere)) == metadata(KEY)
+
+
+def test_metadata_do_not_depend_on_where_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = metadata(KEY)
+    try:
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert metadata(KEY) == here
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_wrapped_keys_have_five_contexts_and_a_secret_names_its_provider() -> None:

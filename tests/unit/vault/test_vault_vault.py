@@ -7,8 +7,10 @@ import pytest
 from apikeychain.errors import BackendUnavailableError, SealedValueError, SecretUnavailableError
 from apikeychain.model.ids import TenantId
 from apikeychain.model.provider import HeaderCredential, Provider
+from apikeychain.primitives import seal_value
 from apikeychain.secret import Secret
-from apikeychain.vault import Vault
+from apikeychain.vault import Vault, contexts
+from apikeychain.vault.wrapping import unwrap_derived_key
 from sample_keys import NOW, OTHER_PROJECT, PLAIN, PROJECT, TENANT, WEATHER, Household
 
 
@@ -86,6 +88,8 @@ async def test_forgetting_a_project_forgets_its_keys_and_secrets_at_once(house: 
     house.service.unwraps = 0
     house.vault.forget(OTHER_PROJECT)
     assert house.vault.opened(TENANT, row, WEATHER) is not None
+    await house.put(name="another")
+    assert house.service.unwraps == 0
     house.vault.forget(PROJECT)
     assert house.vault.opened(TENANT, row, WEATHER) is None
     await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
@@ -152,15 +156,50 @@ async def test_a_provider_of_another_name_at_the_same_address_gets_no_secret(hou
 
 async def test_a_row_that_was_moved_does_not_open(house: Household) -> None:
     row = await house.put()
+    await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
     for moved in (
         replace(row, name="other"),
         replace(row, version=2),
         replace(row, project=OTHER_PROJECT),
+        replace(row, provider="other"),
     ):
+        assert house.vault.opened(TENANT, moved, WEATHER) is None
         with pytest.raises(SecretUnavailableError):
             await house.vault.open_secret(TENANT, house.keys, moved, WEATHER)
     with pytest.raises(SecretUnavailableError):
         await house.vault.open_secret(TenantId("other"), house.keys, row, WEATHER)
+
+
+@pytest.mark.parametrize("plaintext", [b"k\xc3\xa9y-of-the-weather", b"two\nlines", b"short", b""], ids=range(4))
+async def test_a_sealed_value_that_holds_no_secret_is_unavailable_and_not_shown(
+    house: Household, plaintext: bytes
+) -> None:
+    row = await house.put()
+    derived = await unwrap_derived_key(house.service, TENANT, house.key)
+    context = contexts.of_secret(TENANT, PROJECT, WEATHER, row.name, row.version)
+    sealed = seal_value(derived, bytes.fromhex(house.key.version), plaintext, context.encoded)
+    with pytest.raises(SecretUnavailableError) as caught:
+        await house.vault.open_secret(TENANT, house.keys, replace(row, sealed=sealed), WEATHER)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+async def test_secrets_that_are_opened_one_after_the_other_make_one_trip_for_the_key(house: Household) -> None:
+    rows, vault = [await house.put(name=name) for name in ("one", "two")], house.fresh_vault()
+    house.service.unwraps = 0
+    for row in rows:
+        await vault.open_secret(TENANT, house.keys, row, WEATHER)
+    assert house.service.unwraps == 2
+
+
+async def test_each_version_of_a_key_is_opened_as_itself(house: Household) -> None:
+    newer = await house.vault.new_project_key(house.tenant, PROJECT, 2, NOW)
+    marks = {await house.vault.fingerprint(house.tenant, key, Secret(PLAIN)) for key in (house.key, newer)}
+    assert len(marks) == 2
+
+
+async def test_the_derivations_of_a_loop_take_turns(house: Household) -> None:
+    assert house.vault._one_at_a_time() is house.vault._one_at_a_time()
 
 
 async def test_a_secret_whose_key_version_is_gone_is_unavailable(house: Household) -> None:

@@ -1,0 +1,74 @@
+"""What comes back from a key service is not believed."""
+
+from dataclasses import replace
+
+import pytest
+
+from apikeychain.errors import BackendUnavailableError, SealedValueError
+from apikeychain.model.ids import TenantId
+from apikeychain.model.keys import KeyContext
+from apikeychain.vault import contexts
+from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
+from sample_keys import OTHER_PROJECT, TENANT, Household
+
+
+@pytest.fixture
+async def house() -> Household:
+    return await Household.found(lambda: 0.0)
+
+
+async def test_a_key_of_32_bytes_comes_back_as_it_is(house: Household) -> None:
+    wrapped = await house.service.wrap(bytes(range(32)), contexts.of_pseudonym_key(TENANT))
+    assert await unwrap_key(house.service, wrapped, contexts.of_pseudonym_key(TENANT)) == bytes(range(32))
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+async def test_a_key_of_another_length_is_none(house: Household, length: int) -> None:
+    wrapped = await house.service.wrap(bytes(length), contexts.of_pseudonym_key(TENANT))
+    with pytest.raises(SealedValueError):
+        await unwrap_key(house.service, wrapped, contexts.of_pseudonym_key(TENANT))
+
+
+async def test_a_derived_key_seals_and_is_not_the_master_key(house: Household) -> None:
+    master = await unwrap_key(
+        house.service, house.key.wrapped_master, contexts.of_master_key(TENANT, house.key.project, house.key.version)
+    )
+    derived = await unwrap_derived_key(house.service, TENANT, house.key)
+    assert len(derived) == len(master) == 32
+    assert derived != master
+
+
+async def test_columns_that_are_not_what_was_wrapped_are_refused_before_the_key_is_unwrapped(house: Household) -> None:
+    for changed in (
+        replace(house.key, number=2),
+        replace(house.key, salt=bytes(32)),
+        replace(house.key, kdf="argon2id"),
+    ):
+        house.service.unwraps = 0
+        with pytest.raises(SealedValueError):
+            await unwrap_derived_key(house.service, TENANT, changed)
+        assert house.service.unwraps == 1
+
+
+async def test_a_key_of_another_tenant_project_or_version_does_not_unwrap(house: Household) -> None:
+    with pytest.raises(SealedValueError):
+        await unwrap_derived_key(house.service, TenantId("other"), house.key)
+    for moved in (replace(house.key, project=OTHER_PROJECT), replace(house.key, version="00" * 16)):
+        with pytest.raises(SealedValueError):
+            await unwrap_derived_key(house.service, TENANT, moved)
+
+
+@pytest.mark.parametrize("purpose", ["metadata", "derived"])
+async def test_a_service_that_answers_for_another_purpose_is_noticed(house: Household, purpose: str) -> None:
+    def distort(key: bytes, context: KeyContext) -> bytes:
+        return key[:-1] if context.purpose == purpose else key
+
+    house.service.distort = distort
+    with pytest.raises(SealedValueError):
+        await unwrap_derived_key(house.service, TENANT, house.key)
+
+
+async def test_a_service_that_is_down_is_told_as_that(house: Household) -> None:
+    house.service.reachable = False
+    with pytest.raises(BackendUnavailableError):
+        await unwrap_derived_key(house.service, TENANT, house.key)
