@@ -57,6 +57,7 @@ from apikeychain.rules.snapshot import Snapshot
 from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
+from apikeychain.vault.open_needles import OpenNeedles
 from apikeychain.vault.session_keys import session_key
 from apikeychain.vault.vault import Vault
 from apikeychain.watch.mentions import Mentions
@@ -95,7 +96,7 @@ class Pipeline:
         self._meter, self._refusals, self._replay_guard = meter, refusals, replay_guard
         self._upstream, self._trusted = upstream, trusted
         self._now, self._clock = now, clock
-        self._mentions, self._unverified = Mentions(), Unverified()
+        self._mentions, self._unverified, self._needles = Mentions(), Unverified(), OpenNeedles()
 
     async def handle(self, call: Call) -> Reply:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
@@ -138,7 +139,7 @@ class Pipeline:
         secret = await self._open(project, route)
         reply = await self._send(passage, injection.inject(target, secret), route)
         reply = await self._shape(passage, reply, route)
-        reply = redaction.scrub(reply, redaction.needles(route.provider, secret))
+        reply = redaction.scrub(reply, self._needles.of(route.provider, secret))
         passage.answered = "provider"
         return cors.expose(reply, origin)
 

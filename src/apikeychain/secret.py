@@ -25,7 +25,7 @@ class Secret:
         InvalidValueError: not printable ASCII, or not of that length. The text never holds the value.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("__weakref__", "_value")
 
     def __init__(self, value: str) -> None:
         try:

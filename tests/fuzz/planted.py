@@ -17,10 +17,21 @@ from apikeychain.rules import cors, routing, signature
 from apikeychain.rules.caller import Caller
 from apikeychain.rules.json_objects import read_json
 from apikeychain.rules.routing import CompiledRoute, Target
+from apikeychain.rules.scrubbing import Needles
 from apikeychain.rules.signature import Signature
 from apikeychain.rules.snapshot import Snapshot
 from apikeychain.secret import Secret
-from fuzz import json_target, origin_target, paths_target, signature_target
+from fuzz import (
+    base_url_target,
+    envelope_target,
+    json_target,
+    origin_target,
+    paths_target,
+    planted_base_url,
+    planted_envelope,
+    redaction_target,
+    signature_target,
+)
 from fuzz.target import OneInput
 
 
@@ -137,6 +148,41 @@ def _loaded(raw: bytes) -> object:
         raise ParameterRefusedError from None
 
 
+def _starts_anew_with_each_chunk(secret: bytes, chunks: Sequence[bytes]) -> bytes:
+    return b"".join(redaction_target.stream(secret, [chunk]) for chunk in chunks)
+
+
+def _leaves_bits_beside_base64(secret: bytes, chunks: Sequence[bytes]) -> bytes:
+    found = Needles((secret,))
+    alone = tuple(replace(form, before=b"", after=b"") for form in found._fixed)
+    object.__setattr__(found, "_fixed", alone)
+    return redaction_target.streamed(found, chunks)
+
+
+def _knows_one_alignment(secret: bytes, chunks: Sequence[bytes]) -> bytes:
+    found = Needles((secret,))
+    object.__setattr__(found, "_fixed", found._fixed[:3])
+    return redaction_target.streamed(found, chunks)
+
+
+def _looks_for_one_spelling_at_a_time(secret: bytes, chunks: Sequence[bytes]) -> bytes:
+    body = b"".join(chunks)
+    out = redaction_target.stream(secret, chunks)
+    return body if b"%" in body and b"&#" in body else out
+
+
+def _lets_a_capital_x_through(secret: bytes, chunks: Sequence[bytes]) -> bytes:
+    body = b"".join(chunks)
+    return body if b"&#X" in body else redaction_target.stream(secret, chunks)
+
+
+_STREAMS = (
+    _starts_anew_with_each_chunk,
+    _leaves_bits_beside_base64,
+    _knows_one_alignment,
+    _looks_for_one_spelling_at_a_time,
+    _lets_a_capital_x_through,
+)
 _FILLS = (_lets_dot_parameters_through, _decodes_twice, _sends_what_it_was_given, _merges_slashes)
 _READS = (_ignores_a_line_feed_at_the_end, _takes_two_macs, _takes_upper_case_hex)
 _PARSES = (_strips_a_trailing_dot, _lowers_the_case, _takes_the_default_port)
@@ -162,6 +208,15 @@ PLANTED: Mapping[str, Mapping[str, OneInput]] = MappingProxyType(
             signs_without_the_query=partial(signature_target.one_input, require_mac=_signs_without_the_query),
         ),
         "paths": _named(**{fill.__name__: partial(paths_target.one_input, fill=fill) for fill in _FILLS}),
+        "base_url": _named(
+            **{parse.__name__: partial(base_url_target.one_input, parse=parse) for parse in planted_base_url.PARSES},
+        ),
+        "envelope": _named(
+            **{opens.__name__: partial(envelope_target.one_input, opened=opens) for opens in planted_envelope.OPENS},
+        ),
         "json": _named(**{read.__name__: partial(json_target.one_input, read=read) for read in _JSON_READS}),
+        "redaction": _named(
+            **{stream.__name__: partial(redaction_target.one_input, stream=stream) for stream in _STREAMS}
+        ),
     }
 )

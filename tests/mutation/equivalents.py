@@ -2,6 +2,16 @@
 
 _ORDER_ONLY = "The ranks are compared with each other only, and their order is the same."
 _NONE_AS_GOOD = "What stands in for a header that is absent fits as little as nothing does."
+_FOR_TYPES = "Only a type checker reads it."
+_NO_DIRECTION = "Both are compared in full, and equality has no direction."
+_BY_DEFAULT = "The system's generator draws 32 bytes unless it is told another number."
+_NEVER_READ = "It stands in until the key is wrapped, which replaces it."
+_AS_FALSE = "It is only asked whether it is true, and nothing is as little true as False."
+_DECLARED_BEFORE = "What is wrong with a declaration was told when the route's own were compiled, right before."
+
+_SOME_BOOLEAN = "The value is only judged to be a boolean: what goes up is the text."
+_NO_NAME = "It is the name of a model that nobody is told."
+_BY_THE_MODEL = "The model refuses a value of another type."
 
 EQUIVALENT: dict[str, dict[str, str]] = {
     "rules.cors": {
@@ -9,7 +19,14 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         """b"XX!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzXX\"""": (
             "The names are put into lower case first, so that no X is ever looked for."
         ),
-        "_has_listed_referer: b'' -> b'XXXX'": "No origin is written so: it is on no list, as nothing is.",
+        "_referrer: b'' -> b'XXXX'": "No origin is written so: it is on no list, as nothing is.",
+    },
+    "rules.egress": {
+        "Reach: 0 -> -1": _ORDER_ONLY,
+        "Reach: 2 -> 3": _ORDER_ONLY,
+        """top: ('::/128', 'fe80::/10', 'ff00::/8', 'fd00:ec2::/32', 'fd20:ce::254', 'fd00:42::42', """
+        """'fd00:c1::a9fe:a9fe') -> ('fe80::/10', 'ff00::/8', 'fd00:ec2::/32', 'fd20:ce::254', 'fd00:42::42', """
+        """'fd00:c1::a9fe:a9fe')""": "The address :: embeds 0.0.0.0, which is never dialled either.",
     },
     "rules.signature": {
         "top: 0 -> -1": _ORDER_ONLY,
@@ -19,9 +36,65 @@ EQUIVALENT: dict[str, dict[str, str]] = {
             "Both have 32 bytes, and equality has no direction."
         ),
     },
+    "rules.parameters": {
+        "top: '-?(?:0|[1-9][0-9]{0,17})' -> '-?(?:0|[1-9][0-9]{0,18})'": "The model's bounds refuse a digit more.",
+        "top: True -> False": _SOME_BOOLEAN,
+        "top: False -> True": _SOME_BOOLEAN,
+        "Declarations.__init__: 'Declarations' -> 'XXDeclarationsXX'": _NO_NAME,
+        "Declarations.judge_texts: if not self.declared: -> if False:": "It only saves time: nothing fits none.",
+        "require_sent: 'Default' -> 'XXDefaultXX'": _NO_NAME,
+        "_declare: if parameter.pattern is not None: -> if True:": "That there is none compiles as well.",
+        "_read: 0 -> -1": "`take` has let one text pass where there may be one.",
+        "_convert: kind == 'integer' and _INTEGER.fullmatch(text) -> _INTEGER.fullmatch(text)": _BY_THE_MODEL,
+        "_convert: kind == 'boolean' and text in _BOOLEAN -> text in _BOOLEAN": _BY_THE_MODEL,
+        "_require_choice: 'list[object]' -> 'XXlist[object]XX'": _FOR_TYPES,
+        "folded: if name.isascii(): -> if False:": "It only saves time: of ASCII both make the lower case.",
+    },
     "rules.routing": {
         "fill: require_sound_url(call.path, call.query) -> require_sound_url(call.query, call.path)": (
             "Both are judged alike, and their lengths are added."
         ),
     },
+    "rules.sanitizers": {
+        "_Rule._fits: 'list[object]' -> 'XXlist[object]XX'": _FOR_TYPES,
+        "_Rule._matches: return False -> return None": _AS_FALSE,
+        "_Rule._is_within: return False -> return None": _AS_FALSE,
+        "_texts: 'dict[str, object]' -> 'XXdict[str, object]XX'": _FOR_TYPES,
+        "_texts: 'list[object]' -> 'XXlist[object]XX'": _FOR_TYPES,
+    },
+    "rules.request_transforms": {
+        "PairShaping.__init__: 'the transforms' -> 'XXthe transformsXX'": _DECLARED_BEFORE,
+        "HeaderShaping.__init__: 'the transforms' -> 'XXthe transformsXX'": _DECLARED_BEFORE,
+        "Shaping.shape: require_sound_url(call.path, query) -> require_sound_url(query, call.path)": (
+            "Both are judged alike, and their lengths are added."
+        ),
+    },
+    "rules.transform_steps": {
+        "Site._require_value: Declarations([declared], owner) -> Declarations([declared], None)": _DECLARED_BEFORE,
+    },
+    "vault.cache": {
+        "top: (TenantId, ProjectId | None, object) -> (ProjectId | None, object)": _FOR_TYPES,
+        "top: (TenantId, ProjectId | None, object) -> (TenantId, object)": _FOR_TYPES,
+        "top: (TenantId, ProjectId | None, object) -> (TenantId, ProjectId | None)": _FOR_TYPES,
+        "top: 'V' -> 'XXVXX'": _FOR_TYPES,
+    },
+    "vault.derivation": {
+        "metadata: json.dumps(facts, sort_keys=True, separators=(',', ':')) -> "
+        "json.dumps(facts, separators=(',', ':'))": "They are written in the order of the alphabet as it is.",
+        "metadata: True -> False": "They are written in the order of the alphabet as it is.",
+    },
+    "vault.turn": {"rederive: equal(derived, kept) -> equal(kept, derived)": _NO_DIRECTION},
+    "vault.vault": {
+        "Vault.new_tenant: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,
+        "Vault.new_tenant: random_bytes(KEY_BYTES) -> random_bytes(None) #2": _BY_DEFAULT,
+        "Vault.new_project_key: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,
+        "Vault.new_project_key: random_bytes(SALT_BYTES) -> random_bytes(None)": _BY_DEFAULT,
+        "Vault.new_project_key: b'' -> b'XXXX'": _NEVER_READ,
+        "Vault.new_project_key: b'' -> b'XXXX' #2": _NEVER_READ,
+        "Vault.new_project_key: b'' -> b'XXXX' #3": _NEVER_READ,
+        "Vault.pseudonym_key: (tenant.id, None, wrapped) -> (tenant.id, wrapped)": (
+            "The wrapped key stands where a project would: it is none, so that only a dropping of all drops it."
+        ),
+    },
+    "vault.wrapping": {"unwrap_derived_key: equal(told, metadata(key)) -> equal(metadata(key), told)": _NO_DIRECTION},
 }

@@ -33,10 +33,22 @@ _SECONDS_MORE = 5
 _SECONDS = 240
 _BYTES = 4 << 30
 _OPTIONS = ("-x", "-s", "-q", "-p", "no:cacheprovider", "--no-cov", "--hypothesis-profile=mutation", "-W", "ignore")
+_REDACTION = tuple(f"unit/rules/test_rules_redaction{part}.py" for part in ("_edges", "_forms", ""))
 _FURTHER = {
+    "rules.escapes": _REDACTION,
+    "rules.fixed_forms": _REDACTION,
+    "rules.mixed": _REDACTION,
+    "rules.scrubbing": _REDACTION,
     "rules.json_objects": ("unit/rules/test_rules_bodies.py",),
     "rules.pairs": ("unit/rules/test_rules_parameters.py", "unit/rules/test_rules_bodies.py"),
+    "rules.routing": ("unit/rules/test_rules_sanitizers.py", "unit/rules/test_rules_request_transforms.py"),
     "rules.signed_text": ("unit/rules/test_rules_signature.py",),
+    "vault.contexts": ("unit/vault/test_vault_derivation.py",),
+    "vault.vault": (
+        "unit/vault/test_vault_attacks.py",
+        "unit/vault/test_vault_signing_keys.py",
+        "unit/vault/test_vault_turn.py",
+    ),
     "model.session_key": ("unit/rules/test_rules_signature.py",),
 }
 

@@ -1,4 +1,4 @@
-"""Who calls, what is signed and where it goes: no small mistake in these modules passes their tests."""
+"""Who calls, what is signed, where it goes, what comes back, what is kept: no small mistake there passes the tests."""
 
 import sys
 
@@ -9,7 +9,12 @@ from mutation.equivalents import EQUIVALENT
 from mutation.mutants import mutants
 from mutation.runs import source_of
 
-GATE = ["rules.cors", "rules.signature", "rules.signed_text", "rules.routing", "model.session_key"]
+GATE = [
+    *("rules.cors", "rules.signature", "rules.signed_text", "rules.routing", "model.session_key"),
+    *("rules.egress", "rules.parameters", "rules.redaction", "rules.scrubbing"),
+    *("rules.escapes", "rules.fixed_forms", "rules.mixed"),
+    *(f"vault.{path.stem}" for path in sorted((ROOT / "src/apikeychain/vault").glob("[!_]*.py"))),
+]
 
 
 def _mutate(*arguments: str) -> str:

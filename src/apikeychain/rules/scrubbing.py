@@ -1,0 +1,141 @@
+"""Overwrites needles in a stream of bytes, in bounded memory.
+
+What is held back is at most the longest form of the longest needle: 22 bytes, an entity with its zeros, for each of
+its bytes.
+
+Source: contracts 4 ("Redaction"); spec 4.2.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from apikeychain.rules.escapes import begun, escapes
+from apikeychain.rules.fixed_forms import FixedForm, fixed_forms
+from apikeychain.rules.mixed import MixedText, Span
+
+_MARK = b"[redacted]"
+# A tail longer than this is looked at again when it has grown by an eighth, or when a line ends: else a stream that
+# comes byte by byte would be quadratic.
+_LONG_TAIL = 1024
+# A longer chunk is searched in pieces: what is noted of it is many times its length where it is full of escapes.
+_PIECE = 64 * 1024
+
+# start, stop, and how far into the mark it is at its start
+Find = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Needles:
+    """What must not come back.
+
+    Attributes:
+        texts: the secrets and the whole credentials, each once, none empty.
+    """
+
+    texts: tuple[bytes, ...] = field(repr=False)
+    _fixed: tuple[FixedForm, ...] = field(init=False, repr=False, compare=False)
+    _mixed: tuple[MixedText, ...] = field(init=False, repr=False, compare=False)
+    _wanted: frozenset[int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_fixed", tuple(form for text in self.texts for form in fixed_forms(text)))
+        object.__setattr__(self, "_mixed", tuple(MixedText(text) for text in self.texts))
+        object.__setattr__(self, "_wanted", frozenset(b"".join(self.texts)))
+
+    def is_clean(self, value: bytes) -> bool:
+        """Whether `value`, which is whole, holds none of them."""
+        lowered = value.lower()
+        if any(form.text in (lowered if form.folded else value) for form in self._fixed):
+            return False
+        stood = escapes(value, self._wanted)
+        return not any(text.finds(value, stood, len(value))[0] for text in self._mixed) if stood else True
+
+    def scrub(self, value: bytes) -> bytes:
+        """`value`, which is whole, without them; of the same length."""
+        if len(value) <= _PIECE and self.is_clean(value):
+            return value
+        scrubber = Scrubber(self)
+        return scrubber.feed(value[:-_PIECE]) + scrubber.flush(value[-_PIECE:])
+
+    def search(self, buffer: bytes) -> tuple[list[Span], int]:
+        """Every find in order, overlapping ones too, and where the first tail begins that may become one."""
+        lowered = buffer.lower()
+        found, beginnings = list[Span](), [len(buffer)]
+        for form in self._fixed:
+            searched = lowered if form.folded else buffer
+            found.extend(form.finds(searched))
+            beginnings.append(form.beginning(searched))
+        stood, started = escapes(buffer, self._wanted), begun(buffer)
+        if stood or started < len(buffer):
+            for text in self._mixed:
+                spans, beginning = text.finds(buffer, stood, started)
+                found.extend(spans)
+                beginnings.append(beginning)
+        return sorted(found), min(beginnings)
+
+
+class Scrubber:
+    """The output has the length of the input and does not depend on the chunks.
+
+    Overlapping finds are one find. `_covered` says how much of the front of `_held` belongs to a find whose beginning
+    has left already, `_offset` how far into its mark that is; `_next` how long `_held` must be to be looked at again.
+    """
+
+    __slots__ = ("_covered", "_held", "_needles", "_next", "_offset")
+
+    def __init__(self, needles: Needles) -> None:
+        self._needles = needles
+        self._held = b""
+        self._covered = self._offset = self._next = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What can leave after `chunk`; may be empty."""
+        return b"".join(self._feed(chunk[at : at + _PIECE]) for at in range(0, len(chunk), _PIECE))
+
+    def _feed(self, piece: bytes) -> bytes:
+        buffer = self._held + piece
+        if len(buffer) < self._next and b"\n" not in piece:
+            self._held = buffer
+            return b""
+        finds, end = self._needles.search(buffer)
+        return self._release(buffer, finds, end)
+
+    def flush(self, chunk: bytes = b"") -> bytes:
+        """The rest, at the end of the stream, of which `chunk` is the last."""
+        buffer = self._held + chunk
+        return self._release(buffer, self._needles.search(buffer)[0], len(buffer)) if buffer else b""
+
+    def _release(self, buffer: bytes, finds: list[Span], end: int) -> bytes:
+        """Overwrite and let go of `buffer[:end]`: every find that begins in it is whole in `buffer`."""
+        carried = (0, self._covered, self._offset) if self._covered else None
+        merged = list(_merged(carried, (find for find in finds if find[0] < end)))
+        self._held, self._covered, self._offset = buffer[end:], 0, 0
+        held = len(self._held)
+        self._next = held + held // 8 if held > _LONG_TAIL else 0
+        if not merged:
+            return buffer[:end]
+        out = bytearray(buffer[:end])
+        for start, stop, offset in merged:
+            inside = min(stop, end) - start
+            out[start : start + inside] = _mark(offset, inside)
+            if stop > end:
+                self._covered, self._offset = stop - end, offset + inside
+        return bytes(out)
+
+
+def _mark(offset: int, length: int) -> bytes:
+    return (_MARK[offset:] + b"*" * length)[:length]
+
+
+def _merged(carried: Find | None, finds: Iterator[Span]) -> Iterator[Find]:
+    """Finds in order, those that overlap as one."""
+    current = carried
+    for start, stop in finds:
+        if current is not None and start < current[1]:
+            current = (current[0], max(stop, current[1]), current[2])
+            continue
+        if current is not None:
+            yield current
+        current = (start, stop, 0)
+    if current is not None:
+        yield current

@@ -1,0 +1,116 @@
+"""What redaction costs: ``python tests/benchmarks/redaction.py``.
+
+Prints for each kind of body the median time for a MiB, in chunks as they come from a provider, and how many times
+that of ten plain searches over the same bytes it is: `bytes.find` is what a machine is measured by.
+"""
+
+import base64
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from apikeychain.model.provider import HeaderCredential, Provider
+from apikeychain.rules.redaction import needles
+from apikeychain.rules.scrubbing import Needles, Scrubber
+from apikeychain.secret import Secret
+
+_MIB = 1024 * 1024
+_CHUNK = 64 * 1024
+_RUNS = 7
+_CHANCE = random.Random(1)  # noqa: S311 - the same bodies in every run
+_SECRET = "sk-proj-" + "".join(_CHANCE.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=40))
+
+
+def _filled(piece: Callable[[], bytes]) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while size < _MIB:
+        pieces.append(piece())
+        size += len(pieces[-1])
+    return b"".join(pieces)[:_MIB]
+
+
+def _words() -> str:
+    return " ".join("".join(_CHANCE.choices("etaoinshrdlu", k=6)) for _ in range(20))
+
+
+def _begun() -> str:
+    return _SECRET[: _CHANCE.randrange(1, len(_SECRET))]
+
+
+def _bodies() -> Mapping[str, bytes]:
+    return {
+        "plain text": _filled(lambda: _words().encode() + b"\n"),
+        "JSON, few escapes": _filled(lambda: json.dumps({"text": f'{_words()} "so"\n', "at": 1}).encode()),
+        "JSON, links": _filled(
+            lambda: json.dumps({"href": f"https://a.example/{_words()}"}).replace("/", "\\/").encode()
+        ),
+        "JSON, each character escaped": _filled(lambda: "".join(f"\\u{ord(one):04x}" for one in _words()).encode()),
+        "percent, any byte": _filled(lambda: b"%%%02X" % _CHANCE.randrange(256)),
+        "percent, each a letter": _filled(lambda: b"".join(b"%%%02x" % ord(one) for one in _words())),
+        "only percent signs": b"%" * _MIB,
+        "entities with zeros": _filled(lambda: b"&#00000000000000%d;" % _CHANCE.randrange(48, 122)),
+        "base64": base64.b64encode(_CHANCE.randbytes(_MIB))[:_MIB],
+        "binary": _CHANCE.randbytes(_MIB),
+        "near matches": _filled(lambda: _begun().encode()),
+        "near matches, escaped": _filled(lambda: b"".join(b"%%%02x" % ord(one) for one in _begun())),
+        "the secret, over and over": _SECRET.encode() * (_MIB // len(_SECRET)),
+        "the secret, escaped": _filled(lambda: b"".join(b"%%%02x" % ord(one) for one in _SECRET)),
+    }
+
+
+def _hostile() -> Mapping[str, tuple[Needles, bytes]]:
+    """Secrets that their own tenant chose to be slow, of the greatest length."""
+    one, pairs = Needles((b"a" * 4096,)), Needles((b"%25" * 1365,))
+    return {
+        "4,096 times a, in a": (one, b"a" * _MIB),
+        "4,096 times a, in %61": (one, b"%61" * (_MIB // 3)),
+        "4,096 times a, nearly": (one, (b"a" * 4000 + b"%61" * 90 + b"!") * (_MIB // 4271)),
+        "1,365 times %25, in %25": (pairs, b"%25" * (_MIB // 3)),
+    }
+
+
+def _median(run: Callable[[], object]) -> float:
+    """Milliseconds."""
+    times: list[float] = []
+    for _ in range(_RUNS):
+        started = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times)
+
+
+def _stream(found: Needles, body: bytes) -> None:
+    scrubber = Scrubber(found)
+    for at in range(0, len(body), _CHUNK):
+        scrubber.feed(body[at : at + _CHUNK])
+    scrubber.flush()
+
+
+def _find(body: bytes) -> None:
+    for _ in range(10):
+        body.find(_SECRET.encode())
+
+
+def _report(kind: str, found: Needles, body: bytes) -> None:
+    per_mib = _MIB / len(body)
+    spent, base = _median(lambda: _stream(found, body)) * per_mib, _median(lambda: _find(body)) * per_mib
+    sys.stdout.write(f"| {kind} | {spent:.1f} | {spent / base:.0f} |\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Prints the table."""
+    found = needles(Provider("bench", "https://a.example", HeaderCredential("x-key", "Bearer ")), Secret(_SECRET))
+    sys.stdout.write("| body | ms a MiB | times ten searches |\n| --- | --- | --- |\n")
+    for kind, body in _bodies().items():
+        _report(kind, found, body)
+    for kind, (slow, body) in _hostile().items():
+        _report(kind, slow, body)
+
+
+if __name__ == "__main__":
+    main()
