@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
-def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None, expected: int = 0) -> str:
+def run(
+    *command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None, expected: int = 0, seconds: int = 600
+) -> str:
     """The output of `command`, which must end with `expected`. It is not measured: it looks at files, not into src."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_", "PYTEST_"))}
     done = subprocess.run(  # noqa: S603  # the commands are written in the tests
@@ -23,7 +25,7 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=600,
+        timeout=seconds,
     )
     canary.hear("what a command says", done.stdout)
     told = f"$ {' '.join(map(str, command))}\n{done.stdout}"

@@ -18,7 +18,7 @@ GATE = [
 
 
 def _mutate(*arguments: str) -> str:
-    return run(sys.executable, "-m", "mutation", *arguments, env={"PYTHONPATH": str(ROOT / "tests")})
+    return run(sys.executable, "-m", "mutation", *arguments, env={"PYTHONPATH": str(ROOT / "tests")}, seconds=1800)
 
 
 @pytest.mark.long

@@ -26,5 +26,5 @@ class OpenNeedles:
         if kept is not None and kept[1] == provider:
             return kept[2]
         made = needles(provider, secret)
-        self._kept[place] = ref(secret, lambda _: self._kept.pop(place, None)), provider, made
+        self._kept[place] = ref(secret, lambda _: self._kept.pop(place)), provider, made
         return made

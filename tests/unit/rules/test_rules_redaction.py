@@ -162,3 +162,16 @@ async def test_a_stream_that_breaks_gives_no_clean_end_and_nothing_that_was_held
     assert await anext(body) == b"a "
     with pytest.raises(UpstreamTimeoutError):
         await anext(body)
+
+
+@given(st.binary(max_size=60), st.sampled_from((b"", PLAIN[:-1], *FORMS)), st.binary(max_size=60))
+def test_a_whole_value_is_scrubbed_as_a_stream_is(before: bytes, middle: bytes, after: bytes) -> None:
+    value = before + middle + after
+    assert KEY.scrub(value) == _in_chunks(KEY, [value])
+    assert KEY.is_clean(value) == (KEY.scrub(value) == value)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_holds_a_form_is_not_clean(form: bytes) -> None:
+    assert not KEY.is_clean(b"a" + form + b"b")
+    assert KEY.is_clean(b"a" + form[:-3] + b"%2b&amp;" + form[-3:])

@@ -2,8 +2,10 @@
 
 import pytest
 
-from apikeychain.model.provider import BasicCredential, Provider
-from apikeychain.rules.redaction import needles
+from apikeychain.model.call import Reply
+from apikeychain.model.headers import Line
+from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider
+from apikeychain.rules.redaction import needles, scrub
 from apikeychain.rules.scrubbing import Needles, Scrubber
 from apikeychain.secret import MIN_BYTES, Secret
 
@@ -62,3 +64,30 @@ def test_what_may_not_begin_a_needle_leaves_at_once() -> None:
         b"",
     ]
     assert scrubber.flush() == b""
+
+
+UPPER = Secret("ABCDefgh1234IJKL")
+BEARER = Provider("weather", "https://api.weather.example", HeaderCredential("Authorization", "Bearer "))
+
+
+def _scrubbed(*lines: Line) -> tuple[Line, ...]:
+    return scrub(Reply(200, lines, b""), needles(BEARER, UPPER)).headers
+
+
+def test_needles_are_in_order_and_each_is_there_once() -> None:
+    basic = Provider("mail", "https://api.mail.example", BasicCredential())
+    texts = needles(basic, Secret("someuser:somepassword"), Secret("someuser:otherpassword")).texts
+    assert texts == tuple(sorted(set(texts)))
+    assert {b"someuser", b"somepassword", b"otherpassword"} <= set(texts)
+
+
+def test_a_header_named_like_the_secret_is_dropped_in_any_case_and_the_others_stay() -> None:
+    other = (b"etag", b"1")
+    assert _scrubbed(other, (b"x-abcdefgh1234ijkl", b"2")) == (other,)
+    assert _scrubbed((b"x-" + UPPER.reveal().hex().encode(), b"2"), other) == (other,)
+    assert _scrubbed(other, (b"x-abcdefgh1234", b"2")) == (other, (b"x-abcdefgh1234", b"2"))
+
+
+def test_a_location_without_the_secret_passes_beside_a_line_that_holds_it() -> None:
+    place = (b"location", b"/elsewhere")
+    assert _scrubbed(place, (b"x-echo", UPPER.reveal())) == (place, (b"x-echo", b"[redacted]******"))
