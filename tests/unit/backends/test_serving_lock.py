@@ -114,3 +114,12 @@ else:
 def test_a_forked_process_does_not_serve_by_its_parents_lock(tmp_path: Path) -> None:
     told = run(sys.executable, "-c", _FORKED, str(tmp_path)).splitlines()
     assert (told[0].startswith("another process serves from"), told[1]) == (True, "kept")
+
+
+def test_a_lock_that_came_with_a_fork_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    lock = ServingLock(tmp_path)
+    lock.acquire()
+    lock._process += 1
+    with pytest.raises(DataDirectoryError, match="another process serves"):
+        lock.acquire()
+    lock.release()
