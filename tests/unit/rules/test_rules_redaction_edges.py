@@ -4,7 +4,7 @@ import pytest
 
 from apikeychain.model.call import Reply
 from apikeychain.model.headers import Line
-from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider
+from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider, QueryCredential
 from apikeychain.rules.redaction import needles, scrub
 from apikeychain.rules.scrubbing import Needles, Scrubber
 from apikeychain.secret import MIN_BYTES, Secret
@@ -88,6 +88,19 @@ def test_a_header_named_like_the_secret_is_dropped_in_any_case_and_the_others_st
     assert _scrubbed(other, (b"x-abcdefgh1234", b"2")) == (other, (b"x-abcdefgh1234", b"2"))
 
 
+def test_a_header_named_like_a_secret_that_goes_in_the_query_is_dropped_too() -> None:
+    query = Provider("maps", "https://maps.example", QueryCredential("key"))
+    lines = ((b"x-abcdefgh1234ijkl", b"2"), (b"etag", b"1"))
+    assert scrub(Reply(200, lines, b""), needles(query, UPPER)).headers == lines[1:]
+
+
 def test_a_location_without_the_secret_passes_beside_a_line_that_holds_it() -> None:
     place = (b"location", b"/elsewhere")
     assert _scrubbed(place, (b"x-echo", UPPER.reveal())) == (place, (b"x-echo", b"[redacted]******"))
+
+
+def test_needles_show_nothing_of_themselves_and_are_equal_by_their_texts() -> None:
+    found = Needles((b"aSecret99",))
+    assert repr(found) == "Needles()"
+    assert found == Needles((b"aSecret99",))
+    assert found != Needles((b"aSecret98",))
