@@ -16,21 +16,21 @@ export function anthropicBehind(gate) {
   return new Anthropic({ baseURL: `${gate}/anthropic`, apiKey: "none", dangerouslyAllowBrowser: true });
 }
 
-export async function askOpenAI(client, text) {
+export async function askOpenAI(client, model, text) {
   const messages = [{ role: "user", content: text }];
-  const answer = await client.chat.completions.create({ model: "gpt-5.4-mini", messages });
+  const answer = await client.chat.completions.create({ model, messages });
   return answer.choices[0].message.content;
 }
 
-export async function* askOpenAIBitByBit(client, text) {
+export async function* askOpenAIBitByBit(client, model, text) {
   const messages = [{ role: "user", content: text }];
-  const chunks = await client.chat.completions.create({ model: "gpt-5.4-mini", messages, stream: true });
+  const chunks = await client.chat.completions.create({ model, messages, stream: true });
   for await (const chunk of chunks) yield chunk.choices[0].delta.content ?? "";
 }
 
-export async function askAnthropic(client, text) {
+export async function askAnthropic(client, model, text) {
   const messages = [{ role: "user", content: text }];
-  const answer = await client.messages.create({ model: "claude-haiku-5-5", max_tokens: 1000, messages });
+  const answer = await client.messages.create({ model, max_tokens: 1000, messages });
   return answer.content.map((block) => block.text ?? "").join("");
 }
 
@@ -40,9 +40,9 @@ export async function openaiOfUser(gate, session) {
   return new OpenAI({ baseURL: `${gate}/openai`, apiKey: "none", dangerouslyAllowBrowser: true, fetch });
 }
 
-export async function* askAnthropicBitByBit(client, text) {
+export async function* askAnthropicBitByBit(client, model, text) {
   const messages = [{ role: "user", content: text }];
-  const events = client.messages.stream({ model: "claude-haiku-5-5", max_tokens: 1000, messages });
+  const events = client.messages.stream({ model, max_tokens: 1000, messages });
   for await (const event of events) {
     if (event.type === "content_block_delta") yield event.delta.text;
   }

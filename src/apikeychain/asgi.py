@@ -17,26 +17,12 @@ from apikeychain.frames import frames_of
 from apikeychain.inbox import Inbox
 from apikeychain.model.call import ByteStream, Call, Reply
 from apikeychain.model.headers import Headers, Line
+from apikeychain.watch.mentions import Mentions
 
 Handle = Callable[[Call], Awaitable[Reply]]
 FailureReply = Callable[[Call, AnswerError], Reply]
 
-_SAID_SECONDS = 60.0
 _log = logging.getLogger("apikeychain.asgi")
-
-
-class _Closed:
-    """Says why the gate is closed, the same reason at most once a minute: each call meets it."""
-
-    def __init__(self) -> None:
-        self._reason, self._until = "", 0.0
-
-    def note(self, error: APIKeyChainError) -> None:
-        """Log it."""
-        reason, now = str(error), time.monotonic()
-        if reason != self._reason or now >= self._until:
-            self._reason, self._until = reason, now + _SAID_SECONDS
-            _log.error("the gate is closed: %s", reason)
 
 
 def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
@@ -47,7 +33,7 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
         failed: the answer where `handle` raised all the same.
         prefix: what `path_of` found the scope under.
     """
-    closed = _Closed()
+    mentions = Mentions()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         inbox = Inbox(receive)
@@ -58,7 +44,7 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
             except CallerGoneError:
                 raise
             except APIKeyChainError as error:
-                closed.note(error)
+                mentions.close(str(error), time.monotonic())
                 reply = failed(call, error if isinstance(error, BackendUnavailableError) else InternalError())
             except Exception as error:  # noqa: BLE001 - whatever a bug raises becomes one answer and one log entry
                 _log.error("the gate failed\n%s", frames_of(error))

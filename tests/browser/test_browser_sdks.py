@@ -39,9 +39,9 @@ _ASK = """
       ? await module.openaiOfUser(gate, session)
       : module[`${name.toLowerCase()}Behind`](gate);
     try {
-      if (!bits) return await module[`ask${name}`](client, "Why is the sky blue?");
+      if (!bits) return await module[`ask${name}`](client, "a-model", "Why is the sky blue?");
       const told = [];
-      for await (const piece of module[`ask${name}BitByBit`](client, "Why is the sky blue?")) told.push(piece);
+      for await (const piece of module[`ask${name}BitByBit`](client, "a-model", "Why is it blue?")) told.push(piece);
       return told.filter((piece) => piece);
     } catch (error) {
       const kinds = ["APIConnectionError", "BadRequestError", "APIError"];

@@ -88,7 +88,7 @@ ERRORS: dict[str, Any] = {"openai": openai, "anthropic": anthropic}
 
 def ask(name: str, served: Served, key: str | None = None) -> str:
     with chatting(name, served, key) as client:
-        return str(example(f"sdks/chat_{name}").ask(client, "Why is the sky blue?"))
+        return str(example(f"sdks/chat_{name}").ask(client, "a-model", "Why is the sky blue?"))
 
 
 @CHATS
@@ -101,7 +101,7 @@ async def test_a_chat_comes_back_whole(name: str, served: Served) -> None:
 async def test_a_chat_comes_back_bit_by_bit(name: str, served: Served) -> None:
     def told() -> list[str]:
         with chatting(name, served) as client:
-            return list(example(f"sdks/chat_{name}").ask_bit_by_bit(client, "Why is the sky blue?"))
+            return list(example(f"sdks/chat_{name}").ask_bit_by_bit(client, "a-model", "Why is the sky blue?"))
 
     assert [piece for piece in await asyncio.to_thread(told) if piece] == list(WORDS)
     assert served.nonces() == 1
@@ -110,7 +110,7 @@ async def test_a_chat_comes_back_bit_by_bit(name: str, served: Served) -> None:
 @CHATS
 async def test_the_example_runs_as_it_says(name: str, served: Served) -> None:
     script = FOLDER / f"chat_{name}.py"
-    told = await asyncio.to_thread(run, sys.executable, script, "Why?", env=served.env)
+    told = await asyncio.to_thread(run, sys.executable, script, "Why?", env=served.env | {"MODEL": "a-model"})
     assert told == f"{TEXT}\n"
 
 

@@ -53,7 +53,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "folded: if name.isascii(): -> if False:": "It only saves time: of ASCII both make the lower case.",
     },
     "rules.redaction": {
-        "_ScrubbedStream.__init__: self._ended = self._closed = False -> self._ended = self._closed = None": _AS_FALSE,
         "scrub: if _is_clean(reply.headers, needles): -> if False:": _TIME_ONLY,
         "_is_clean: b'\\n' -> b'XX\\nXX'": _ANY_BREAK,
         "_is_clean: b'\\n' -> b'XX\\nXX' #2": _ANY_BREAK,

@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Message, Receive, Scope, Send
 
-from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings, asgi
+from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings
 from apikeychain.errors import BackendUnavailableError, MisplacedMiddlewareError, NotOpenError
 from gate import host, scope_of
 
@@ -125,19 +125,12 @@ async def test_a_call_after_the_shutdown_is_told_that_the_gate_is_closed(caplog:
     assert any(line.startswith("the gate is closed: the keychain is not open") for line in caplog.messages)
 
 
-async def test_why_the_gate_is_closed_is_said_once_a_minute(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_why_the_gate_is_closed_is_said_once_and_not_with_each_call(caplog: pytest.LogCaptureFixture) -> None:
     app = APIKeyChainMiddleware(Starlette(), APIKeyChain.in_memory())
     await lifespan(app)
     for _ in range(3):
         await call(app, scope_of(URL))
     assert len([line for line in caplog.messages if line.startswith("the gate is closed")]) == 1
-    monkeypatch.setattr(asgi, "_SAID_SECONDS", -1.0)
-    later = APIKeyChainMiddleware(Starlette(), app.keychain)
-    for _ in range(2):
-        await call(later, scope_of(URL))
-    assert len([line for line in caplog.messages if line.startswith("the gate is closed")]) == 3
 
 
 async def test_a_host_that_fails_to_start_leaves_the_keychain_closed() -> None:

@@ -16,6 +16,7 @@ Name = NewType("Name", str)
 
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _PROJECT = re.compile(r"p_[a-z2-7]{20}")
+_PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]$~-]{1,64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -57,6 +58,18 @@ def parse_name(text: str, noun: str) -> Name:
         msg = f"not a {noun} name: {text!r} (1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or digit)"
         raise InvalidValueError(msg)
     return Name(text)
+
+
+def parse_parameter_name(text: str) -> str:
+    """A parameter's name, as its provider calls it.
+
+    Raises:
+        InvalidValueError: not 1 to 64 letters, digits and ``_.[]$~-``.
+    """
+    if not _PARAMETER.fullmatch(text):
+        msg = f"not a parameter name: {text!r}"
+        raise InvalidValueError(msg)
+    return text
 
 
 def new_project_id() -> ProjectId:

@@ -5,17 +5,16 @@ They run in one order, however they are written: what is dropped, what is rename
 Source: contracts 4; amendment 9.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.ids import parse_parameter_name
 from apikeychain.model.provider import require_header_name, require_header_value
 
 TransformPlace = Literal["query", "header", "form"]
 """A JSON body is no place: its bytes go out unchanged."""
 
-_NAME = re.compile(r"[A-Za-z0-9_.\[\]$~-]{1,64}")
 _MAX_VALUE = 1024
 
 
@@ -77,9 +76,7 @@ RequestTransform = SetParameter | RenameParameter | DropParameter | DefaultParam
 
 
 def _require_name(name: str, place: TransformPlace) -> None:
-    if not _NAME.fullmatch(name):
-        msg = f"not a parameter name: {name!r}"
-        raise InvalidValueError(msg)
+    parse_parameter_name(name)
     if place == "header":
         require_header_name(name)
 

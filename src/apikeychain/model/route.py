@@ -10,7 +10,7 @@ from typing import Literal
 
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.answer_transforms import AnswerTransform
-from apikeychain.model.ids import parse_name
+from apikeychain.model.ids import parse_name, parse_parameter_name
 from apikeychain.model.provider import require_header_name, require_header_value
 from apikeychain.model.quota import Quota
 from apikeychain.model.request_transforms import RequestTransform
@@ -35,7 +35,6 @@ _SEQUENCES = (
 )
 _LITERAL = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]{0,62})\}")
-_PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]$~-]{1,64}")
 _TOLERATED = re.compile(r"[a-z0-9-]{1,64}\*?")
 _TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+*-]+")
 
@@ -96,9 +95,7 @@ class Parameter:
     many: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not _PARAMETER.fullmatch(self.name):
-            msg = f"not a parameter name: {self.name!r}"
-            raise InvalidValueError(msg)
+        parse_parameter_name(self.name)
         if self.fixed is not None and (self.required or self.default is not None or self.many):
             msg = f"the parameter {self.name!r} is fixed: it cannot be required, defaulted or repeated"
             raise InvalidValueError(msg)

@@ -4,15 +4,14 @@ Source: contracts 4 ("Providers add sanitizers as declarations"); spec 6.2.
 """
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.ids import parse_parameter_name
 
 Place = Literal["path", "tail", "query", "header", "form", "json"]
-_NAME = re.compile(r"[A-Za-z0-9_.\[\]$~-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,10 @@ class Sanitizer:
     denied: Sequence[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "denied", () if isinstance(self.denied, str) else tuple(self.denied))
+        object.__setattr__(self, "denied", (self.denied,) if isinstance(self.denied, str) else tuple(self.denied))
         bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
-        if not _NAME.fullmatch(self.name):
-            msg = f"not a parameter name: {self.name!r}"
-        elif self.pattern is None and not bounds and not self.denied:
+        parse_parameter_name(self.name)
+        if self.pattern is None and not bounds and not self.denied:
             msg = f"the sanitizer of {self.name!r} needs a pattern, a minimum, a maximum or a list of denied texts"
         elif "" in self.denied:
             msg = f"the sanitizer of {self.name!r} denies the empty text, which every value holds"

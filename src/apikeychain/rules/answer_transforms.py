@@ -16,6 +16,7 @@ from apikeychain.errors import ParameterRefusedError, UpstreamRefusedError
 from apikeychain.model.answer_transforms import AnswerTransform, KeepFields, RenameField
 from apikeychain.model.call import ByteStream
 from apikeychain.model.route import MIB
+from apikeychain.rules.bodies import gathered
 from apikeychain.rules.json_objects import SPELLED, read_spelled
 
 # What is shaped is held whole, and read and written in one go while every other call waits. Measured for a MiB: 90 ms
@@ -61,14 +62,10 @@ async def read(body: ByteStream) -> bytes:
     Raises:
         UpstreamRefusedError: it is larger than 2 MiB.
     """
-    chunks: list[bytes] = []
-    total = 0
-    async for chunk in body:
-        chunks.append(chunk)
-        total += len(chunk)
-        if total > MAX_SHAPED_BYTES:
-            _refuse(f"it has more than {MAX_SHAPED_BYTES} bytes")
-    return b"".join(chunks)
+    whole = await gathered(body, MAX_SHAPED_BYTES)
+    if whole is None:
+        _refuse(f"it has more than {MAX_SHAPED_BYTES} bytes")
+    return whole
 
 
 def _step(transform: AnswerTransform) -> Callable[[object], object]:

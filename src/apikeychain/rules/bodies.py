@@ -4,8 +4,8 @@ Source: contracts 4 ("A JSON body under a schema"); RFC 8259, sections 4, 6, 8; 
 """
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from dataclasses import dataclass, field
 
 from apikeychain.errors import BodyTooLargeError, InvalidValueError, TypeRefusedError
 from apikeychain.model.call import Call
@@ -70,13 +70,13 @@ class Filled:
     Attributes:
         content_type: as the caller sent it.
         content_length: in bytes where it is known.
-        values: its members or fields, as accepted.
+        values: its members or fields, as accepted; made when they are asked for, once.
     """
 
     body: Body = None
     content_type: bytes | None = None
     content_length: int | None = None
-    values: tuple[AcceptedValue, ...] = ()
+    values: Iterable[AcceptedValue] = field(default=(), compare=False)
 
 
 NOTHING = Filled()
@@ -155,7 +155,7 @@ def fill_body(call: Call, plan: BodyPlan, body: bytes | None, content_type: byte
     _require_type(content_type, plan)
     if plan.json:
         members = plan.json.judge(body or b"")
-        values = tuple(AcceptedValue("json", name, value) for name, value in members.items())
+        values = (AcceptedValue("json", name, value) for name, value in members.items())
         return Filled(body, content_type, len(body or b""), values)
     if plan.form:
         return _rebuild(body or b"", content_type, plan.form)
@@ -182,10 +182,20 @@ async def read(chunks: AsyncIterable[bytes], cap: int) -> bytes:
     Raises:
         BodyTooLargeError: it has more than `cap` bytes.
     """
-    body = bytearray()
-    async for chunk in counted(chunks, cap):
-        body += chunk
-    return bytes(body)
+    body = await gathered(chunks, cap)
+    if body is None:
+        raise BodyTooLargeError
+    return body
+
+
+async def gathered(chunks: AsyncIterable[bytes], cap: int) -> bytes | None:
+    """All of the chunks, or None where they are more than `cap` bytes: of those no more are read."""
+    whole = bytearray()
+    async for chunk in chunks:
+        if len(whole) + len(chunk) > cap:
+            return None
+        whole += chunk
+    return bytes(whole)
 
 
 async def counted(chunks: AsyncIterable[bytes], cap: int) -> AsyncIterator[bytes]:
@@ -229,4 +239,4 @@ def _rebuild(body: bytes, content_type: bytes | None, form: FormPlan) -> Filled:
     accepted = form.rule.accept(pairs, texts)
     form.declarations.judge_texts(texts)
     rebuilt = joined(accepted)
-    return Filled(rebuilt, content_type, len(rebuilt), tuple(AcceptedValue("form", p.name, p.value) for p in accepted))
+    return Filled(rebuilt, content_type, len(rebuilt), (AcceptedValue("form", p.name, p.value) for p in accepted))

@@ -6,13 +6,12 @@ coding does, goes on after it, or is broken breaks the stream: such an answer ne
 Source: contracts 4 ("Redaction"); RFC 9110, 8.4.
 """
 
-from typing import Self
-
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import ByteStream, Reply, UpstreamReply
 from apikeychain.model.headers import Headers
 from apikeychain.rules.answer import has_body, rewritten
 from apikeychain.rules.decoders import DECODERS, Decoder
+from apikeychain.rules.filtered import FilteredStream
 
 # More is a bomb: what is worth sending repeats itself less.
 MOST_TIMES = 100
@@ -51,38 +50,24 @@ def _coding_of(headers: Headers) -> bytes | None:
     return b",".join(coding for coding in codings if coding != b"identity") if set(codings) - {b"identity"} else None
 
 
-class _DecodedStream:
-    """See ByteStream. A class, since a generator that was never started would not close what it wraps."""
-
-    __slots__ = ("_broken", "_came", "_closed", "_decoder", "_ended", "_inner", "_left", "_made")
+class _DecodedStream(FilteredStream):
+    __slots__ = ("_broken", "_came", "_decoder", "_left", "_made")
 
     def __init__(self, inner: ByteStream, decoder: Decoder) -> None:
-        self._inner, self._decoder = inner, decoder
+        super().__init__(inner)
+        self._decoder = decoder
         self._left = memoryview(b"")
         self._came = self._made = 0
-        self._broken = self._ended = self._closed = False
+        self._broken = False
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._ended:
-            if self._broken:
-                hint = "the provider's answer is not what its content coding says"
-                raise UpstreamRefusedError(hint)
-            if self._left or self._decoder.more:
-                if piece := self._piece():
-                    return piece
-            else:
-                await self._take()
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Close what is wrapped, once."""
-        self._ended = True
-        if not self._closed:
-            self._closed = True
-            await self._inner.aclose()
+    async def _next(self) -> bytes:
+        if self._broken:
+            hint = "the provider's answer is not what its content coding says"
+            raise UpstreamRefusedError(hint)
+        if self._left or self._decoder.more:
+            return self._piece()
+        await self._take()
+        return b""
 
     async def _take(self) -> None:
         try:

@@ -10,12 +10,12 @@ Source: contracts 4 ("Redaction"); spec 4.2.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
 
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import ByteStream, Reply
 from apikeychain.model.headers import Line
 from apikeychain.model.provider import BasicCredential, Provider
+from apikeychain.rules.filtered import FilteredStream
 from apikeychain.rules.injection import credential
 from apikeychain.rules.scrubbing import Needles, Scrubber
 from apikeychain.secret import MIN_BYTES, Secret
@@ -43,35 +43,19 @@ def needles(provider: Provider, *secrets: Secret) -> Needles:
     return Needles(tuple(sorted(texts)))
 
 
-class _ScrubbedStream:
-    """See ByteStream. A class, since a generator that was never started would not close what it wraps."""
-
-    __slots__ = ("_closed", "_ended", "_inner", "_scrubber")
+class _ScrubbedStream(FilteredStream):
+    __slots__ = ("_scrubber",)
 
     def __init__(self, inner: ByteStream, needles: Needles) -> None:
-        self._inner, self._scrubber = inner, Scrubber(needles)
-        self._ended = self._closed = False
+        super().__init__(inner)
+        self._scrubber = Scrubber(needles)
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._ended:
-            try:
-                out = self._scrubber.feed(await anext(self._inner))
-            except StopAsyncIteration:
-                self._ended = True
-                out = self._scrubber.flush()
-            if out:
-                return out
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Close what is wrapped, once."""
-        self._ended = True
-        if not self._closed:
-            self._closed = True
-            await self._inner.aclose()
+    async def _next(self) -> bytes:
+        try:
+            return self._scrubber.feed(await anext(self._inner))
+        except StopAsyncIteration:
+            self._ended = True
+            return self._scrubber.flush()
 
 
 def scrub(reply: Reply, needles: Needles) -> Reply:

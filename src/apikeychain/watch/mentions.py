@@ -27,12 +27,22 @@ class Mentions:
             sentence: for the developer; of what callers send, it names a refused origin and nothing else.
             seconds: the moment, on a monotonic clock.
         """
+        if self._is_new(project, sentence, seconds):
+            _log.warning("project %s: %s", project, sentence)
+
+    def close(self, reason: str, seconds: float) -> None:
+        """Log why no project is served: each call meets it."""
+        if self._is_new("", reason, seconds):
+            _log.error("the gate is closed: %s", reason)
+
+    def _is_new(self, project: str, sentence: str, seconds: float) -> bool:
         began, said = self._minutes.pop(project, (seconds, set[str]()))
         if seconds - began >= EVERY_SECONDS:
             began, said = seconds, set[str]()
         self._minutes[project] = began, said
         if len(self._minutes) > MAX_PROJECTS:
             del self._minutes[next(iter(self._minutes))]
-        if sentence not in said and len(said) < MOST_OF_A_PROJECT:
-            said.add(sentence)
-            _log.warning("project %s: %s", project, sentence)
+        if sentence in said or len(said) >= MOST_OF_A_PROJECT:
+            return False
+        said.add(sentence)
+        return True

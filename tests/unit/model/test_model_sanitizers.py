@@ -13,6 +13,10 @@ def test_what_is_denied_is_kept_in_its_order() -> None:
     assert Sanitizer("q", denied=["b", "a"]).denied == ("b", "a")
 
 
+def test_a_text_alone_is_denied_as_a_whole() -> None:
+    assert Sanitizer("q", pattern=".*", denied="..").denied == ("..",)
+
+
 @pytest.mark.parametrize(
     "rules", [{"minimum": 0.0}, {"maximum": 0.0}, {"minimum": 1.0, "maximum": 1.0}, {"pattern": ""}]
 )
@@ -27,7 +31,8 @@ def test_one_rule_is_enough(rules: dict[str, Any]) -> None:
         ("a b", {"minimum": 1}, "not a parameter name: 'a b'"),
         ("a" * 65, {"minimum": 1}, "not a parameter name"),
         ("q", {}, "the sanitizer of 'q' needs a pattern, a minimum, a maximum or a list of denied texts"),
-        ("q", {"denied": ".."}, "the sanitizer of 'q' needs"),
+        ("q", {"denied": ""}, "the sanitizer of 'q' denies the empty text"),
+        ("q", {"denied": ()}, "the sanitizer of 'q' needs"),
         ("q", {"denied": ("a", "")}, "the sanitizer of 'q' denies the empty text, which every value holds"),
         ("q", {"minimum": 2, "maximum": 1}, "the sanitizer of 'q' has bounds between which there is no number"),
         ("q", {"minimum": float("nan")}, "the sanitizer of 'q' has bounds"),

@@ -145,8 +145,8 @@ def test_what_is_no_repository_is_refused(tail: str) -> None:
     [
         ("chat", "", b"/v1/chat/completions", b'{"model":"gpt-4o-mini","messages":[],"stream":true}'),
         ("openai", "/chat/completions", b"/v1/chat/completions", b'{"model":"gpt-4o","messages":[],"temperature":0.5}'),
-        ("messages", "", b"/v1/messages", b'{"model":"claude-sonnet-4-5","messages":[],"max_tokens":100}'),
-        ("anthropic", "/v1/messages", b"/v1/messages", b'{"model":"claude-sonnet-4-5","messages":[],"max_tokens":9}'),
+        ("messages", "", b"/v1/messages", b'{"model":"a-model","messages":[],"max_tokens":100}'),
+        ("anthropic", "/v1/messages", b"/v1/messages", b'{"model":"a-model","messages":[],"max_tokens":9}'),
         ("translate", "", b"/v2/translate", b'{"text":["Hello"],"target_lang":"ZH-HANS","formality":"prefer_less"}'),
         ("search-index", "/products", b"/1/indexes/products/query", b'{"query":"shoe","hitsPerPage":20,"page":0}'),
         ("notion-query", f"/{UUID}", f"/v1/data_sources/{UUID}/query".encode(), b'{"page_size":100,"filter":{}}'),
@@ -176,8 +176,8 @@ def test_the_route_for_the_sdk_reaches_nothing_but_conversations(tail: str) -> N
         ("chat", b'{"model":"gpt-4o","messages":[],"max_completion_tokens":100000}'),
         ("chat", b'{"model":"gpt-4o","messages":[],"n":5}'),
         ("chat", b'{"model":"gpt-4o","messages":[],"store":true}'),
-        ("messages", b'{"model":"claude-sonnet-4-5","messages":[]}'),
-        ("messages", b'{"model":"claude-sonnet-4-5","messages":[],"max_tokens":100000}'),
+        ("messages", b'{"model":"a-model","messages":[]}'),
+        ("messages", b'{"model":"a-model","messages":[],"max_tokens":100000}'),
     ],
 )
 def test_a_conversation_that_costs_or_keeps_more_is_refused(name: str, body: bytes) -> None:

@@ -40,3 +40,13 @@ def test_memory_is_bounded(caplog: pytest.LogCaptureFixture, monkeypatch: pytest
     assert list(named._minutes) == ["two", "three"]
     named.note("one", "hint", 101.0)
     assert caplog.messages.count("project one: hint") == 2
+
+
+def test_why_the_gate_is_closed_is_said_once_a_minute_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    named = Mentions()
+    for seconds in (100.0, 130.0, 160.0):
+        named.close("the disk is full", seconds)
+    named.close("another reason", 161.0)
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    full, other = "the gate is closed: the disk is full", "the gate is closed: another reason"
+    assert told == [("ERROR", full), ("ERROR", full), ("ERROR", other)]
