@@ -1,4 +1,7 @@
-"""A stream that is made of another one."""
+"""A stream that is made of another one.
+
+Source: contracts 4 (a caller that goes away closes the upstream request); PEP 525 (a generator that never started).
+"""
 
 from abc import ABC, abstractmethod
 from typing import Self
