@@ -39,6 +39,7 @@ _FURTHER = {
     "rules.fixed_forms": _REDACTION,
     "rules.mixed": _REDACTION,
     "rules.scrubbing": _REDACTION,
+    "rules.unescaped": _REDACTION,
     "rules.json_objects": ("unit/rules/test_rules_bodies.py",),
     "rules.pairs": ("unit/rules/test_rules_parameters.py", "unit/rules/test_rules_bodies.py"),
     "rules.routing": ("unit/rules/test_rules_sanitizers.py", "unit/rules/test_rules_request_transforms.py"),

@@ -1,24 +1,32 @@
-r"""Escapes of printable ASCII, as a text may hold them in any place: what stands for which byte.
+r"""Escapes of printable ASCII, as a text may hold them in any place, and what a buffer says with them read.
 
-    %XX   \uXXXX   \"  \\  \/   &#N;   &#xH;   &name;
+    %XX   \uXXXX   \"  \/   &#N;   &#xH;   &name;        \\
 
 The hex digits are in either case, an entity's number has at most 16 zeros in front, its name is one of HTML's own.
+Only the first byte of an escape is one of ``%\&``, so that no two of them overlap: but for ``\\``, which stands apart.
 
 Source: contracts 4 ("Redaction"); RFC 3986 2.1; RFC 8259 7; HTML, "Named character references".
 """
 
 import html.entities
 import re
+from binascii import unhexlify
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from itertools import accumulate
 from types import MappingProxyType
 
 # by where it begins: where it ends, and the byte that it stands for
 Escapes = Mapping[int, tuple[int, int]]
 
 _ZEROS = 16
-_LONGEST = len("&#") + _ZEROS + len("126;")
+LONGEST = len("&#") + _ZEROS + len("126;")
+# What one may end in, and not less than that.
+_END = re.compile(rb'u?0{0,2}[2-7]?[0-9A-Fa-f]|["/]|[#0-9A-Za-z]*;')
 _NUMBER = rb"#(?:[xX]0{0,%d}[2-7][0-9A-Fa-f]|0{0,%d}(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]))" % (_ZEROS, _ZEROS)
 _BEGUN_NUMBER = re.compile(rb"&#(?:[xX](?:0{0,%d}[2-7]?[0-9A-Fa-f]?)|0{0,%d}[0-9]{0,3})" % (_ZEROS, _ZEROS))
+_BACKSLASH = ord("\\")
 
 
 def _spelled(byte: int) -> Iterator[bytes]:
@@ -28,59 +36,130 @@ def _spelled(byte: int) -> Iterator[bytes]:
         yield f"\\u00{digits}".encode()
 
 
-def _table() -> Iterator[tuple[bytes, int]]:
+def _table() -> Iterator[tuple[bytes, bytes]]:
     for byte in range(0x20, 0x80):
         for spelled in _spelled(byte):
-            yield spelled, byte
+            yield spelled, bytes([byte])
     for name, text in html.entities.html5.items():
         if name.endswith(";") and len(text) == 1 and " " < text <= "~":
-            yield f"&{name}".encode(), ord(text)
-    for short in b'"\\/':
-        yield b"\\%c" % short, short
+            yield f"&{name}".encode(), text.encode()
+    for short in (b'"', b"/"):
+        yield b"\\" + short, short
 
 
 _BYTES = dict(_table())
 _BEGUN = frozenset(spelled[:length] for spelled in _BYTES for length in range(1, len(spelled)))
 _NAMES = b"|".join(sorted(spelled[1:-1] for spelled in _BYTES if spelled.startswith(b"&")))
-# The second of two backslashes may begin an escape of its own, so that it is looked at and not taken.
-_BYTES[b"\\"] = ord("\\")
-# One for each lead: a pattern that begins with a literal is searched for ten times as fast as one with a choice.
-_PATTERNS = MappingProxyType(
+_HEX = b"[2-7][0-9A-Fa-f]"
+# Escapes of one length that follow each other are read at once.
+_SPLITS = MappingProxyType(
     {
-        b"%": re.compile(rb"(%[2-7][0-9A-Fa-f])"),
-        b"\\": re.compile(rb'(\\(?:u00[2-7][0-9A-Fa-f]|["/]|(?=\\)))'),
-        b"&": re.compile(rb"(&(?:%b|%b);)" % (_NUMBER, _NAMES)),
+        b"%": re.compile(b"(%%%b(?:%%%b)*)" % (_HEX, _HEX)).split,
+        b"\\": re.compile(rb'(\\(?:u00%b(?:\\u00%b)*|["/]))' % (_HEX, _HEX)).split,
+        b"&": re.compile(b"(&(?:%b|%b);)" % (_NUMBER, _NAMES)).split,
     }
 )
 
 
-def escapes(buffer: bytes, wanted: frozenset[int]) -> Escapes:
-    """The escapes in `buffer` of the bytes `wanted`, in order."""
-    found: dict[int, tuple[int, int]] = {}
-    leads = [lead for lead in _PATTERNS if lead in buffer]
-    for lead in leads:
-        _read(_PATTERNS[lead].split(buffer), wanted, found)
-    return found if len(leads) < 2 else dict(sorted(found.items()))  # noqa: PLR2004 - one kind is in order as it is
+class Reading:
+    """A buffer, and what it says.
+
+    Attributes:
+        buffer: as it came.
+        begun: where an escape begins in it that the next bytes may complete, or its length.
+        said: `buffer` with its escapes read, as far as `begun`.
+    """
+
+    def __init__(self, buffer: bytes) -> None:
+        self.buffer = buffer
+        self.begun = begun(buffer)
+        self._pieces = pieces(buffer[: self.begun])
+        self._read = list(self._pieces)
+        self._read[1::2] = map(_read, self._pieces[1::2])
+        self.said = b"".join(self._read)
+
+    def __bool__(self) -> bool:
+        """Whether it says anything but what it is."""
+        return len(self._pieces) > 1 or self.begun < len(self.buffer) or b"\\\\" in self.buffer
+
+    def place(self, at: int) -> int:
+        """Where `said[at]` begins in the buffer; of its length, `begun`."""
+        piece = bisect_right(self._said_from, at) - 1
+        return self._from[piece] + (at - self._said_from[piece]) * self._width(piece)
+
+    def escape_before(self, at: int) -> bytes:
+        """The escape that gave `said[at - 1]`, or none."""
+        piece = bisect_right(self._said_from, at - 1) - 1
+        if not at or piece % 2 == 0:
+            return b""
+        stop = (at - self._said_from[piece]) * self._width(piece)
+        return self._pieces[piece][stop - self._width(piece) : stop]
+
+    def escapes(self, wanted: frozenset[int], least: int) -> Escapes:
+        r"""Those of the bytes `wanted` that begin at `least` or behind it, in order.
+
+        ``\\`` is among them, whose second byte may begin another.
+        """
+        found: dict[int, tuple[int, int]] = {}
+        for piece in range((bisect_right(self._from, least) - 1) | 1, len(self._pieces), 2):
+            width = self._width(piece)
+            skipped = max(0, -(-(least - self._from[piece]) // width))
+            at = self._from[piece] + skipped * width
+            for byte in self._read[piece][skipped:]:
+                if byte in wanted:
+                    found[at] = (at + width, byte)
+                at += width
+        if _BACKSLASH not in wanted:
+            return found
+        at = self.buffer.find(b"\\\\", least)
+        while at >= 0:
+            found[at] = (at + 2, _BACKSLASH)
+            at = self.buffer.find(b"\\\\", at + 1)
+        return dict(sorted(found.items()))
+
+    def _width(self, piece: int) -> int:
+        """How many bytes of the buffer stand for one."""
+        return len(self._pieces[piece]) // len(self._read[piece]) if piece % 2 else 1
+
+    @cached_property
+    def _from(self) -> list[int]:
+        return _starts(self._pieces)
+
+    @cached_property
+    def _said_from(self) -> list[int]:
+        return _starts(self._read)
 
 
-def _read(pieces: list[bytes], wanted: frozenset[int], found: dict[int, tuple[int, int]]) -> None:
-    """Put into `found` what stands in every other one of `pieces`."""
-    at = 0
-    for plain, escape in zip(pieces[::2], pieces[1::2], strict=False):
-        at += len(plain)
-        byte = _BYTES[escape] if escape in _BYTES else _number(escape)
-        if byte in wanted:
-            found[at] = (at + max(2, len(escape)), byte)
-        at += len(escape)
+def _starts(pieces: list[bytes]) -> list[int]:
+    return list(accumulate(map(len, pieces[:-1]), initial=0))
+
+
+def ends(text: bytes) -> list[int]:
+    """How many bytes of `text`, from its first, may be what an escape ends in."""
+    return [size for size in range(1, min(len(text), LONGEST)) if _END.fullmatch(text[:size])]
+
+
+def pieces(buffer: bytes) -> list[bytes]:
+    """What is no escape and what is one, or several of one length, in turns."""
+    parts = [buffer]
+    for lead, split in _SPLITS.items():
+        if lead in buffer:
+            parts = [part for at, piece in enumerate(parts) for part in ((piece,) if at % 2 else split(piece))]
+    return parts
 
 
 def begun(buffer: bytes) -> int:
-    """Where an escape begins that the next bytes may complete, or the length."""
-    lead = max(buffer.rfind(lead, max(0, len(buffer) - _LONGEST)) for lead in _PATTERNS)
+    """Where an escape begins in `buffer` that the next bytes may complete, or its length."""
+    lead = max(buffer.rfind(lead, max(0, len(buffer) - LONGEST)) for lead in _SPLITS)
     text = buffer[lead:]
     return lead if lead >= 0 and (text in _BEGUN or _BEGUN_NUMBER.fullmatch(text)) else len(buffer)
 
 
-def _number(text: bytes) -> int:
-    digits = text[2:-1]
-    return int(digits[1:], 16) if digits[:1] in b"xX" else int(digits)
+def _read(piece: bytes) -> bytes:
+    """What it stands for."""
+    if piece in _BYTES:
+        return _BYTES[piece]
+    if not piece.startswith(b"&"):
+        return unhexlify(piece.replace(b"%", b"").replace(b"\\u00", b""))
+    digits = piece[2:-1]
+    return b"%c" % (int(digits[1:], 16) if digits[:1] in b"xX" else int(digits))

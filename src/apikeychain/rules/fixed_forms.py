@@ -30,28 +30,48 @@ class FixedForm:
     after: bytes = field(default=b"", repr=False)
 
     def finds(self, buffer: bytes) -> Iterator[Span]:
-        """Where it stands in `buffer`, in order, with what goes with it; those that overlap as one.
+        """Where it stands in `buffer`, in order, with what goes with it; those that overlap as one."""
+        start = stop = -1
+        for at in self.starts(buffer):
+            if at >= stop >= 0:
+                yield self._with_neighbours(buffer, start, stop)
+            start, stop = start if at < stop else at, at + len(self.text)
+        if stop >= 0:
+            yield self._with_neighbours(buffer, start, stop)
+
+    def starts(self, buffer: bytes) -> Iterator[int]:
+        """Where it begins in `buffer`, in order.
 
         A text that overlaps itself is followed by its period: a search for each place would be quadratic.
         """
         at = buffer.find(self.text)
         while at >= 0:
-            stop = at + len(self.text)
+            yield at
             following = buffer.find(self.text, at + 1)
-            if 0 <= following < stop:
-                period = self.text[at - following :]
-                while buffer.startswith(period, stop):
-                    stop += len(period)
-                following = buffer.find(self.text, stop - len(self.text) + 1)
-            yield self._from(buffer, at), stop + (stop < len(buffer) and buffer[stop] in self.after)
+            if 0 <= following < at + len(self.text):
+                period = following - at
+                again = self.text[-period:]
+                while buffer.startswith(again, at + len(self.text)):
+                    at += period
+                    yield at
+                following = buffer.find(self.text, at + 1)
             at = following
 
-    def beginning(self, buffer: bytes) -> int:
-        """Where the first tail of `buffer` begins that may be the front of it, or the length."""
+    def tails(self, buffer: bytes) -> Iterator[int]:
+        """Where the tails of `buffer` begin that may be the front of it, in order, and last its length."""
         at = buffer.find(self.text[:1], max(0, len(buffer) - len(self.text) + (not self.after)))
-        while at >= 0 and not self.text.startswith(buffer[at:]):
+        while at >= 0:
+            if self.text.startswith(buffer[at:]):
+                yield at
             at = buffer.find(self.text[:1], at + 1)
-        return self._from(buffer, len(buffer) if at < 0 else at)
+        yield len(buffer)
+
+    def beginning(self, buffer: bytes) -> int:
+        """Where the first of those begins, with what goes with it."""
+        return self._from(buffer, next(self.tails(buffer)))
+
+    def _with_neighbours(self, buffer: bytes, start: int, stop: int) -> Span:
+        return self._from(buffer, start), stop + (stop < len(buffer) and buffer[stop] in self.after)
 
     def _from(self, buffer: bytes, at: int) -> int:
         return at - 1 if at and buffer[at - 1] in self.before else at

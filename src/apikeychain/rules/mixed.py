@@ -1,4 +1,4 @@
-"""Texts of which each byte stands as itself or as an escape, freely mixed.
+"""Texts of which a part can be taken for an escape: each byte stands as itself or as an escape, freely mixed.
 
 All beginnings are followed at once: a state is the set of lengths that have been matched so far, one bit each, and a
 byte of the buffer is looked at once on the way forward and once on the way back. So a secret that holds ``%41`` is
@@ -8,12 +8,14 @@ none is for a plain search.
 Source: contracts 4 ("Redaction"); Baeza-Yates and Gonnet 1992 (Shift-And).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from apikeychain.rules.escapes import Escapes
+from apikeychain.rules.escapes import LONGEST, Escapes, Reading, begun, ends, pieces
+from apikeychain.rules.fixed_forms import Span
 
-Span = tuple[int, int]
+_LEADS = re.compile(rb"[%\\&]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +33,19 @@ class MixedText:
     most answers have no escape of a byte of a secret.
     """
 
-    __slots__ = ("_masks", "_text")
+    __slots__ = ("_core", "_masks", "_text")
 
     def __init__(self, text: bytes) -> None:
         self._text = text
+        self._core = core(text)
         self._masks: list[int] = []
 
-    def finds(self, buffer: bytes, escapes: Escapes, begun: int) -> tuple[list[Span], int]:
-        """Where it stands with an escape in it, those that overlap as one, and where an unfinished one begins.
-
-        Args:
-            buffer: what is searched.
-            escapes: all escapes in `buffer` that may be part of it.
-            begun: where an unfinished escape begins in `buffer`, or its length.
-        """
-        walk = self._forward(buffer, escapes, begun)
+    def finds(self, reading: Reading) -> tuple[list[Span], int]:
+        """Where it stands with an escape in it, those that overlap as one, and where an unfinished one begins."""
+        buffer = reading.buffer
+        least = 0 if self._core in reading.said else max(0, len(buffer) - len(self._text) * LONGEST)
+        escapes = reading.escapes(frozenset(self._text), least)
+        walk = self._forward(buffer, escapes, reading.begun)
         if not (walk.ends or walk.unfinished):
             return [], len(buffer)
         last_byte = {end: (start, byte) for start, (end, byte) in escapes.items()}
@@ -56,12 +56,12 @@ class MixedText:
         ]
         return spans, self._back(buffer, last_byte, walk.unfinished)
 
-    def _forward(self, buffer: bytes, escapes: Escapes, begun: int) -> _Walk:
+    def _forward(self, buffer: bytes, escapes: Escapes, last: int) -> _Walk:
         masks, whole, size = self._made_masks(), 1 << len(self._text), len(buffer)
-        ends: list[int] = []
+        found: list[int] = []
         unfinished: dict[int, int] = {}
         at = 0
-        for lead in self._leads(buffer, escapes, begun):
+        for lead in self._leads(buffer, escapes, last):
             if lead < at:
                 continue
             at = self._prefix(buffer, lead, at)
@@ -69,7 +69,7 @@ class MixedText:
             while at <= lead or states > 1 or ahead:
                 states |= ahead.pop(at, 0)
                 if states & whole:
-                    ends.append(at)
+                    found.append(at)
                 if at == size:
                     break
                 escape = escapes.get(at)
@@ -78,22 +78,22 @@ class MixedText:
                         at, states = escape[0], moved | 1
                         continue
                     ahead[escape[0]] = moved
-                if at == begun:
+                if at == last:
                     unfinished[at] = states & ~whole
                 states = (states & masks[buffer[at]]) << 1 | 1
                 at += 1
             if at == size and states & ~whole > 1:
                 unfinished[size] = states & ~whole & ~1
-        return _Walk(ends, unfinished)
+        return _Walk(found, unfinished)
 
-    def _leads(self, buffer: bytes, escapes: Escapes, begun: int) -> Iterator[int]:
+    def _leads(self, buffer: bytes, escapes: Escapes, last: int) -> Iterator[int]:
         """Where a text may be under way: an escape of its first byte, or of one that follows what stands before."""
         first, pairs = self._text[0], set(zip(self._text, self._text[1:], strict=False))
         for lead, (_, byte) in escapes.items():
             if byte == first or (lead and (buffer[lead - 1], byte) in pairs):
                 yield lead
-        if begun < len(buffer):
-            yield begun
+        if last < len(buffer):
+            yield last
 
     def _prefix(self, buffer: bytes, lead: int, least: int) -> int:
         """Where the bytes before `lead` begin that may all be the text's own, not before `least`."""
@@ -127,6 +127,12 @@ class MixedText:
             for place, byte in enumerate(self._text):
                 self._masks[byte] |= 1 << place
         return self._masks
+
+
+def core(text: bytes) -> bytes:
+    """The longest part of `text` that a buffer which holds `text` says, however it is read."""
+    sure = text[max(ends(text), default=0) : begun(text)]
+    return max((part for piece in pieces(sure)[::2] for part in _LEADS.split(piece)), key=len)
 
 
 def _runs(ends: list[int], length: int) -> Iterator[list[int]]:

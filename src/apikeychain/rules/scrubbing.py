@@ -9,9 +9,10 @@ Source: contracts 4 ("Redaction"); spec 4.2.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from apikeychain.rules.escapes import begun, escapes
-from apikeychain.rules.fixed_forms import FixedForm, fixed_forms
-from apikeychain.rules.mixed import MixedText, Span
+from apikeychain.rules.escapes import Reading
+from apikeychain.rules.fixed_forms import FixedForm, Span, fixed_forms
+from apikeychain.rules.mixed import MixedText
+from apikeychain.rules.unescaped import UnescapedText, is_unescaped
 
 _MARK = b"[redacted]"
 # A tail longer than this is looked at again when it has grown by an eighth, or when a line ends: else a stream that
@@ -34,21 +35,20 @@ class Needles:
 
     texts: tuple[bytes, ...] = field(repr=False)
     _fixed: tuple[FixedForm, ...] = field(init=False, repr=False, compare=False)
-    _mixed: tuple[MixedText, ...] = field(init=False, repr=False, compare=False)
-    _wanted: frozenset[int] = field(init=False, repr=False, compare=False)
+    _mixed: tuple[UnescapedText | MixedText, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_fixed", tuple(form for text in self.texts for form in fixed_forms(text)))
-        object.__setattr__(self, "_mixed", tuple(MixedText(text) for text in self.texts))
-        object.__setattr__(self, "_wanted", frozenset(b"".join(self.texts)))
+        mixed = tuple(UnescapedText(text) if is_unescaped(text) else MixedText(text) for text in self.texts)
+        object.__setattr__(self, "_mixed", mixed)
 
     def is_clean(self, value: bytes) -> bool:
         """Whether `value`, which is whole, holds none of them."""
         lowered = value.lower()
         if any(form.text in (lowered if form.folded else value) for form in self._fixed):
             return False
-        stood = escapes(value, self._wanted)
-        return not any(text.finds(value, stood, len(value))[0] for text in self._mixed) if stood else True
+        reading = Reading(value)
+        return not reading or not any(text.finds(reading)[0] for text in self._mixed)
 
     def scrub(self, value: bytes) -> bytes:
         """`value`, which is whole, without them; of the same length."""
@@ -65,10 +65,10 @@ class Needles:
             searched = lowered if form.folded else buffer
             found.extend(form.finds(searched))
             beginnings.append(form.beginning(searched))
-        stood, started = escapes(buffer, self._wanted), begun(buffer)
-        if stood or started < len(buffer):
+        reading = Reading(buffer)
+        if reading:
             for text in self._mixed:
-                spans, beginning = text.finds(buffer, stood, started)
+                spans, beginning = text.finds(reading)
                 found.extend(spans)
                 beginnings.append(beginning)
         return sorted(found), min(beginnings)
