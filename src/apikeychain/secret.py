@@ -8,6 +8,7 @@ from apikeychain.errors import InvalidValueError
 
 MIN_BYTES = 8
 MAX_BYTES = 4096
+_SHORT_BYTES = 16
 _PRINTABLE = frozenset(range(0x20, 0x7F))
 
 
@@ -22,7 +23,8 @@ class Secret:
         value: the secret as the provider shows it.
 
     Raises:
-        InvalidValueError: not printable ASCII, or not of that length. The text never holds the value.
+        InvalidValueError: not printable ASCII, not of that length, or with a space at an end, which a provider may
+            drop. The text never holds the value.
     """
 
     __slots__ = ("__weakref__", "_value")
@@ -35,6 +37,9 @@ class Secret:
         if not _PRINTABLE.issuperset(raw):
             msg = "a secret is printable ASCII, without line breaks"
             raise InvalidValueError(msg) from None
+        if raw != raw.strip():
+            msg = "a secret neither begins nor ends with a space"
+            raise InvalidValueError(msg)
         if not MIN_BYTES <= len(raw) <= MAX_BYTES:
             msg = f"a secret has {MIN_BYTES} to {MAX_BYTES} characters, this one has {len(raw)}"
             raise InvalidValueError(msg)
@@ -52,6 +57,11 @@ class Secret:
             msg = f"the environment variable {name} is not set: export {name}=... before the start"
             raise InvalidValueError(msg)
         return cls(value)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it has fewer than 16 characters."""
+        return len(self._value) < _SHORT_BYTES
 
     def reveal(self) -> bytes:
         """The plaintext. Every caller of this is listed in a test."""

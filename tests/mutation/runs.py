@@ -33,7 +33,9 @@ _SECONDS_MORE = 5
 _SECONDS = 240
 _BYTES = 4 << 30
 _OPTIONS = ("-x", "-s", "-q", "-p", "no:cacheprovider", "--no-cov", "--hypothesis-profile=mutation", "-W", "ignore")
-_REDACTION = tuple(f"unit/rules/test_rules_redaction{part}.py" for part in ("_edges", "_forms", ""))
+_REDACTION = tuple(
+    f"unit/rules/test_rules_redaction{part}.py" for part in ("_reading", "_finds", "_stream", "_edges", "_forms", "")
+)
 _FURTHER = {
     "rules.escapes": _REDACTION,
     "rules.fixed_forms": _REDACTION,
@@ -128,7 +130,7 @@ class _Loop:
 
         def run(mutant: Mutant) -> int:
             name = _outermost(mutant, functions)
-            functions[name].__code__ = dict(_codes(compile(mutant.tree, self.module, "exec")))[name]
+            functions[name].__code__ = dict(_codes(compile(mutant.make(), self.module, "exec")))[name]
             return _run_collected(session)
 
         self.alive = _unnoticed(inside, self._jobs, run, self.cpu_seconds)
@@ -207,7 +209,7 @@ def _run_anew(arguments: list[str], module: str, mutant: Mutant) -> int:
         file = getattr(loaded, "__file__", None) or ""
         if name.partition(".")[0] != "mutation" and (name.startswith("apikeychain") or file.startswith(str(TESTS))):
             del sys.modules[name]
-    sys.meta_path.insert(0, _Mutated(module, mutant.tree))
+    sys.meta_path.insert(0, _Mutated(module, mutant.make()))
     return int(pytest.main(arguments))
 
 

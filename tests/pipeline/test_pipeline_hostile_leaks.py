@@ -1,6 +1,7 @@
 """What would carry a secret out: two halves of an answer, an exception or a log of a client, a row that was changed."""
 
 import asyncio
+import base64
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -70,6 +71,38 @@ async def test_where_ranges_pass_each_part_is_searched_by_itself(upstream: Upstr
         assert (whole.status, whole.body) == (206, b"key is [redacted]*********")
         part = await get(gate, (b"range", b"bytes=0-18"))
         assert (part.status, part.body) == (206, b"the key is " + KEY[:8].encode())
+
+
+def saying(words: str) -> Does:
+    """A provider that says what it was told to, and goes on a little later."""
+
+    async def say(visit: Visit) -> None:
+        await visit.head(200, [(b"transfer-encoding", b"chunked")])
+        for chunk in (b"you said: \t" + words.encode(), b" and more", b""):
+            await visit.chunk(chunk)
+            await asyncio.sleep(0.05)
+
+    return say
+
+
+def _letters_at_a_time(words: str) -> list[str]:
+    return [words[:size] for size in range(1, len(words))]
+
+
+@UPSTREAMS
+@pytest.mark.parametrize(
+    "form", [KEY, KEY.encode().hex(), base64.b64encode(KEY.encode()).decode()], ids=["plain", "hex", "base64"]
+)
+async def test_when_an_answer_leaves_tells_nothing_of_the_secret(upstream: UpstreamFactory, form: str) -> None:
+    async with open_outward(upstream, Detour([GOOD]), ROUTE) as gate:
+
+        async def cuts(words: str) -> list[int]:
+            gate.provider.on("/here", saying(words))
+            return [len(chunk) for chunk in (await get(gate)).chunks if chunk]
+
+        for right in _letters_at_a_time(form)[::6]:
+            wrong = right[:-1] + ("z" if right[-1] != "z" else "y")
+            assert await cuts(right) == await cuts(wrong) == [len("you said: \t"), len(wrong + " and more")]
 
 
 class Watching:

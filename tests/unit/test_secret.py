@@ -81,8 +81,19 @@ def test_what_is_not_printable_ascii_is_refused_and_not_repeated(bad: str) -> No
 
 
 def test_every_printable_character_is_taken() -> None:
-    printable = "".join(map(chr, range(0x20, 0x7F)))
+    printable = "".join(map(chr, [*range(0x21, 0x7F), 0x20, 0x21]))
     assert Secret(printable).reveal() == printable.encode()
+
+
+@pytest.mark.parametrize("spaced", [" {}", "{} "])
+def test_a_space_at_an_end_is_refused_since_a_provider_may_drop_it(spaced: str) -> None:
+    with pytest.raises(InvalidValueError, match="neither begins nor ends with a space"):
+        Secret(spaced.format(PLAIN))
+
+
+@pytest.mark.parametrize(("length", "short"), [(15, True), (16, False)])
+def test_a_short_one_says_so(length: int, short: bool) -> None:
+    assert Secret("s" * length).is_short is short
 
 
 def test_it_comes_from_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,10 @@ Escapes = Mapping[int, tuple[int, int]]
 
 _ZEROS = 16
 LONGEST = len("&#") + _ZEROS + len("126;")
+LEADS = b"%\\&"
 # What one may end in, and not less than that.
 _END = re.compile(rb'u?0{0,2}[2-7]?[0-9A-Fa-f]|["/]|[#0-9A-Za-z]*;')
 _NUMBER = rb"#(?:[xX]0{0,%d}[2-7][0-9A-Fa-f]|0{0,%d}(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]))" % (_ZEROS, _ZEROS)
-_BEGUN_NUMBER = re.compile(rb"&#(?:[xX](?:0{0,%d}[2-7]?[0-9A-Fa-f]?)|0{0,%d}[0-9]{0,3})" % (_ZEROS, _ZEROS))
 _BACKSLASH = ord("\\")
 
 
@@ -48,7 +48,6 @@ def _table() -> Iterator[tuple[bytes, bytes]]:
 
 
 _BYTES = dict(_table())
-_BEGUN = frozenset(spelled[:length] for spelled in _BYTES for length in range(1, len(spelled)))
 _NAMES = b"|".join(sorted(spelled[1:-1] for spelled in _BYTES if spelled.startswith(b"&")))
 _HEX = b"[2-7][0-9A-Fa-f]"
 # Escapes of one length that follow each other are read at once.
@@ -66,24 +65,22 @@ class Reading:
 
     Attributes:
         buffer: as it came.
-        begun: where an escape begins in it that the next bytes may complete, or its length.
-        said: `buffer` with its escapes read, as far as `begun`.
+        said: the same with its escapes read.
     """
 
     def __init__(self, buffer: bytes) -> None:
         self.buffer = buffer
-        self.begun = begun(buffer)
-        self._pieces = pieces(buffer[: self.begun])
+        self._pieces = pieces(buffer)
         self._read = list(self._pieces)
         self._read[1::2] = map(_read, self._pieces[1::2])
         self.said = b"".join(self._read)
 
     def __bool__(self) -> bool:
         """Whether it says anything but what it is."""
-        return len(self._pieces) > 1 or self.begun < len(self.buffer) or b"\\\\" in self.buffer
+        return len(self._pieces) > 1 or b"\\\\" in self.buffer
 
     def place(self, at: int) -> int:
-        """Where `said[at]` begins in the buffer; of its length, `begun`."""
+        """Where `said[at]` begins in the buffer; of the one's length, the other's."""
         piece = bisect_right(self._said_from, at) - 1
         return self._from[piece] + (at - self._said_from[piece]) * self._width(piece)
 
@@ -95,23 +92,18 @@ class Reading:
         stop = (at - self._said_from[piece]) * self._width(piece)
         return self._pieces[piece][stop - self._width(piece) : stop]
 
-    def escapes(self, wanted: frozenset[int], least: int) -> Escapes:
-        r"""Those of the bytes `wanted` that begin at `least` or behind it, in order.
-
-        ``\\`` is among them, whose second byte may begin another.
-        """
+    def escapes(self, wanted: frozenset[int]) -> Escapes:
+        r"""Those of the bytes `wanted`, in order; among them ``\\``, whose second byte may begin another."""
         found: dict[int, tuple[int, int]] = {}
-        for piece in range((bisect_right(self._from, least) - 1) | 1, len(self._pieces), 2):
-            width = self._width(piece)
-            skipped = max(0, -(-(least - self._from[piece]) // width))
-            at = self._from[piece] + skipped * width
-            for byte in self._read[piece][skipped:]:
+        for piece in range(1, len(self._pieces), 2):
+            at, width = self._from[piece], self._width(piece)
+            for byte in self._read[piece]:
                 if byte in wanted:
                     found[at] = (at + width, byte)
                 at += width
         if _BACKSLASH not in wanted:
             return found
-        at = self.buffer.find(b"\\\\", least)
+        at = self.buffer.find(b"\\\\")
         while at >= 0:
             found[at] = (at + 2, _BACKSLASH)
             at = self.buffer.find(b"\\\\", at + 1)
@@ -146,13 +138,6 @@ def pieces(buffer: bytes) -> list[bytes]:
         if lead in buffer:
             parts = [part for at, piece in enumerate(parts) for part in ((piece,) if at % 2 else split(piece))]
     return parts
-
-
-def begun(buffer: bytes) -> int:
-    """Where an escape begins in `buffer` that the next bytes may complete, or its length."""
-    lead = max(buffer.rfind(lead, max(0, len(buffer) - LONGEST)) for lead in _SPLITS)
-    text = buffer[lead:]
-    return lead if lead >= 0 and (text in _BEGUN or _BEGUN_NUMBER.fullmatch(text)) else len(buffer)
 
 
 def _read(piece: bytes) -> bytes:

@@ -30,14 +30,12 @@ class FixedForm:
     after: bytes = field(default=b"", repr=False)
 
     def finds(self, buffer: bytes) -> Iterator[Span]:
-        """Where it stands in `buffer`, in order, with what goes with it; those that overlap as one."""
-        start = stop = -1
-        for at in self.starts(buffer):
-            if at >= stop >= 0:
-                yield self._with_neighbours(buffer, start, stop)
-            start, stop = start if at < stop else at, at + len(self.text)
-        if stop >= 0:
-            yield self._with_neighbours(buffer, start, stop)
+        """Where it stands in `buffer`, in order, with what goes with it."""
+        for start in self.starts(buffer):
+            stop = start + len(self.text)
+            before = start > 0 and buffer[start - 1] in self.before
+            after = stop < len(buffer) and buffer[stop] in self.after
+            yield start - before, stop + after
 
     def starts(self, buffer: bytes) -> Iterator[int]:
         """Where it begins in `buffer`, in order.
@@ -56,25 +54,6 @@ class FixedForm:
                     yield at
                 following = buffer.find(self.text, at + 1)
             at = following
-
-    def tails(self, buffer: bytes) -> Iterator[int]:
-        """Where the tails of `buffer` begin that may be the front of it, in order, and last its length."""
-        at = buffer.find(self.text[:1], max(0, len(buffer) - len(self.text) + (not self.after)))
-        while at >= 0:
-            if self.text.startswith(buffer[at:]):
-                yield at
-            at = buffer.find(self.text[:1], at + 1)
-        yield len(buffer)
-
-    def beginning(self, buffer: bytes) -> int:
-        """Where the first of those begins, with what goes with it."""
-        return self._from(buffer, next(self.tails(buffer)))
-
-    def _with_neighbours(self, buffer: bytes, start: int, stop: int) -> Span:
-        return self._from(buffer, start), stop + (stop < len(buffer) and buffer[stop] in self.after)
-
-    def _from(self, buffer: bytes, at: int) -> int:
-        return at - 1 if at and buffer[at - 1] in self.before else at
 
 
 def fixed_forms(text: bytes) -> Iterator[FixedForm]:

@@ -9,21 +9,12 @@ Source: contracts 4 ("Redaction"); Baeza-Yates and Gonnet 1992 (Shift-And).
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
-from apikeychain.rules.escapes import LONGEST, Escapes, Reading, begun, ends, pieces
+from apikeychain.rules.escapes import LEADS, LONGEST, Escapes, Reading, ends
 from apikeychain.rules.fixed_forms import Span
 
-_LEADS = re.compile(rb"[%\\&]")
-
-
-@dataclass(frozen=True, slots=True)
-class _Walk:
-    """What the way forward met: where a text ends, and by place the lengths that the next bytes may complete."""
-
-    ends: list[int]
-    unfinished: Mapping[int, int]
+_SPLIT = re.compile(b"[%b]" % re.escape(LEADS)).split
 
 
 class MixedText:
@@ -40,28 +31,19 @@ class MixedText:
         self._core = core(text)
         self._masks: list[int] = []
 
-    def finds(self, reading: Reading) -> tuple[list[Span], int]:
-        """Where it stands with an escape in it, those that overlap as one, and where an unfinished one begins."""
-        buffer = reading.buffer
-        least = 0 if self._core in reading.said else max(0, len(buffer) - len(self._text) * LONGEST)
-        escapes = reading.escapes(frozenset(self._text), least)
-        walk = self._forward(buffer, escapes, reading.begun)
-        if not (walk.ends or walk.unfinished):
-            return [], len(buffer)
+    def finds(self, reading: Reading) -> Iterator[Span]:
+        """Where it stands with an escape in it, those that overlap as one."""
+        if self._core not in reading.said:
+            return
+        escapes = reading.escapes(frozenset(self._text))
         last_byte = {end: (start, byte) for start, (end, byte) in escapes.items()}
-        whole = 1 << len(self._text)
-        spans = [
-            (self._back(buffer, last_byte, dict.fromkeys(run, whole)), run[-1])
-            for run in _runs(walk.ends, len(self._text))
-        ]
-        return spans, self._back(buffer, last_byte, walk.unfinished)
+        for run in _runs(self._forward(reading.buffer, escapes), len(self._text)):
+            yield self._back(reading.buffer, last_byte, run), run[-1]
 
-    def _forward(self, buffer: bytes, escapes: Escapes, last: int) -> _Walk:
-        masks, whole, size = self._made_masks(), 1 << len(self._text), len(buffer)
-        found: list[int] = []
-        unfinished: dict[int, int] = {}
-        at = 0
-        for lead in self._leads(buffer, escapes, last):
+    def _forward(self, buffer: bytes, escapes: Escapes) -> Iterator[int]:
+        """Where it ends."""
+        masks, whole, at = self._made_masks(), 1 << len(self._text), 0
+        for lead in self._leads(buffer, escapes):
             if lead < at:
                 continue
             at = self._prefix(buffer, lead, at)
@@ -69,8 +51,8 @@ class MixedText:
             while at <= lead or states > 1 or ahead:
                 states |= ahead.pop(at, 0)
                 if states & whole:
-                    found.append(at)
-                if at == size:
+                    yield at
+                if at == len(buffer):
                     break
                 escape = escapes.get(at)
                 if escape and (moved := (states & masks[escape[1]]) << 1):
@@ -78,22 +60,15 @@ class MixedText:
                         at, states = escape[0], moved | 1
                         continue
                     ahead[escape[0]] = moved
-                if at == last:
-                    unfinished[at] = states & ~whole
                 states = (states & masks[buffer[at]]) << 1 | 1
                 at += 1
-            if at == size and states & ~whole > 1:
-                unfinished[size] = states & ~whole & ~1
-        return _Walk(found, unfinished)
 
-    def _leads(self, buffer: bytes, escapes: Escapes, last: int) -> Iterator[int]:
+    def _leads(self, buffer: bytes, escapes: Escapes) -> Iterator[int]:
         """Where a text may be under way: an escape of its first byte, or of one that follows what stands before."""
         first, pairs = self._text[0], set(zip(self._text, self._text[1:], strict=False))
         for lead, (_, byte) in escapes.items():
             if byte == first or (lead and (buffer[lead - 1], byte) in pairs):
                 yield lead
-        if last < len(buffer):
-            yield last
 
     def _prefix(self, buffer: bytes, lead: int, least: int) -> int:
         """Where the bytes before `lead` begin that may all be the text's own, not before `least`."""
@@ -102,13 +77,13 @@ class MixedText:
             lead -= 1
         return lead
 
-    def _back(self, buffer: bytes, last_byte: Escapes, goals: Mapping[int, int]) -> int:
-        """The first place from which one of `goals` is reached: at a place, one of the lengths; or the length."""
-        masks, first = self._masks, len(buffer)
-        at, least = max(goals, default=0), min(goals, default=0)
+    def _back(self, buffer: bytes, last_byte: Escapes, run: list[int]) -> int:
+        """The first place from which one of the ends `run` is reached."""
+        masks, whole, goals = self._masks, 1 << len(self._text), set(run)
+        at = first = run[-1]
         states, ahead = 0, dict[int, int]()
-        while at >= least or states or ahead:
-            states |= ahead.pop(at, 0) | goals.get(at, 0)
+        while at >= run[0] or states or ahead:
+            states |= ahead.pop(at, 0) | (whole if at in goals else 0)
             if states & 1:
                 first = at
             if not at:
@@ -130,18 +105,21 @@ class MixedText:
 
 
 def core(text: bytes) -> bytes:
-    """The longest part of `text` that a buffer which holds `text` says, however it is read."""
-    sure = text[max(ends(text), default=0) : begun(text)]
-    return max((part for piece in pieces(sure)[::2] for part in _LEADS.split(piece)), key=len)
+    r"""A part of `text`, as long as may be, that a buffer with `text` in it says in any case.
+
+    What it begins with may be the end of an escape, and what stands behind one of ``%\&`` the rest of one.
+    """
+    first, *others = _SPLIT(text[max(ends(text), default=0) :])
+    return max([first, *(part[LONGEST - 1 :] for part in others)], key=len)
 
 
-def _runs(ends: list[int], length: int) -> Iterator[list[int]]:
-    """`ends` in groups: nearer to the one before than a text of `length` bytes is long, so that they overlap."""
+def _runs(stops: Iterable[int], length: int) -> Iterator[list[int]]:
+    """`stops` in groups: nearer to the one before than a text of `length` bytes is long, so that they overlap."""
     run: list[int] = []
-    for end in ends:
-        if run and end - run[-1] >= length:
+    for stop in stops:
+        if run and stop - run[-1] >= length:
             yield run
             run = []
-        run.append(end)
+        run.append(stop)
     if run:
         yield run

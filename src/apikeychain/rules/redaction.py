@@ -2,19 +2,19 @@
 
 It is looked for in its forms, across the borders of chunks: as it stands, in hex, in base64, and with any of its
 bytes escaped. What is found keeps its length, so that offsets and Content-Length stay true: ``[redacted]``, then
-``*``. Only a tail that may begin a form is held back; no form holds a line feed, so whatever ends in one leaves at
-once and no event of a stream waits.
+``*``. What is held back goes by place and not by content; no form holds a line feed, so whatever ends in one leaves
+at once and no event of a stream waits.
 
 Source: contracts 4 ("Redaction"); spec 4.2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import ByteStream, Reply
 from apikeychain.model.headers import Line
-from apikeychain.model.provider import BasicCredential, Provider
+from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider
 from apikeychain.rules.filtered import FilteredStream
 from apikeychain.rules.injection import credential
 from apikeychain.rules.scrubbing import Needles, Scrubber
@@ -24,8 +24,8 @@ from apikeychain.secret import MIN_BYTES, Secret
 def needles(provider: Provider, *secrets: Secret) -> Needles:
     """The needles of one call: what may have been injected into it.
 
-    A Basic credential is also looked for without its scheme, and where the secret is ``user:password``, each half
-    that is long enough to be a secret of its own.
+    A Basic credential is also looked for without its scheme. So is a secret that holds the scheme itself, as in
+    ``Bearer <token>``, and of ``user:password`` each half that is long enough to be a secret of its own.
 
     Args:
         provider: whose credential it is.
@@ -38,9 +38,19 @@ def needles(provider: Provider, *secrets: Secret) -> Needles:
         texts |= {plain, whole}
         if isinstance(provider.credential, BasicCredential):
             texts.add(whole.removeprefix(b"Basic "))
-            if provider.credential.username is None:
-                texts.update(half for half in plain.split(b":", 1) if len(half) >= MIN_BYTES)
+        texts.update(part for part in map(bytes.strip, _parts(provider, plain)) if len(part) >= MIN_BYTES)
     return Needles(tuple(sorted(texts)))
+
+
+def _parts(provider: Provider, plain: bytes) -> Iterator[bytes]:
+    """What a provider may take out of a secret and show by itself."""
+    place = provider.credential
+    if isinstance(place, BasicCredential) and place.username is None:
+        yield from plain.split(b":", 1)
+    elif isinstance(place, HeaderCredential) and not place.prefix:
+        _, _, token = plain.partition(b" ")
+        yield token
+        yield from token.split(b":", 1)
 
 
 class _ScrubbedStream(FilteredStream):

@@ -1,7 +1,9 @@
 """Overwrites needles in a stream of bytes, in bounded memory.
 
-What is held back is at most the longest form of the longest needle: 22 bytes, an entity with its zeros, for each of
-its bytes.
+What is held back must not depend on what stands in it: who can make a provider say something, and sees that it is
+held back because it may begin a secret, finds the secret letter by letter. So the longest tail is held back in which
+any form of any needle of that length would have room: it goes back to the last byte that no form holds, and not
+further than 22 bytes, an entity with its zeros, for each byte of the longest needle.
 
 Source: contracts 4 ("Redaction"); spec 4.2.
 """
@@ -9,15 +11,17 @@ Source: contracts 4 ("Redaction"); spec 4.2.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from apikeychain.rules.escapes import Reading
+from apikeychain.rules.escapes import LONGEST, Reading
 from apikeychain.rules.fixed_forms import FixedForm, Span, fixed_forms
 from apikeychain.rules.mixed import MixedText
 from apikeychain.rules.unescaped import UnescapedText, is_unescaped
 
 _MARK = b"[redacted]"
-# A tail longer than this is looked at again when it has grown by an eighth, or when a line ends: else a stream that
-# comes byte by byte would be quadratic.
-_LONG_TAIL = 1024
+# No form holds any other byte.
+_PRINTABLE = bytes(range(0x20, 0x7F))
+# What is held back is looked at again when it has grown by such a part: else a stream that comes byte by byte would
+# be quadratic.
+_PART = 8
 # A longer chunk is searched in pieces: what is noted of it is many times its length where it is full of escapes.
 _PIECE = 64 * 1024
 
@@ -30,14 +34,17 @@ class Needles:
     """What must not come back.
 
     Attributes:
-        texts: the secrets and the whole credentials, each once, none empty.
+        texts: the secrets and the whole credentials, each once; of printable ASCII, none empty.
+        longest: how many bytes a form has at most.
     """
 
     texts: tuple[bytes, ...] = field(repr=False)
+    longest: int = field(init=False, repr=False, compare=False)
     _fixed: tuple[FixedForm, ...] = field(init=False, repr=False, compare=False)
     _mixed: tuple[UnescapedText | MixedText, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "longest", LONGEST * max(map(len, self.texts)))
         object.__setattr__(self, "_fixed", tuple(form for text in self.texts for form in fixed_forms(text)))
         mixed = tuple(UnescapedText(text) if is_unescaped(text) else MixedText(text) for text in self.texts)
         object.__setattr__(self, "_mixed", mixed)
@@ -48,7 +55,7 @@ class Needles:
         if any(form.text in (lowered if form.folded else value) for form in self._fixed):
             return False
         reading = Reading(value)
-        return not reading or not any(text.finds(reading)[0] for text in self._mixed)
+        return not reading or not any(any(text.finds(reading)) for text in self._mixed)
 
     def scrub(self, value: bytes) -> bytes:
         """`value`, which is whole, without them; of the same length."""
@@ -57,61 +64,54 @@ class Needles:
         scrubber = Scrubber(self)
         return scrubber.feed(value[:-_PIECE]) + scrubber.flush(value[-_PIECE:])
 
-    def search(self, buffer: bytes) -> tuple[list[Span], int]:
-        """Every find in order, overlapping ones too, and where the first tail begins that may become one."""
+    def finds(self, buffer: bytes) -> list[Span]:
+        """In order, overlapping ones too."""
         lowered = buffer.lower()
-        found, beginnings = list[Span](), [len(buffer)]
-        for form in self._fixed:
-            searched = lowered if form.folded else buffer
-            found.extend(form.finds(searched))
-            beginnings.append(form.beginning(searched))
+        found = [span for form in self._fixed for span in form.finds(lowered if form.folded else buffer)]
         reading = Reading(buffer)
         if reading:
-            for text in self._mixed:
-                spans, beginning = text.finds(reading)
-                found.extend(spans)
-                beginnings.append(beginning)
-        return sorted(found), min(beginnings)
+            found.extend(span for text in self._mixed for span in text.finds(reading))
+        return sorted(found)
 
 
 class Scrubber:
     """The output has the length of the input and does not depend on the chunks.
 
     Overlapping finds are one find. `_covered` says how much of the front of `_held` belongs to a find whose beginning
-    has left already, `_offset` how far into its mark that is; `_next` how long `_held` must be to be looked at again.
+    has left already, `_offset` how far into its mark that is.
     """
 
-    __slots__ = ("_covered", "_held", "_needles", "_next", "_offset")
+    __slots__ = ("_covered", "_held", "_needles", "_offset")
 
     def __init__(self, needles: Needles) -> None:
         self._needles = needles
         self._held = b""
-        self._covered = self._offset = self._next = 0
+        self._covered = self._offset = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """What can leave after `chunk`; may be empty."""
         return b"".join(self._feed(chunk[at : at + _PIECE]) for at in range(0, len(chunk), _PIECE))
 
     def _feed(self, piece: bytes) -> bytes:
-        buffer = self._held + piece
-        if len(buffer) < self._next and b"\n" not in piece:
+        buffer, longest = self._held + piece, self._needles.longest
+        tail = piece[-longest:]
+        broken = len(tail.rstrip(_PRINTABLE))
+        end = len(buffer) - (len(tail) - broken if broken else longest)
+        if not broken and end * _PART < longest:
             self._held = buffer
             return b""
-        finds, end = self._needles.search(buffer)
-        return self._release(buffer, finds, end)
+        return self._release(buffer, end)
 
     def flush(self, chunk: bytes = b"") -> bytes:
         """The rest, at the end of the stream, of which `chunk` is the last."""
         buffer = self._held + chunk
-        return self._release(buffer, self._needles.search(buffer)[0], len(buffer)) if buffer else b""
+        return self._release(buffer, len(buffer)) if buffer else b""
 
-    def _release(self, buffer: bytes, finds: list[Span], end: int) -> bytes:
+    def _release(self, buffer: bytes, end: int) -> bytes:
         """Overwrite and let go of `buffer[:end]`: every find that begins in it is whole in `buffer`."""
         carried = (0, self._covered, self._offset) if self._covered else None
-        merged = list(_merged(carried, (find for find in finds if find[0] < end)))
+        merged = list(_merged(carried, (find for find in self._needles.finds(buffer) if find[0] < end)))
         self._held, self._covered, self._offset = buffer[end:], 0, 0
-        held = len(self._held)
-        self._next = held + held // 8 if held > _LONG_TAIL else 0
         if not merged:
             return buffer[:end]
         out = bytearray(buffer[:end])

@@ -63,16 +63,34 @@ def test_each_half_of_a_basic_secret_is_one_too_unless_it_is_short() -> None:
     assert b"sk_live_123" not in _needles(BasicCredential(), Secret("sk_live_123:")).scrub(b"no such key: sk_live_123")
 
 
+@pytest.mark.parametrize(
+    ("place", "stored", "shown"),
+    [
+        (BasicCredential(), "ann: long-password ", "long-password"),
+        (BasicCredential(), "ann-smith :long-password", "ann-smith"),
+        (HeaderCredential("authorization"), "Bearer sk-0123+456789", "sk-0123+456789"),
+        (HeaderCredential("authorization"), "ApiKey  ann-smith:long-password", "long-password"),
+        (HeaderCredential("authorization"), "ApiKey  ann-smith:long-password", "ann-smith"),
+    ],
+)
+def test_what_a_provider_may_take_out_of_a_secret_is_found_too(place: Credential, stored: str, shown: str) -> None:
+    found = _needles(place, Secret(stored.strip()))
+    assert found.scrub(b"<%b>" % shown.encode()) == b"<" + (b"[redacted]" + b"*" * 99)[: len(shown)] + b">"
+
+
+def test_a_secret_behind_a_prefix_is_one_whole() -> None:
+    found = _needles(HeaderCredential("x-key", "Key "), Secret("one two-three-four"))
+    assert found.scrub(b"two-three-four") == b"two-three-four"
+
+
 def test_everything_up_to_the_last_line_feed_leaves_at_once() -> None:
     scrubber = Scrubber(KEY)
     assert scrubber.feed(b"data: Be\nsk-01\n\n") == b"data: Be\nsk-01\n\n"
-    assert scrubber.feed(b"data: sk-01") == b"data: "
-    assert scrubber.feed(b"23\n") == b"sk-0123\n"
-    assert scrubber.feed(b"Bearer sk-0123+45678") == b""
-    # The last one could be the front of base64, and is no other then.
-    assert scrubber.feed(b"9") == b"[redacted]**********"
-    assert scrubber.feed(b" Bear") == b"* "
-    assert scrubber.flush() == b"Bear"
+    assert scrubber.feed(b"data: sk-01") == b""
+    assert scrubber.feed(b"23\n") == b"data: sk-0123\n"
+    assert scrubber.feed(b"Bearer sk-0123+456789") == b""
+    assert scrubber.feed(b" Bear") == b""
+    assert scrubber.flush() == b"[redacted]*********** Bear"
     assert scrubber.flush() == b""
 
 
@@ -139,7 +157,7 @@ async def test_a_stream_is_scrubbed_as_it_comes_and_closed_once() -> None:
     chunks = Chunks(b"a sk-0", b"", b"123+456789 b\n", b"Bear")
     body = scrub(Reply(200, (), chunks), KEY).body
     assert not isinstance(body, bytes)
-    assert [chunk async for chunk in body] == [b"a ", b"[redacted]**** b\n", b"Bear"]
+    assert [chunk async for chunk in body] == [b"a [redacted]**** b\n", b"Bear"]
     assert chunks.closed == 0
     await body.aclose()
     await body.aclose()
@@ -157,9 +175,9 @@ async def test_a_stream_that_was_never_asked_is_closed_all_the_same() -> None:
 
 
 async def test_a_stream_that_breaks_gives_no_clean_end_and_nothing_that_was_held_back() -> None:
-    body = scrub(Reply(200, (), Chunks(b"a sk-0", error=UpstreamTimeoutError())), KEY).body
+    body = scrub(Reply(200, (), Chunks(b"a\nsk-0", error=UpstreamTimeoutError())), KEY).body
     assert not isinstance(body, bytes)
-    assert await anext(body) == b"a "
+    assert await anext(body) == b"a\n"
     with pytest.raises(UpstreamTimeoutError):
         await anext(body)
 

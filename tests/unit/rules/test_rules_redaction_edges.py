@@ -1,6 +1,8 @@
 """What is looked for, to the byte, and how finds that overlap or cross a chunk are one."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apikeychain.model.call import Reply
 from apikeychain.model.headers import Line
@@ -53,17 +55,49 @@ def test_finds_that_overlap_are_one_in_chunks_of_any_size(
     assert b"".join([*(scrubber.feed(chunk) for chunk in chunks), scrubber.flush()]) == left
 
 
-def test_what_may_not_begin_a_needle_leaves_at_once() -> None:
-    scrubber = Scrubber(Needles((b"abcd",)))
-    assert [scrubber.feed(chunk) for chunk in (b".yz", b".ab", b".", b"abc", b"d.", b"")] == [
-        b".yz",
-        b".",
-        b"ab.",
-        b"",
-        b"[red.",
-        b"",
+LONG = Needles((b"s" * 100,))
+ROOM = 22 * 100
+
+
+@pytest.mark.parametrize("byte", [*range(0x20), *range(0x7F, 0x100)])
+def test_behind_a_byte_that_no_form_holds_everything_before_it_leaves(byte: int) -> None:
+    scrubber = Scrubber(LONG)
+    assert scrubber.feed(b"sss") == b""
+    assert scrubber.feed(b"s%cs" % byte) == b"ssss%c" % byte
+    assert scrubber.flush() == b"s"
+
+
+def test_no_more_is_held_back_than_the_longest_form_and_an_eighth_of_it() -> None:
+    scrubber = Scrubber(LONG)
+    assert scrubber.feed(b"." * ROOM) == b""
+    assert scrubber.feed(b"." * (ROOM // 8 - 1)) == b""
+    assert scrubber.feed(b".") == b"." * (ROOM // 8)
+    assert scrubber.feed(b"." * ROOM) == b"." * ROOM
+    assert scrubber.flush() == b"." * ROOM
+
+
+def test_the_longest_text_says_how_much_is_held_back() -> None:
+    assert (Needles((b"abc", b"a" * 10, b"ab")).longest, LONG.longest) == (220, ROOM)
+
+
+BYTES = st.lists(st.sampled_from([b"s", b"sk-0123+4567", b"%73", b"c2st", b"736b", b"&#", b"Bearer s", b".", b"x y"]))
+
+
+@given(BYTES, BYTES, st.lists(st.integers(0, 2000), max_size=3), st.lists(st.integers(0, 2000), max_size=8))
+def test_when_something_leaves_tells_nothing_of_what_it_is(
+    one: list[bytes], other: list[bytes], breaks: list[int], cuts: list[int]
+) -> None:
+    bodies = [bytearray(b"".join(pieces) * 20)[:2000].ljust(2000, b".") for pieces in (one, other)]
+    for body in bodies:
+        for at in breaks:
+            body[at : at + 1] = b"\n"
+    places = sorted(cuts)
+    left = [
+        [len(scrubber.feed(bytes(body[a:b]))) for a, b in zip([0, *places], [*places, 2000], strict=True)]
+        for body in bodies
+        for scrubber in [Scrubber(Needles((b"sk-0123+456789", b"Bearer sk-0123+456789")))]
     ]
-    assert scrubber.flush() == b""
+    assert left[0] == left[1]
 
 
 UPPER = Secret("ABCDefgh1234IJKL")
