@@ -12,6 +12,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,11 +56,15 @@ def holds(told: str | bytes) -> bool:
     return any(form in raw for form in FORMS)
 
 
-def hear(where: str, *told: str | bytes) -> None:
-    """Note where the secret was found, if it is in any of what was told there."""
+def hear(where: str, *told: str | bytes, test: str = "") -> None:
+    """Note where the secret was found, if it is in any of what was told there.
+
+    Args:
+        test: which one told it, if not the one that runs.
+    """
     if any(map(holds, told)):
-        test = os.environ.get("PYTEST_CURRENT_TEST", "no test").partition(" ")[0].partition("[")[0]
-        _FOUND[f"{where}, in {test}"] = None
+        name = (test or os.environ.get("PYTEST_CURRENT_TEST", "no test")).partition(" (")[0].partition("[")[0]
+        _FOUND[f"{where}, in {name}"] = None
 
 
 def files_that_hold(folder: Path) -> list[Path]:
@@ -85,15 +90,22 @@ class Watch(logging.Handler):
         for item in session.items:
             hear(f"the name of a test of {item.location[0]}", item.nodeid)
 
-    def pytest_warning_recorded(self, warning_message: object) -> None:
-        hear("a warning", str(warning_message))
+    def pytest_warning_recorded(self, warning_message: object, nodeid: str) -> None:
+        hear("a warning", str(warning_message), test=nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # The text of a test that fails is not looked at: it shows what was compared.
         for title, text in report.sections:
-            hear(title, text)
+            hear(title, text, test=report.nodeid)
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        # One that crashed told nothing, and its test failed.
+        _FOUND.update(dict.fromkeys(getattr(node, "workeroutput", {}).get("canary", ())))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["canary"] = list(_FOUND)  # the process that started this one looks at the files
+            return
         folder: Path = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # has no other door
         for path in files_that_hold(folder):
             _FOUND[f"the file {path.relative_to(folder)}"] = None

@@ -2,12 +2,16 @@
 
 ``pytest`` alone is the whole truth: it measures src, subprocesses counted, and fails below 100 %. A run that is
 narrowed (a path, ``-k``, ``-m``, ``--lf``) measures nothing, and may ask for it with ``--cov``.
+
+A whole run has one worker process for each processor, a narrowed one has none, unless ``-n`` says how many. What a
+worker found is told to the process that started it, which judges.
 """
 
 import logging
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,23 +21,30 @@ from outside import CASES, VECTORS
 _WHOLE = "not long"
 _FLOOR = 100
 _DATA = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
-_NOT_RUN = pytest.StashKey[list[str]]()
+_NOT_RUN = pytest.StashKey[dict[str, None]]()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """As many as xdist finds processors, where it pays to start them."""
+    return None if _is_whole(config) else 0
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_NOT_RUN] = []
+    config.stash[_NOT_RUN] = {}
     config.pluginmanager.register(_NotRun(config.stash[_NOT_RUN]), "not-run")
     _listen(config)
     plugin = config.pluginmanager.get_plugin("pytest_cov")
     if plugin is None or not _is_whole(config):
         return
-    # The data of this run stay apart from those of another run in the same tree.
-    config.stash[_DATA] = data = tempfile.TemporaryDirectory(prefix="apikeychain-coverage-")
-    os.environ["COVERAGE_FILE"] = str(Path(data.name, "coverage"))
+    is_worker = _is_worker(config)
+    if not is_worker:
+        # The data of this run stay apart from those of another run in the same tree.
+        config.stash[_DATA] = data = tempfile.TemporaryDirectory(prefix="apikeychain-coverage-")
+        os.environ["COVERAGE_FILE"] = str(Path(data.name, "coverage"))
     config.option.cov_source = [True]
     config.option.cov_report = {"term-missing": "skip-covered"}
     config.option.cov_fail_under = _FLOOR
-    config.pluginmanager.register(plugin.CovPlugin(config.option, config.pluginmanager), "_cov")
+    config.pluginmanager.register(plugin.CovPlugin(config.option, config.pluginmanager, start=not is_worker), "_cov")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -77,18 +88,30 @@ def _listen(config: pytest.Config) -> None:
 
 
 class _NotRun:
-    """Notes every test and file that was skipped or expected to fail."""
+    """Notes every test and file that was skipped or expected to fail, here or in a worker."""
 
-    def __init__(self, notes: list[str]) -> None:
+    def __init__(self, notes: dict[str, None]) -> None:
         self._notes = notes
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped or hasattr(report, "wasxfail"):
-            self._notes.append(report.nodeid)
+            self._notes[report.nodeid] = None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.skipped:
-            self._notes.append(report.nodeid)
+            self._notes[report.nodeid] = None
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if _is_worker(session.config):
+            session.config.workeroutput["not-run"] = list(self._notes)  # type: ignore[attr-defined]  # xdist's own
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        # One that crashed told nothing, and its test failed.
+        self._notes |= dict.fromkeys(getattr(node, "workeroutput", {}).get("not-run", ()))
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workeroutput")
 
 
 def _is_whole(config: pytest.Config) -> bool:

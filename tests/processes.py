@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from typing import IO
 
 import canary
+from key_costs import LEAST
 
 _FRAME = """
 import asyncio, sys
 from pathlib import Path
-from apikeychain import APIKeyChain, APIKeyChainSettings, HeaderCredential, Provider, Secret
+from apikeychain import APIKeyChain, APIKeyChainSettings, HeaderCredential, Provider, Secret, primitives
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
+vars(primitives).update({costs})
 
 async def main(directory, *arguments):
     keychain = APIKeyChain.embedded(directory, settings=QUICK)
@@ -34,7 +36,7 @@ def _clean() -> dict[str, str]:
 
 def program(body: str) -> str:
     """A script whose `body` has a `keychain` on `directory`."""
-    return _FRAME.format(body="\n".join(f"    {line}" for line in body.strip().splitlines()))
+    return _FRAME.format(body="\n".join(f"    {line}" for line in body.strip().splitlines()), costs=LEAST)
 
 
 def run_other(body: str, *arguments: object) -> tuple[int, str]:

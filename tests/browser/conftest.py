@@ -1,8 +1,8 @@
-"""A browser for each test."""
+"""A browser for each file of tests: each page is in a context of its own."""
 
 from collections.abc import AsyncGenerator
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from chromium import CHROMIUM, FLAGS, require
@@ -11,7 +11,7 @@ from chromium import CHROMIUM, FLAGS, require
 expect.set_options(timeout=30_000)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncGenerator[Browser, None]:
     executable = require(CHROMIUM)
     async with async_playwright() as playwright:

@@ -10,14 +10,17 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Error, FrameLocator, Page, Request, Response, expect
 
 from apikeychain.cli.demo.house import House
 from apikeychain.cli.demo.running import running
 from chromium import require
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def house() -> AsyncGenerator[House, None]:
     async with running(None, 0) as house:
         yield house
@@ -64,8 +67,8 @@ class Seen:
         return texts
 
 
-@pytest.fixture
-async def seen(browser: Browser, house: House) -> Seen:
+@pytest_asyncio.fixture(loop_scope="module")
+async def seen(browser: Browser, house: House) -> AsyncGenerator[Seen, None]:
     """The page on the allowed origin, with the foreign one in its frame, both at rest."""
     page = await browser.new_page()
     seen = Seen(page)
@@ -76,7 +79,8 @@ async def seen(browser: Browser, house: House) -> Seen:
     await page.goto(house.own)
     await page.locator("body[data-ready=yes]").wait_for()
     await seen.foreign.locator("body[data-ready=yes]").wait_for()
-    return seen
+    yield seen
+    await page.close()
 
 
 async def body_of(response: Response) -> str:
@@ -105,7 +109,7 @@ def spellings(secret: str) -> list[str]:
     return [secret, quote(secret, safe=""), percent, percent.lower(), raw.hex(), *cores]
 
 
-def test_where_chromium_is_missing_the_test_fails_with_the_line_that_installs_it(tmp_path: Path) -> None:
+async def test_where_chromium_is_missing_the_test_fails_with_the_line_that_installs_it(tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception, match="apt-get install -y chromium"):
         require(tmp_path / "chromium")
 

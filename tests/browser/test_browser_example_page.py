@@ -15,6 +15,8 @@ from examples_of import example
 
 KEY = canary.secret("openweather")
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @pytest.fixture
 def origins() -> Generator[list[str], None, None]:
@@ -49,6 +51,7 @@ async def test_the_example_page_is_answered_on_its_own_origin_and_on_no_other(
                     await page.click("button")
                     await expect(page.locator("#answer")).to_contain_text(told)
                     assert KEY not in await page.content()
+                await page.close()
         assert len(local.requests) == 1
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apikeychain import APIKeyChainMiddleware, APIKeyChainSettings, HeaderCredential, Provider, ProxyRoute
 from apikeychain.model.headers import Headers, Line
 from apikeychain.testing.local_provider import Handler, Visit
-from chromium import CHROMIUM, FLAGS, require
 from gate import Gate, open_gate
 from wire import served
 
@@ -150,15 +149,6 @@ def watched(app: ASGIApp, site: Site) -> ASGIApp:
 def _as_of_old(lines: list[Line], origin: str) -> list[Line]:
     kept = [line for line in lines if not line[0].startswith((b"sec-fetch-", b"service-worker", b"origin"))]
     return [*kept, (b"origin", origin.encode())]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncGenerator[Browser, None]:
-    """One for all: each page is in a context of its own."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=require(CHROMIUM), args=FLAGS)
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 import npm_packages
@@ -50,6 +51,8 @@ _ASK = """
     }
   }
 """
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,7 @@ class Opened:
         assert not [key for key in KEYS.values() if key in seen]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def opened(
     browser: Browser, origins: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[Opened, None]:

@@ -24,6 +24,8 @@ _FETCH = """
   }
 """
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @pytest.mark.parametrize(
     ("init", "target", "body"),

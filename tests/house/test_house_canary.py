@@ -69,11 +69,11 @@ def suite(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _pytest(suite: Path, body: str, *, expected: int) -> str:
+def _pytest(suite: Path, body: str, *arguments: str, expected: int) -> str:
     # A secret of its own: what that run is to find, this one must not.
     (suite / "tests" / "test_thing.py").write_text(f"{_HEAD}{body}\n")
     command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests", "--basetemp", suite / "left")
-    return run(*command, cwd=suite, env={"APIKEYCHAIN_CANARY": "0123456789abcdef"}, expected=expected)
+    return run(*command, *arguments, cwd=suite, env={"APIKEYCHAIN_CANARY": "0123456789abcdef"}, expected=expected)
 
 
 @pytest.mark.parametrize(("body", "where"), _LEAKS.values(), ids=_LEAKS)
@@ -81,6 +81,15 @@ def test_a_leak_fails_the_run_and_its_place_is_named_but_never_the_secret(suite:
     told = _pytest(suite, body, expected=1)
     assert "1 passed" in told
     assert where in told.partition("the secret was found")[2]
+    assert "sk-0123456789abcdef" not in told.partition("the secret was found")[2]
+
+
+@pytest.mark.parametrize("leak", ["a log line", "a warning", "stdout", "a file", "what a helper was told"])
+def test_a_leak_in_a_worker_process_fails_the_run_too(suite: Path, leak: str) -> None:
+    body, where = _LEAKS[leak]
+    told = _pytest(suite, body, "-n", "1", expected=1)
+    assert "1 passed" in told
+    assert where.removeprefix("the file ") in told.partition("the secret was found")[2]
     assert "sk-0123456789abcdef" not in told.partition("the secret was found")[2]
 
 

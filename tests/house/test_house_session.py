@@ -67,6 +67,38 @@ def test_what_runs_in_a_subprocess_counts(suite: Path) -> None:
     assert "Required test coverage of 100% reached" in _pytest(suite, expected=0)
 
 
+def test_a_whole_run_has_workers_whose_branches_and_subprocesses_count_together(suite: Path) -> None:
+    _in_workers(suite)
+    _write(
+        suite,
+        "import os, subprocess, sys",
+        "def test_here(): assert (thing.sign(1), os.environ['PYTEST_XDIST_WORKER'][:2]) == (1, 'gw')",
+        "def test_there(): subprocess.run([sys.executable, '-c', 'import thing; thing.sign(-1)'], check=True)",
+    )
+    told = _pytest(suite, expected=0)
+    assert "Required test coverage of 100% reached" in told
+    assert "2 passed" in told.splitlines()[-1]
+    assert not list(suite.glob(".coverage*"))
+
+
+def test_a_whole_run_in_workers_that_leaves_a_branch_out_fails(suite: Path) -> None:
+    _in_workers(suite)
+    _write(suite, "def test_one(): assert thing.sign(1) == 1")
+    assert "Required test coverage of 100% not reached" in _pytest(suite, expected=1)
+
+
+def test_a_narrowed_run_has_no_workers(suite: Path) -> None:
+    _in_workers(suite)
+    _write(suite, "import os", "def test_one(): assert 'PYTEST_XDIST_WORKER' not in os.environ")
+    assert "1 passed" in _pytest(suite, "tests", expected=0)
+
+
+def _in_workers(suite: Path) -> None:
+    """As the project's own configuration asks."""
+    changed = _CONFIGURATION.replace("addopts = [", 'addopts = ["-n", "auto", "--dist", "loadfile", ')
+    (suite / "pyproject.toml").write_text(changed)
+
+
 @pytest.mark.parametrize("narrowed", [["tests"], ["-k", "one"], ["-m", "not other"], ["--no-cov"]])
 def test_a_narrowed_run_is_not_measured(suite: Path, narrowed: list[str]) -> None:
     _write(suite, "def test_one(): assert thing.sign(1) == 1")
@@ -91,6 +123,14 @@ def test_what_is_not_run_fails_the_session_in_ci(suite: Path, skip: str) -> None
     told = _pytest(suite, "tests", expected=1, ci="true")
     assert "not run, which CI counts as failed" in told
     assert "tests/test_thing.py" in told
+
+
+@pytest.mark.parametrize("skip", ["a skip", "a whole file"])
+def test_what_a_worker_process_does_not_run_fails_the_session_in_ci(suite: Path, skip: str) -> None:
+    _write(suite, _SKIPS[skip])
+    (suite / "tests" / "test_other.py").write_text("def test_other(): pass\n")
+    told = _pytest(suite, "tests", "-n", "1", expected=1, ci="true")
+    assert "tests/test_thing.py" in told.partition("not run, which CI counts as failed")[2]
 
 
 def test_what_is_not_run_passes_outside_ci(suite: Path) -> None:

@@ -8,8 +8,9 @@ import ast
 import copy
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar, cast
 
 _COMPARE: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
@@ -74,14 +75,14 @@ class Mutant:
         where: the function or class that it is in, or "" at the top.
         change: the code before and after; with `where` it names the mutant, also after lines have moved.
         runs_late: whether it is in the body of a function, so that loading the module does not run it.
-        tree: the whole module with the change.
+        make: gives the whole module with the change.
     """
 
     kind: str
     where: str
     change: str
     runs_late: bool
-    tree: ast.Module
+    make: Callable[[], ast.Module]
 
     @property
     def name(self) -> str:
@@ -101,10 +102,17 @@ def mutants(source: str) -> Iterator[Mutant]:
                 continue
             seen[where, change] += 1
             number = f" #{seen[where, change]}" if seen[where, change] > 1 else ""
-            _put(parent, field, index, after)
-            changed = ast.fix_missing_locations(copy.deepcopy(tree))
-            _put(parent, field, index, before)
+            changed = partial(_changed, tree, parent, field, index, after)
             yield Mutant(kind, where, change + number, runs_late, changed)
+
+
+def _changed(tree: ast.Module, parent: ast.AST, field: str, index: int | None, node: ast.AST) -> ast.Module:
+    """A copy of `tree` in which `node` stands where `parent` has another."""
+    before = _at(parent, field, index)
+    _put(parent, field, index, node)
+    changed = ast.fix_missing_locations(copy.deepcopy(tree))
+    _put(parent, field, index, before)
+    return changed
 
 
 def _places(node: ast.AST, where: str, *, runs_late: bool) -> Iterator[tuple[ast.AST, str, int | None, str, bool]]:

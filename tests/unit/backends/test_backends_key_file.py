@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import resource
@@ -220,6 +221,7 @@ def _keys_edited(edit: Callable[[list[dict[str, object]]], object]) -> bytes:
         _keys_edited(lambda keys: [{**keys[0], "more": 1}]),
         _keys_edited(lambda keys: [{"key": keys[0]["key"], "number": 1}]),
     ],
+    ids=itertools.count(),  # the keys are new in each process
 )
 def test_a_damaged_foreign_or_invented_file_is_refused_and_left_alone(path: Path, raw: bytes) -> None:
     path.write_bytes(raw)

@@ -148,6 +148,7 @@ def test_no_other_profile_can_be_named(kdf: str) -> None:
         stretch(kdf, KEY, KEY)
 
 
+@pytest.mark.full_key_costs
 def test_argon2id_is_the_second_profile_of_rfc_9106() -> None:
     assert stretch("argon2id", KEY, KEY) == argon2id(KEY, KEY, passes=3, kib=65536, lanes=4)
 

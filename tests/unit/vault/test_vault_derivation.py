@@ -37,6 +37,7 @@ def test_contexts_are_encoded_as_the_second_implementation_says(vector: dict[str
     assert kind(**{"project": "", **vector["context"]}).encoded.hex() == vector["encoded"]
 
 
+@pytest.mark.full_key_costs
 @pytest.mark.parametrize("vector", VECTORS["derivations"])
 def test_both_profiles_derive_what_the_second_implementation_derives(vector: dict[str, Any]) -> None:
     names = ("tenant_secret", "master", "version", "salt")

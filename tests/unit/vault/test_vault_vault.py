@@ -255,6 +255,7 @@ def test_a_vault_serves_one_loop_after_the_other() -> None:
     assert [asyncio.run(use(vault)) for _ in range(2)] == [2, 2]
 
 
+@pytest.mark.full_key_costs
 async def test_the_loop_runs_on_while_a_key_is_derived(house: Household) -> None:
     making = asyncio.create_task(house.vault.new_project_key(house.tenant, PROJECT, 2, NOW))
     turns = 0
