@@ -64,7 +64,7 @@ def path_of(scope: Scope) -> bytes:
     """
     raw_path = cast("bytes | None", scope.get("raw_path"))
     path = quote(str(scope["path"])).encode() if raw_path is None else raw_path.partition(b"?")[0]
-    root = str(scope.get("root_path", "")).encode("latin-1", "replace").rstrip(b"/")
+    root = _root_of(scope).encode("latin-1", "replace")
     return path[len(root) :] if root and path.startswith(root + b"/") else path
 
 
@@ -85,8 +85,13 @@ def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
         headers=Headers(cast("Iterable[Line]", scope["headers"])),
         peer=client[0] if client else "",
         body=inbox,
+        root=_root_of(scope),
         login=login if isinstance(login, str) and login else None,
     )
+
+
+def _root_of(scope: Scope) -> str:
+    return str(scope.get("root_path", "")).rstrip("/")
 
 
 async def send_reply(reply: Reply, call: Call, send: Send, ending: Callable[[], None] = lambda: None) -> None:

@@ -44,7 +44,8 @@ class APIKeyChain(TenantVerbs):
         upstream: makes the plug that talks to providers out of the guard through which it must dial.
         serving: held while calls are served, where that is for one process.
         settings: the operator's choices.
-        network: exceptions for single providers, by base URL; never stored and never a tenant's.
+        network: exceptions for single providers, by base URL; never stored and never a tenant's. One holds for every
+            tenant that registers that base URL, unless it names its `tenants`.
         sanitizers: for the providers of these names, of every tenant: a function that sees what was accepted of a
             call, and may refuse it.
 

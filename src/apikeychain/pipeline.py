@@ -247,8 +247,8 @@ class Pipeline:
         passage.sent = self._clock()
         upstream = await self._upstream.send(request)
         passage.upstream = upstream.body
-        base = f"{self._settings.prefix}/{passage.call.project}/proxy/{route.route.name}"
-        reply = answer.pass_on(upstream, route, base.encode())
+        base = f"{passage.call.root}{self._settings.prefix}/{passage.call.project}/proxy/{route.route.name}"
+        reply = answer.pass_on(upstream, route, base.encode("latin-1", "replace"))
         try:
             return decoding.decode(reply, upstream, passage.call.method)
         except MissingExtraError as missing:

@@ -142,6 +142,7 @@ class Residence:
         upstream = await _enter(stack, plugs.upstream(guard))
         if settings.development:
             _log.warning("development mode: http is served on localhost, and refusals carry hints")
+        self._tell_of_open_networks()
         stack.push_async_callback(self._ledger.drain)
         for work in (self._ledger.run(), self._listen()):
             task = self._loop.create_task(work)
@@ -161,6 +162,15 @@ class Residence:
             now=_now,
             clock=self._clock,
         )
+
+    def _tell_of_open_networks(self) -> None:
+        for base_url, network in self.office.networks.items():
+            if network.private and network.tenants is None:
+                _log.warning(
+                    "every tenant may reach %s, which may be private: name those that may in Network(tenants=...), "
+                    "unless all tenants trust each other",
+                    base_url,
+                )
 
     async def _require_key(self) -> None:
         """Refuse a key service that opens nothing of what the store holds: of one tenant alone it may be damaged."""

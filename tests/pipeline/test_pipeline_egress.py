@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from apikeychain import ProxyRoute
+from apikeychain import HeaderCredential, Provider, ProxyRoute, Secret
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.backends.upstream_httpx import HttpxUpstream
 from apikeychain.embedded import UpstreamFactory
 from apikeychain.testing.local_provider import Visit
+from gate import APP, KEY
 from outward import GOOD, LOOPBACK, OTHER, Detour, dialled, get, is_refused, open_outward
 
 ROUTE = ProxyRoute("r", provider="p0", path="/here", secret="p0")
@@ -157,3 +158,23 @@ async def test_no_proxy_of_the_environment_is_dialled(
             assert seen.connects == [(LOOPBACK, gate.provider.port)]
             assert b"proxy-authorization" not in gate.provider.requests[0].headers
     assert met == []
+
+
+@UPSTREAMS
+async def test_a_network_of_one_tenant_is_not_used_by_another_that_registers_its_base_url(
+    upstream: UpstreamFactory,
+) -> None:
+    only_acme = {"private": True, "tenants": frozenset({"acme"})}
+    async with open_outward(upstream, Detour([PRIVATE]), ROUTE, network=only_acme) as gate:
+        assert (await get(gate)).status == 200
+        mallory = await (await gate.keychain.create_tenant("mallory")).create_project("own")
+        await mallory.configure(
+            origins=[APP],
+            providers=[Provider("p0", f"https://api.provider.test:{gate.provider.port}", HeaderCredential("x-own"))],
+            secrets={"p0": Secret(KEY)},
+            routes=[ROUTE],
+            enabled=True,
+        )
+        with dialled() as seen:
+            answer = await gate.call(mallory.url("r"), headers=[(b"origin", APP.encode())])
+        assert (answer.status, answer.code, seen.connects) == (404, "not-found", [])

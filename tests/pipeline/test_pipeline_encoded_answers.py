@@ -219,6 +219,7 @@ async def test_a_missing_package_is_502_and_named_in_the_log_once(
     monkeypatch.setitem(sys.modules, module, absent)
     async with open_gate() as gate:
         gate.provider.on(PATH, _answers(coding, CODINGS[coding](b"hello")))
+        caplog.clear()
         with caplog.at_level(logging.WARNING):
             for _ in range(3):
                 answer = await gate.get()

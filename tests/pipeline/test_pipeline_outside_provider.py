@@ -116,7 +116,7 @@ async def outcomes(gate: Gate) -> bytes:
 
 async def stalls(visit: Visit) -> None:
     await visit.head(200, [(b"content-length", b"100")])
-    await visit.write(b"half")
+    await visit.write(b"half\n")
     await visit.gone()
 
 
@@ -135,7 +135,7 @@ async def echoes(visit: Visit) -> None:
 
 Does = Callable[[Visit], Awaitable[None]]
 TOLD: Sequence[tuple[list[dict[str, Any]], Does, tuple[int, bytes, bool]]] = (
-    (stories("headers then stalls"), stalls, (200, b"half", False)),
+    (stories("headers then stalls"), stalls, (200, b"half\n", False)),
     (stories("chunked with Content-Length"), has_two_ends, (502, b"", True)),
     (stories("Set-Cookie"), sets_a_cookie, (200, b"fine", True)),
     (stories("echoes the injected secret"), echoes, (500, b"no such key: [redacted]*********", True)),

@@ -178,13 +178,13 @@ async def test_a_provider_that_gives_no_answer_is_told_as_what_it_did(
 
 async def stalls(visit: Visit) -> None:
     await visit.head(200, [(b"transfer-encoding", b"chunked")])
-    await visit.chunk(b"half")
+    await visit.chunk(b"half\n")
     await visit.gone()
 
 
 async def breaks(visit: Visit) -> None:
     await visit.head(200, [(b"content-length", b"100")])
-    await visit.write(b"half")
+    await visit.write(b"half\n")
     await asyncio.sleep(0.05)
     visit.cut()
     await visit.gone()
@@ -198,5 +198,5 @@ async def test_a_provider_that_stops_in_the_body_cuts_the_answer(
     async with wired(upstream, tmp_path / "ca.pem") as (gate, _, _), healthy_round(gate):
         gate.provider.on(PATH, does)
         answer = await gate.get()
-        assert (answer.status, answer.body, answer.ended) == (200, b"half", False)
+        assert (answer.status, answer.body, answer.ended) == (200, b"half\n", False)
         gate.provider.on(PATH, echo_key)

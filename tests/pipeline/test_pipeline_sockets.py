@@ -214,12 +214,12 @@ async def test_a_caller_that_leaves_in_the_body_is_noticed_within_a_second(serve
 async def test_an_answer_that_breaks_is_cut_on_the_wire_too(server: Server) -> None:
     async def broken(visit: Visit) -> None:
         await visit.head(200, [(b"transfer-encoding", b"chunked")])
-        await visit.chunk(b"half")
+        await visit.chunk(b"half\n")
         visit.cut()
 
     server.provider.on("/down", broken)
     reader, writer = await server.connect()
     writer.write(server.head("down"))
     answer = await reader.read()
-    assert answer.endswith(b"4\r\nhalf\r\n")
+    assert answer.endswith(b"5\r\nhalf\n\r\n")
     writer.close()

@@ -104,6 +104,7 @@ def test_a_call_is_what_came_and_nothing_else() -> None:
     assert (call.method, call.scheme, call.peer) == ("POST", "https", "203.0.113.9")
     assert call.headers.get(b"x-a") == b"1"
     assert call.body is inbox
+    assert (call.root, call_of(scope | {"root_path": "/sub/"}, PREFIX, inbox).root) == ("", "/sub")
 
 
 def test_a_server_that_names_no_peer_gives_an_empty_one() -> None:

@@ -12,6 +12,7 @@ from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.embedded import Instead, Plugs, memory_plugs
 from apikeychain.errors import KeyFileError
 from apikeychain.model.ids import TenantId
+from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.records import Tenant
 from apikeychain.residence import Residence
 from apikeychain.tenants import registry
@@ -131,3 +132,15 @@ async def test_one_that_is_cancelled_in_its_opening_tells_whoever_waits() -> Non
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert not residence.is_here
+
+
+async def test_a_private_network_that_names_no_tenants_is_warned_of_at_the_opening(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    named = Network(private=True, tenants=frozenset({"acme"}))
+    networks = {"https://a.localhost": Network(private=True), "https://b.localhost": named, "https://c.example": PUBLIC}
+    residence = Residence(plugs(), QUICK, networks)
+    await residence.opened()
+    await residence.leave()
+    (message,) = caplog.messages
+    assert message.startswith("every tenant may reach https://a.localhost, which may be private: name those that may")

@@ -6,6 +6,7 @@ contracts 4, "Connection" and "Timeouts".
 """
 
 import asyncio
+import logging
 import math
 import re
 from collections.abc import Awaitable, Callable
@@ -46,6 +47,8 @@ _OURS = frozenset(
     }
 )
 _SWITCHING = 101
+_NO_BODY = frozenset({204, 304})
+_log = logging.getLogger("apikeychain.egress")
 
 
 def outgoing(request: UpstreamRequest, upload: Upload | None) -> list[Line]:
@@ -101,7 +104,7 @@ class Exchange:
         if self.upload is not None:
             self.upload.turn = self._turn
         self.lines = outgoing(request, self.upload)
-        self._host = request.host
+        self._host, self._method = request.host, request.method
         self._late: tuple[type[Exception], ...] = (TimeoutError, *late)
         self._timeouts = request.timeouts
         self._began = asyncio.get_running_loop().time()
@@ -141,13 +144,18 @@ class Exchange:
             close: frees the connection, or cuts it when the body has not ended; raises nothing.
 
         Raises:
-            UpstreamRefusedError: the head is larger than 64 KiB, no answer to a request, or has two ends.
+            UpstreamRefusedError: the head is larger than 64 KiB, no answer to a request, or has two ends or none.
         """
         headers = Headers(lines)
         too_long = sum(len(name) + len(value) + 4 for name, value in lines) > MAX_HEAD_BYTES
         if status == _SWITCHING or too_long or not _has_one_end(headers):
             await close()
             raise _refused(self._host, "its answer has a head that cannot be passed on")
+        if self._method != "HEAD" and status not in _NO_BODY and not _tells_its_end(headers):
+            await close()
+            reason = "its answer has no Content-Length and no chunks, so that nobody could tell if it were cut short"
+            _log.warning("%s is refused: %s", self._host, reason)
+            raise _refused(self._host, reason)
         self._ends = self._began + self._timeouts.lasting(headers.get(b"content-type"))
         return UpstreamReply(status, headers, _Body(self, read, close))
 
@@ -257,6 +265,11 @@ def _has_one_end(headers: Headers) -> bool:
     if codings:
         return not lengths and len(codings) == 1 and codings[0].lower() == b"chunked"
     return len(lengths) <= 1 and all(length.isdigit() for length in lengths)
+
+
+def _tells_its_end(headers: Headers) -> bool:
+    """Whether an answer with a body ends by its own word: the end of a connection is also that of a broken one."""
+    return b"content-length" in headers or b"transfer-encoding" in headers
 
 
 def _refused(host: str, reason: str) -> UpstreamRefusedError:

@@ -24,6 +24,8 @@ def client_context(network: Network) -> ssl.SSLContext:
         raise UpstreamRefusedError(msg)
     context.minimum_version = ssl.TLSVersion.TLSv1_2 if network.minimum_tls == "1.2" else ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["http/1.1"])
+    # The default context takes SSLKEYLOGFILE of the environment: with these keys whoever listens reads every secret.
+    context.keylog_filename = None  # type: ignore[assignment]  # None is how it is unset
     return context
 
 

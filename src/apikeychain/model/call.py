@@ -39,6 +39,7 @@ class Call:
         path: the raw bytes after ``/{project}/{area}/``: route name and tail.
         query: the raw query, without ``?``.
         peer: the peer's address, or "" where the server gives none.
+        root: the path below which the server or a mount has put the application, such as ``"/sub"``, or "".
         login: whom the host's own login names as the caller (``scope["apikeychain.caller"]``), or None.
         scheme: ``"http"`` or ``"https"``, as the server saw it.
         body: the chunks of the body; raises CallerGoneError when the caller leaves in the middle.
@@ -53,6 +54,7 @@ class Call:
     headers: Headers
     peer: str
     body: AsyncIterable[bytes]
+    root: str = ""
     login: str | None = None
 
     @property

@@ -3,8 +3,11 @@
 Source: contracts 4, "Provider base URL".
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
+
+from apikeychain.errors import InvalidValueError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +22,29 @@ class Network:
         minimum_tls: the lowest TLS version taken.
         trust: path of a PEM file with the authorities to trust instead of the system's, or None.
         redirect_hosts: hosts that a ``Location`` of the provider may name.
+        tenants: the ids of the tenants that it holds for, as they were created. None: all of them, so give it wherever
+            tenants do not trust each other: any of them may register a provider at that base URL.
+
+    Raises:
+        InvalidValueError: `tenants` is no frozenset; a mere text would hold for each tenant whose id is a part of it.
     """
 
     private: bool = False
     minimum_tls: Literal["1.2", "1.3"] = "1.3"
     trust: str | None = None
     redirect_hosts: tuple[str, ...] = ()
+    tenants: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(cast("object", self.tenants), frozenset | None):
+            msg = f"Network(tenants=...) takes a frozenset of tenants' ids, not {self.tenants!r}"
+            raise InvalidValueError(msg)
 
 
 PUBLIC = Network()
+
+
+def network_of(networks: Mapping[str, Network], base_url: str, tenant: str) -> Network | None:
+    """The exception that holds for `base_url` where `tenant` registered it, or None."""
+    network = networks.get(base_url)
+    return network if network is not None and (network.tenants is None or tenant in network.tenants) else None

@@ -50,12 +50,21 @@ class Timeouts:
             answer has as long for a chunk.
         total: the whole call, or None for streams (which end after 15 minutes all the same). It does not cut an answer
             of the type text/event-stream or NDJSON.
+
+    Raises:
+        InvalidValueError: one is not above 0, or above 15 minutes.
     """
 
     connect: float = 5.0
     first_byte: float = 60.0
     idle: float = 60.0
     total: float | None = 120.0
+
+    def __post_init__(self) -> None:
+        given = (self.connect, self.first_byte, self.idle, LONGEST_SECONDS if self.total is None else self.total)
+        if not all(0 < seconds <= LONGEST_SECONDS for seconds in given):
+            msg = f"a timeout is more than 0 and at most {LONGEST_SECONDS:.0f} seconds: {self}"
+            raise InvalidValueError(msg)
 
     def lasting(self, content_type: bytes | None) -> float:
         """How long a call may last whose answer is of this type."""

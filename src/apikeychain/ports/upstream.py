@@ -51,8 +51,8 @@ class Upstream(Protocol):
         U14: an answer of which nobody reads anything for `idle`, or that is not read by the end of `total`, is closed
             within a second: the next chunk is UpstreamTimeoutError.
         U15: what a provider says beyond an answer, with it or later, is never taken for the answer to another call.
-        U16: an answer whose end can be read in two ways, or a head without an end: UpstreamRefusedError, in bounded
-            memory.
+        U16: an answer whose end can be read in two ways or is only that of its connection, or a head without an end:
+            UpstreamRefusedError, in bounded memory.
     """
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:

@@ -32,12 +32,12 @@ ALWAYS = frozenset(
         b"x-request-id",
     },
 )
-_BEGIN = b"x-ratelimit-"
+# No other character: what is written with escapes would not be known for a secret in small letters.
+_RATE_LIMIT = re.compile(rb"x-ratelimit-[a-z0-9-]+")
 _SINGLE = (b"content-type", b"content-length", b"location")
 _NEVER = frozenset(
     {
         "alt-svc",
-        "cache-control",
         "clear-site-data",
         "content-encoding",
         "content-location",
@@ -45,7 +45,9 @@ _NEVER = frozenset(
         "content-security-policy-report-only",
         "expires",
         "location",
+        "edge-control",
         "nel",
+        "no-vary-search",
         "origin-agent-cluster",
         "permissions-policy",
         "pragma",
@@ -55,6 +57,9 @@ _NEVER = frozenset(
         "report-to",
         "reporting-endpoints",
         "service-worker-allowed",
+        "set-login",
+        "speculation-rules",
+        "use-as-dictionary",
         "set-cookie",
         "set-cookie2",
         "sourcemap",
@@ -67,16 +72,23 @@ _NEVER = frozenset(
         "x-sourcemap",
     },
 )
-_NEVER_BEGIN = ("access-control-", "cross-origin-", "sec-", "x-apikeychain-")
+# The second line: what a server or a cache in front of the host would obey.
+_NEVER_BEGIN = (
+    *("access-control-", "cross-origin-", "sec-", "x-apikeychain-"),
+    *("surrogate-", "x-accel-", "x-lighttpd-", "x-reproxy-", "x-sendfile"),
+)
+_NEVER_END = "cache-control"
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _LOCATION = re.compile(
     rb"(?:https://([A-Za-z0-9._-]+)(?::([0-9]{1,5}))?)?(/(?!/)[^?#]*)?(?:\?([^#]*))?(?:#.*)?",
 )
+_LOCATION_BASE = re.compile(rb"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 _VISIBLE = re.compile(rb"[\x21-\x5b\x5d-\x7e]{1,8192}")
 _OF_ITS_BODY = frozenset(
     {b"content-length", b"etag", b"accept-ranges", b"content-digest", b"repr-digest", b"digest", b"content-md5"}
 )
-_NO_BODY = frozenset({204, 304})
+_NO_CONTENT = 204
+_NO_BODY = frozenset({_NO_CONTENT, 304})
 _NO_STORE = (b"cache-control", b"no-store")
 _CREDENTIAL_REFUSED = frozenset({401, 407})
 _HTTPS = 443
@@ -110,7 +122,8 @@ def compile_answer(route: ProxyRoute, provider: Provider, network: Network) -> A
             whole.
     """
     for name in route.answer_headers:
-        if name.lower() in _NEVER or name.lower().startswith(_NEVER_BEGIN):
+        lowered = name.lower()
+        if lowered in _NEVER or lowered.startswith(_NEVER_BEGIN) or lowered.endswith(_NEVER_END):
             msg = f"the route {route.name!r} cannot pass the answer's header {name!r}"
             raise InvalidValueError(msg)
     seconds = route.cache_seconds
@@ -136,7 +149,8 @@ def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: byte
     Args:
         upstream: the answer.
         route: that of the call.
-        location_base: our own path of the route, e.g. ``/api/apikeychain/p_x/proxy/weather``.
+        location_base: our own path of the route, e.g. ``/api/apikeychain/p_x/proxy/weather``, below the root path of
+            the server. Where that root cannot stand in a path as it is, no Location is rewritten.
 
     Raises:
         CredentialRefusedError: the provider refused the credential (401, 407).
@@ -145,7 +159,9 @@ def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: byte
     _require_status(upstream.status, route)
     _require_lines(upstream.headers)
     passed = route.answer.passed
-    lines = [line for line in upstream.headers if line[0] in passed or line[0].startswith(_BEGIN)]
+    lines = [line for line in upstream.headers if line[0] in passed or _RATE_LIMIT.fullmatch(line[0])]
+    if upstream.status == _NO_CONTENT:
+        lines = [line for line in lines if line[0] != b"content-length"]
     location = upstream.headers.get(b"location")
     if location is not None and _MULTIPLE <= upstream.status < _ERRORS and upstream.status != _NOT_MODIFIED:
         lines.append((b"location", _own_location(location, route, location_base)))
@@ -215,6 +231,9 @@ def _own_location(value: bytes, route: "CompiledRoute", location_base: bytes) ->
     host, port, path, query = match.groups()
     number = int(port) if port else _HTTPS
     if host is None or (host.lower().decode(), number) == (route.base.host, route.base.port):
+        if not _LOCATION_BASE.fullmatch(location_base):
+            hint = "the server's root path is none that a Location could begin with"
+            raise UpstreamRefusedError(hint)
         return location_base + _own_path(path or b"", route) + _own_query(query, route.answer.injected)
     if host.lower() in route.answer.redirect_hosts and number == _HTTPS:
         return value

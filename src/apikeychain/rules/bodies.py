@@ -24,7 +24,7 @@ _JSON = (b"application/json",)
 _FORM = (b"application/x-www-form-urlencoded",)
 _TOKEN = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _TYPE = re.compile(rb"(%b/%b)(?:[ \t]*;[ \t]*%b=(?:%b|\"[\x20-\x21\x23-\x5b\x5d-\x7e]*\"))*;?" % ((_TOKEN,) * 4))
-_CHARSET = re.compile(rb";[ \t]*charset=\"?([^\";]*)", re.IGNORECASE)
+_CHARSET = re.compile(rb";[ \t]*charset[^=;]*=\"?([^\";]*)", re.IGNORECASE)
 _UTF8 = frozenset({b"utf-8", b"utf8"})
 
 Body = bytes | AsyncIterable[bytes] | None

@@ -56,7 +56,13 @@ _PRIVATE4 = tuple(
 _NEVER6 = tuple(
     IPv6Network(text)
     for text in (
-        "::/128",
+        "::/96",  # the unspecified address and IPv4-compatible ones; ::1 is judged before
+        "::ffff:0:0/96",  # IPv4-mapped
+        "::ffff:0:0:0/96",  # IPv4-translated
+        "64:ff9b::/96",  # NAT64, where it is no prefix of this network
+        "64:ff9b:1::/48",
+        "2001::/32",  # Teredo
+        "2002::/16",  # 6to4
         "fe80::/10",  # link-local
         "ff00::/8",  # multicast
         "fd00:ec2::/32",  # Amazon: metadata, pod identity, DNS, time
@@ -66,19 +72,14 @@ _NEVER6 = tuple(
     )
 )
 _UNICAST6 = IPv6Network("2000::/3")
-_TEREDO = IPv6Network("2001::/32")
-_SIX_TO_FOUR = IPv6Network("2002::/16")
 _PRIVATE6 = tuple(
     IPv6Network(text)
     for text in (
-        "2001::/23",  # protocol assignments: ORCHID, benchmarking and the like; Teredo is judged before
+        "2001::/23",  # protocol assignments: ORCHID, benchmarking and the like
         "2001:db8::/32",
         "3fff::/20",
     )
 )
-_COMPATIBLE = IPv6Network("::/96")
-_TRANSLATED = IPv6Network("::ffff:0:0:0/96")
-_LOCAL_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _LOOPBACK6 = IPv6Address("::1")
 _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 _NAT64_LENGTHS = frozenset({32, 40, 48, 56, 64, 96})
@@ -104,7 +105,7 @@ def nat64(texts: Iterable[str]) -> tuple[IPv6Network, ...]:
 
 
 def classify(address: str, nat64_prefixes: Sequence[IPv6Network] = ()) -> Reach:
-    """How far `address` may be dialled, judged also by every address that it embeds.
+    """How far `address` may be dialled; one that embeds another is NEVER, whatever stands inside.
 
     Args:
         address: as a resolver hands it out; what is no address is NEVER.
@@ -143,37 +144,17 @@ def _classify4(address: IPv4Address) -> Reach:
 
 
 def _classify6(address: IPv6Address, nat64_prefixes: Sequence[IPv6Network]) -> Reach:
-    if address.ipv4_mapped is not None:
-        return _classify4(address.ipv4_mapped)
     plain = IPv6Address(int(address))  # without a scope, which no network contains
     for prefix in nat64_prefixes:
         if plain in prefix:
             return _classify4(_beyond(plain, prefix))
-    return max(_own(plain), *map(_classify4, _embedded(plain)), Reach.PUBLIC)
-
-
-def _own(address: IPv6Address) -> Reach:
-    if any(address in network for network in _NEVER6):
+    if plain == _LOOPBACK6:
+        return Reach.PRIVATE
+    if plain.packed[8:12] in _ISATAP or any(plain in network for network in _NEVER6):
         return Reach.NEVER
-    if address in _TEREDO:
-        return Reach.PUBLIC
-    if address not in _UNICAST6 or any(address in network for network in _PRIVATE6):
+    if plain not in _UNICAST6 or any(plain in network for network in _PRIVATE6):
         return Reach.PRIVATE
     return Reach.PUBLIC
-
-
-def _embedded(address: IPv6Address) -> list[IPv4Address]:
-    """Every IPv4 address that `address` carries, whoever may unwrap it on the way."""
-    packed = address.packed
-    found: list[IPv4Address] = []
-    if address in _SIX_TO_FOUR:
-        found.append(IPv4Address(packed[2:6]))
-    if address in _TEREDO:
-        found += [IPv4Address(packed[4:8]), IPv4Address(bytes(byte ^ 0xFF for byte in packed[12:]))]
-    if packed[8:12] in _ISATAP or address in _TRANSLATED or (address in _COMPATIBLE and address != _LOOPBACK6):
-        found.append(IPv4Address(packed[12:]))
-    found += [_beyond(address, prefix) for prefix in _LOCAL_NAT64 if address in prefix]
-    return found
 
 
 def _beyond(address: IPv6Address, prefix: IPv6Network) -> IPv4Address:

@@ -11,7 +11,7 @@ from typing import NoReturn, cast
 
 from apikeychain.errors import InvalidValueError, ParameterRefusedError
 from apikeychain.model.route import JSONBody, JSONField
-from apikeychain.rules.parameters import Declarations, folded
+from apikeychain.rules.parameters import LONGEST_NAME, Declarations, folded
 
 MAX_JSON_DEPTH = 64
 SPELLED = "\ud800"
@@ -55,8 +55,10 @@ class JSONRule:
         return members
 
     def _admit_others(self, names: set[str]) -> None:
+        if not self._forward or any(len(name) > LONGEST_NAME for name in names):
+            _refuse()
         distinct = {folded(name) for name in names}
-        if not self._forward or len(distinct) < len(names) or distinct & self._folded:
+        if len(distinct) < len(names) or distinct & self._folded:
             _refuse()
 
     def judge_absence(self) -> None:

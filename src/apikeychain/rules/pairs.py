@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from apikeychain.errors import ParameterRefusedError, PathRefusedError
 from apikeychain.model.route import Undeclared
-from apikeychain.rules.parameters import Declared, folded, self_sent, take
+from apikeychain.rules.parameters import LONGEST_NAME, Declared, folded, self_sent, take
 from apikeychain.rules.paths import encode_query, encode_query_anew, read_text
 
 # Each pair costs 5 microseconds, so that a MiB of them would hold up every other call for more than a second.
@@ -95,12 +95,12 @@ class PairRule:
             texts: gets the text of each declared one under its key; they are judged later, all together.
 
         Raises:
-            ParameterRefusedError: undeclared, repeated, fixed, or the injected name.
+            ParameterRefusedError: undeclared, too long, repeated, fixed, or the injected name.
         """
         accepted: list[Pair] = []
         others: set[str] = set()
         for pair in pairs:
-            if self._injected is not None and folded(pair.name) == self._injected:
+            if len(pair.name) > LONGEST_NAME or (self._injected and folded(pair.name) == self._injected):
                 raise ParameterRefusedError
             declared = self._by_name.get(pair.name)
             if declared is None:

@@ -18,6 +18,10 @@ from apikeychain.rules.paths import anchored, compile_pattern
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+# Of an undeclared name, in characters: each is compared in all its readings.
+LONGEST_NAME = 256
+# What is folded at a time where marks stand in disorder: putting them in order is quadratic.
+_MARKED = re.compile(r"[^\x00-\x7f]{1,256}")
 _BOOLEAN = {"true": True, "false": False}
 _LARGEST = 10**18 - 1
 _NUMERIC = frozenset({"integer", "number"})
@@ -212,8 +216,19 @@ def folded(name: str) -> str:
     """
     if name.isascii():
         return name.lower()
-    # Java's equalsIgnoreCase compares in capitals too, where the dotless i is an I, and takes the dotted capital for i.
-    return unicodedata.normalize("NFKC", name).upper().casefold().replace("\u0307", "")
+    # Character by character: the library's normal form takes seconds for what grows, and for marks without an end.
+    letters = name.translate({ord(one): _letters(one) for one in set(name)})
+    if unicodedata.is_normalized("NFD", letters):
+        return letters
+    return _MARKED.sub(lambda found: unicodedata.normalize("NFD", found[0]), letters)
+
+
+def _letters(one: str) -> str:
+    """The letters and marks of a character.
+
+    Java's equalsIgnoreCase compares in capitals too, where the dotless i is an I, and takes the dotted capital for i.
+    """
+    return unicodedata.normalize("NFKD", one).upper().casefold().replace("\u0307", "")
 
 
 def self_sent(parameter: Parameter) -> str | None:

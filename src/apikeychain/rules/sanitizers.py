@@ -61,8 +61,8 @@ class _Rule:
         return (minimum is None or number >= minimum) and (maximum is None or number <= maximum)
 
     def _is_denied(self, value: AcceptedValue) -> bool:
-        readings = _readings(value.place, _texts(value.value))
-        return any(denied in folded(text) for text in readings for denied in self.denied)
+        readings = map(folded, _readings(value.place, _texts(value.value)) if self.denied else ())
+        return any(denied in text for text in readings for denied in self.denied)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from apikeychain.errors import InvalidValueError
-from apikeychain.model.network import PUBLIC, Network
+from apikeychain.model.network import PUBLIC, Network, network_of
 from apikeychain.model.provider import Provider
 from apikeychain.model.quota import Quota
 from apikeychain.model.records import (
@@ -125,7 +125,8 @@ def compile_snapshot(
         development: whether http origins count; they stay on the list without it and are not served.
     """
     known = {record.provider.name: record.provider for record in providers}
-    compiled = _compile_routes(routes, known, networks, body_limit, sanitizers)
+    own = {base: network for base in networks if (network := network_of(networks, base, tenant.id)) is not None}
+    compiled = _compile_routes(routes, known, own, body_limit, sanitizers)
     served = [route.route for route in compiled.values()]
     known_keys = {key.id: key for key in signing_keys}
     quota = Quota.parse(project.quota)

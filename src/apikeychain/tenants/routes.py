@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from apikeychain.errors import AlreadyExistsError
-from apikeychain.model.network import PUBLIC
+from apikeychain.model.network import PUBLIC, network_of
 from apikeychain.model.records import AddedRoute, RegisteredProvider
 from apikeychain.model.route import ProxyRoute
 from apikeychain.rules.routing import compile_route
@@ -72,5 +72,6 @@ async def require_fit(change: ProjectChange, providers: Iterable[str]) -> None:
 
 async def _require_fit(change: ProjectChange, route: ProxyRoute) -> None:
     registered = await change.require(RegisteredProvider, route.provider)
-    network = change.office.networks.get(registered.provider.base_url, PUBLIC)
-    compile_route(route, registered.provider, network=network, body_limit=change.office.settings.body_limit)
+    office = change.office
+    network = network_of(office.networks, registered.provider.base_url, change.tenant.id) or PUBLIC
+    compile_route(route, registered.provider, network=network, body_limit=office.settings.body_limit)

@@ -4,6 +4,7 @@ Source: contracts 5; spec 3, 9.1.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from apikeychain.snapshots import children
 from apikeychain.tenants.change import Office, ProjectChange
 
 _KEY_SECONDS = 2.0
+_log = logging.getLogger("apikeychain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ async def put(change: ProjectChange, name: str, secret: Secret, provider: str, f
         BackendUnavailableError: the keys are not open, and the key service does not answer.
     """
     parse_name(name, "secret")
+    if secret.is_short:
+        _log.warning("the secret %r has fewer than 16 characters: what equals it by chance is overwritten too", name)
     registered = await change.require(RegisteredProvider, provider)
     key = await sealing_key(change, first_key)
     stored = await change.find(SealedSecret, name)

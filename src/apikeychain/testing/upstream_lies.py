@@ -71,6 +71,8 @@ class UpstreamLies(Stage):
     @pytest.mark.parametrize(
         "lines",
         [
+            (),
+            (b"connection: close",),
             (b"content-length: 5", b"content-length: 4"),
             (b"content-length: +4",),
             (b"content-length: -4",),
@@ -81,8 +83,8 @@ class UpstreamLies(Stage):
             (b"transfer-encoding: chunked", b"transfer-encoding: chunked"),
         ],
     )
-    async def test_u16_an_answer_with_two_ends_is_refused(self, lines: tuple[bytes, ...]) -> None:
-        """Whatever follows; the same length twice is one end."""
+    async def test_u16_an_answer_without_one_end_is_refused(self, lines: tuple[bytes, ...]) -> None:
+        """Whatever follows; the same length twice is one end, that of a connection is none."""
 
         async def lies(visit: Visit) -> None:
             await visit.write(b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"", b"4\r\nevil\r\n0\r\n\r\n"]))
@@ -92,6 +94,15 @@ class UpstreamLies(Stage):
             with pytest.raises(UpstreamRefusedError):
                 await scene.call(b"/lies")
             assert (await scene.call())[0].status == HTTPStatus.OK
+
+    @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+    async def test_an_answer_that_has_no_body_need_not_tell_its_end(self, method: str, status: int) -> None:
+        """It ends with its head."""
+        async with self.scene() as scene, asyncio.timeout(5):
+            scene.provider.on("/empty", lambda visit: visit.head(status))
+            for _ in range(2):
+                reply, body = await scene.call(b"/empty", method)
+                assert (reply.status, body) == (status, b"")
 
     @pytest.mark.parametrize("piece", [b"x" * 65_536, b"x: y\r\n" * 10_000, b"x: %s\r\n" % (b"y" * 1_000) * 64])
     async def test_a_head_without_an_end_is_refused_and_not_held(self, piece: bytes) -> None:

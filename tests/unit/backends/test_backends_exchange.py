@@ -3,6 +3,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from apikeychain.errors import UpstreamRefusedError, UpstreamTimeoutError
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.route import Timeouts
+from apikeychain.testing.local_provider import LocalProvider
 
 REQUEST = UpstreamRequest(
     method="POST", scheme="https", host="api.provider.test", port=443, target=b"/v1?x=1", headers=((b"x-a", b"1"),)
 )
+CHUNKED = (b"transfer-encoding", b"chunked")
 
 
 async def test_host_comes_first_and_the_length_last() -> None:
@@ -133,7 +136,7 @@ class Answer:
 
     async def reply(self, **timeouts: float) -> UpstreamReply:
         exchange = Exchange(replace(REQUEST, timeouts=Timeouts(**timeouts)))
-        return await exchange.reply(200, (), self.read, self.close)
+        return await exchange.reply(200, (CHUNKED,), self.read, self.close)
 
 
 @pytest.mark.parametrize("timeouts", [{"idle": 0.1}, {"total": 0.1}], ids=repr)
@@ -167,8 +170,35 @@ async def test_an_answer_that_is_read_lasts_longer_than_either_side_may_idle() -
         await anext(reply.body)
 
 
+async def test_an_answer_that_ends_with_its_connection_is_closed_and_the_log_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer = Answer()
+    why = "its answer has no Content-Length and no chunks, so that nobody could tell if it were cut short"
+    with pytest.raises(UpstreamRefusedError, match=why):
+        await Exchange(REQUEST).reply(200, ((b"connection", b"close"),), answer.read, answer.close)
+    assert answer.closed == 1
+    assert caplog.messages == [f"api.provider.test is refused: {why}"]
+
+
 def test_tls_is_verified_and_new_unless_the_network_says_otherwise() -> None:
     context = client_context(PUBLIC)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version is ssl.TLSVersion.TLSv1_3
     assert client_context(Network(minimum_tls="1.2")).minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+async def test_no_key_of_a_connection_is_written_where_the_environment_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = tmp_path / "keys"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(notes))
+    async with LocalProvider("api.provider.test") as provider:
+        context = client_context(provider.network)
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", provider.port, ssl=context, server_hostname="api.provider.test"
+        )
+        assert writer.get_extra_info("ssl_object").version() == "TLSv1.3"
+        writer.close()
+        await writer.wait_closed()
+    assert [line for line in notes.read_text().splitlines() if not line.startswith("#")] == []

@@ -1,5 +1,6 @@
 """A route is data that cannot be wrong; what needs the provider or an engine is judged when it is compiled."""
 
+import math
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from apikeychain.model.route import (
     ProxyRoute,
     QueryParameter,
     RawBody,
+    Timeouts,
 )
 
 
@@ -150,3 +152,15 @@ def test_a_raw_body_has_media_types(text: str) -> None:
 
 def test_a_quota_is_read_when_the_route_is_made() -> None:
     assert _route(quota="10/minute").quota == "10/minute"
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 900.1, math.inf, math.nan])
+@pytest.mark.parametrize("name", ["connect", "first_byte", "idle", "total"])
+def test_a_timeout_is_above_0_and_at_most_15_minutes(name: str, seconds: float) -> None:
+    with pytest.raises(InvalidValueError, match="at most 900 seconds"):
+        Timeouts(**{name: seconds})
+
+
+def test_15_minutes_and_no_total_are_good_timeouts() -> None:
+    assert Timeouts(connect=900, first_byte=900, idle=900, total=900).total == 900
+    assert Timeouts(total=None).total is None

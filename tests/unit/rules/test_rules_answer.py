@@ -36,10 +36,17 @@ def test_status_body_and_the_allowed_headers_pass() -> None:
         *(b"set-cookie", b"access-control-allow-origin", b"cache-control", b"x-apikeychain-error", b"vary", b"server"),
         *(b"content-security-policy", b"strict-transport-security", b"location", b"link", b"transfer-encoding"),
         *(b"www-authenticate", b"refresh", b"service-worker-allowed", b"x-ratelimitless", b"trailer", b"connection"),
+        *(b"x-ratelimit-", b"x-ratelimit-%41bc", b"x-ratelimit-a.b", b"x-ratelimit-a_b", b"x-ratelimit-a&#41"),
     ],
 )
 def test_no_other_header_passes(name: bytes) -> None:
     assert pass_on(an_answer((name, b"x")), a_route(), LOCATION_BASE).headers == (NO_STORE,)
+
+
+def test_an_answer_that_never_has_a_body_tells_of_none() -> None:
+    lines = ((b"content-length", b"5"), (b"etag", b'"e"'))
+    assert pass_on(an_answer(*lines, status=204), a_route(), LOCATION_BASE).headers == (lines[1], NO_STORE)
+    assert pass_on(an_answer(*lines, status=304), a_route(), LOCATION_BASE).headers == (*lines, NO_STORE)
 
 
 def test_a_route_lets_more_headers_pass() -> None:
@@ -124,6 +131,25 @@ def test_any_other_location_does_not_pass(location: bytes) -> None:
     route = a_route(path="/users/{user}", parameters=(PathParameter("user"),), tail=True, network=CDN)
     with pytest.raises(UpstreamRefusedError):
         _location(route, location)
+
+
+@pytest.mark.parametrize("root", [b"/sub", b"/a/~b.c-d_1", b"/@a:b"])
+def test_a_location_is_rewritten_to_below_the_root_of_the_server(root: bytes) -> None:
+    answer = pass_on(an_answer((b"location", b"/v1/now"), status=302), a_route(path="/now"), root + LOCATION_BASE)
+    assert dict(answer.headers)[b"location"] == root + LOCATION_BASE
+
+
+@pytest.mark.parametrize(
+    "root",
+    [b"sub", b"/", b"//evil.test", b"/\\evil.test", b"/a//b", b"/a b", b"/a\nb", b"/?", b"/#", b"/%2f", b"/\xe9"],
+)
+def test_below_a_root_that_is_no_plain_path_no_location_is_rewritten(root: bytes) -> None:
+    route = a_route(path="/now", network=CDN)
+    with pytest.raises(UpstreamRefusedError) as refused:
+        pass_on(an_answer((b"location", b"/v1/now"), status=302), route, root + LOCATION_BASE)
+    assert refused.value.hint == "the server's root path is none that a Location could begin with"
+    answer = pass_on(an_answer((b"location", b"https://cdn.example"), status=302), route, root + LOCATION_BASE)
+    assert dict(answer.headers)[b"location"] == b"https://cdn.example"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ NEVER = [
     *("pragma", "proxy-authenticate", "referrer-policy", "refresh", "report-to", "reporting-endpoints"),
     *("service-worker-allowed", "set-cookie", "set-cookie2", "sourcemap", "strict-transport-security"),
     *("timing-allow-origin", "vary", "www-authenticate", "x-content-type-options", "x-frame-options", "x-sourcemap"),
+    *("edge-control", "no-vary-search", "set-login", "speculation-rules", "use-as-dictionary"),
+    *("cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "surrogate-key", "x-sendfile"),
+    *("x-accel-redirect", "x-accel-expires", "x-lighttpd-send-file", "x-reproxy-url", "x-sendfile-temporary"),
     *("access-control-x", "cross-origin-opener-policy", "sec-x", "x-apikeychain-error"),
 ]
 

@@ -61,7 +61,13 @@ def test_a_field_that_cannot_be_is_named_with_its_route() -> None:
     )
 
 
-@pytest.mark.parametrize("charset", [b"charset=latin-1", b"CHARSET=latin-1", b'charset="latin-1"', b"a=b;charset=x"])
+@pytest.mark.parametrize(
+    "charset",
+    [
+        *(b"charset=latin-1", b"CHARSET=latin-1", b'charset="latin-1"', b"a=b;charset=x"),
+        *(b"charset*=utf-16''x", b"charset*0=utf-", b"charset*0*=utf-16''x"),
+    ],
+)
 def test_a_judged_body_is_utf_8_and_an_opaque_one_is_what_it_is(charset: bytes) -> None:
     with pytest.raises(TypeRefusedError):
         fill_body(_call(), _plan(JSONBody()), b"{}", JSON + b";" + charset)

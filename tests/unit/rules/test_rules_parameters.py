@@ -1,7 +1,7 @@
 """Declared parameters: what fits goes up as it was accepted, anything else is refused and never echoed."""
 
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from hypothesis import given
@@ -115,6 +115,13 @@ def test_each_of_many_is_judged() -> None:
     assert _query(b"a=1&a=2", many) == b"a=1&a=2"
     with pytest.raises(ParameterRefusedError):
         _query(b"a=1&a=3", many)
+
+
+def test_an_undeclared_name_has_at_most_256_characters() -> None:
+    name = "\u00e9".encode() * 256
+    assert _query(quote(name).encode() + b"=1", undeclared="forward").startswith(b"%C3%A9")
+    with pytest.raises(ParameterRefusedError):
+        _query(quote(name).encode() + b"x=1", undeclared="forward")
 
 
 def test_a_route_may_forward_what_it_does_not_declare_each_name_once() -> None:

@@ -147,6 +147,18 @@ def test_names_that_some_reader_takes_for_the_same_are_the_same(name: str, same:
     assert folded(name) == folded(same) == same
 
 
+def test_marks_in_another_order_are_the_same() -> None:
+    assert folded("a\u0302\u0323") == folded("a\u0323\u0302") == folded("\u1ead")
+    assert folded("\u4e2da\u0315\u0300") == folded("\u4e2d\u00e0\u0315")
+
+
+@pytest.mark.parametrize("one", ["\ufdfa", "\u0315\u0300", "\u3316", "\u0130"])
+def test_a_long_text_is_read_in_pieces_and_none_is_lost(one: str) -> None:
+    assert folded(one * 10_000).count(folded("\u4e2d")) == 0
+    assert folded(one * 10_000 + "\u4e2dx").endswith("\u4e2dx")
+    assert len(folded(one * 10_000)) == len(folded(one)) * 10_000
+
+
 def test_a_refused_value_is_in_no_text_of_its_errors() -> None:
     with pytest.raises(ParameterRefusedError) as refused:
         Declarations([QueryParameter("a", pattern="[a-z]{3}")], "it").judge({"p0": "s3cr3t"})

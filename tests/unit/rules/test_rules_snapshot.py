@@ -51,6 +51,15 @@ def test_a_network_holds_for_its_base_url_only() -> None:
     assert a_snapshot(networks={PORTED.base_url: Network(private=True)}).routes[b"weather"].network is PUBLIC
 
 
+def test_a_network_holds_for_the_tenants_that_it_names_only() -> None:
+    own = Network(private=True, tenants=frozenset({"acme"}))
+    served = a_snapshot(providers=[PORTED], networks={PORTED.base_url: own})
+    assert served.routes[b"weather"].network is own
+    foreign = replace(own, tenants=frozenset({"globex"}))
+    assert not a_snapshot(providers=[PORTED], networks={PORTED.base_url: foreign}).routes
+    assert a_snapshot(networks={PROVIDER.base_url: foreign}).routes[b"weather"].network is PUBLIC
+
+
 def test_a_route_injects_the_secret_of_its_own_provider_only() -> None:
     own, foreign = _secret("weather", "weather"), _secret("stolen", "maps")
     routes = [WEATHER, ProxyRoute("thief", provider="weather", secret="stolen")]

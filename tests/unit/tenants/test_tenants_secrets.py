@@ -54,6 +54,16 @@ async def test_a_secret_of_an_unknown_provider_or_a_bad_name_is_refused(acme: Te
             await shop.put_secret("Main", Secret(CANARY), provider="weather")
 
 
+@pytest.mark.parametrize(("length", "warned"), [(15, True), (16, False)])
+async def test_a_short_secret_is_told_in_the_log(
+    shop: ProjectAdmin, caplog: pytest.LogCaptureFixture, length: int, warned: bool
+) -> None:
+    await shop.register_provider(WEATHER)
+    await shop.put_secret("weather", Secret("s" * length), provider="weather")
+    assert ("'weather' has fewer than 16 characters" in caplog.text) is warned
+    assert "sss" not in caplog.text
+
+
 async def test_no_error_and_no_answer_holds_the_value(shop: ProjectAdmin) -> None:
     with pytest.raises(InvalidValueError) as refused:
         await shop.put_secret("Main", Secret(CANARY), provider="weather")

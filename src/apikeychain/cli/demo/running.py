@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -48,7 +49,8 @@ async def running(directory: Path | None, port: int) -> AsyncGenerator[House, No
         sockets = stack.enter_context(serving.bound(port))
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apikeychain-demo-")))
         weather = await stack.enter_async_context(WeatherProvider())
-        keychain = APIKeyChain.embedded(folder, development=True, network=weather.network)
+        network = {base: replace(given, tenants=frozenset({TENANT})) for base, given in weather.network.items()}
+        keychain = APIKeyChain.embedded(folder, development=True, network=network)
         await keychain.serve()
         stack.push_async_callback(keychain.close)
         host, own, foreign = (serving.port_of(socket) for socket in sockets)
