@@ -14,8 +14,6 @@ _ANY_BREAK = "No secret goes on behind a line feed, whatever stands beside it."
 _SOME_BOOLEAN = "The value is only judged to be a boolean: what goes up is the text."
 _NO_NAME = "It is the name of a model that nobody is told."
 _BY_THE_MODEL = "The model refuses a value of another type."
-_LEAD_IN_FRONT = "An escape begins with a byte that such a text has not: it is longer than what of it ends the escape."
-_ANY_SHORT_END = "What has no end of an escape is judged like what has a short one."
 
 EQUIVALENT: dict[str, dict[str, str]] = {
     "rules.cors": {
@@ -81,12 +79,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "rules.transform_steps": {
         "Site._require_value: Declarations([declared], owner) -> Declarations([declared], None)": _DECLARED_BEFORE,
-    },
-    "rules.unescaped": {
-        "UnescapedText.finds: len(escape) > len(end) -> len(escape) >= len(end)": _LEAD_IN_FRONT,
-        "UnescapedText.finds: len(escape) > len(end) and escape.endswith(end) -> escape.endswith(end)": _LEAD_IN_FRONT,
-        "is_unescaped: 0 -> -1": _ANY_SHORT_END,
-        "is_unescaped: 0 -> 1": _ANY_SHORT_END,
     },
     "vault.cache": {
         "top: (TenantId, ProjectId | None, object) -> (ProjectId | None, object)": _FOR_TYPES,

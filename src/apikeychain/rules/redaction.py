@@ -35,9 +35,7 @@ def needles(provider: Provider, *secrets: Secret) -> Needles:
     for secret in secrets:
         plain = secret.reveal()  # read to be looked for: it leaves this module in no form
         whole = credential(provider, secret)
-        texts |= {plain, whole}
-        if isinstance(provider.credential, BasicCredential):
-            texts.add(whole.removeprefix(b"Basic "))
+        texts |= {plain, whole, whole.removeprefix(b"Basic ")}
         texts.update(part for part in map(bytes.strip, _parts(provider, plain)) if len(part) >= MIN_BYTES)
     return Needles(tuple(sorted(texts)))
 

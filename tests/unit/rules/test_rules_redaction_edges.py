@@ -32,6 +32,20 @@ def test_a_password_begins_behind_the_first_colon() -> None:
     assert f"{HALF}:pass:word".encode() not in texts
 
 
+def test_of_a_secret_with_its_scheme_the_token_and_its_halves_are_looked_for() -> None:
+    bare = Provider("weather", "https://a.example", HeaderCredential("authorization"))
+
+    def texts(secret: str) -> set[str]:
+        return {text.decode() for text in needles(bare, Secret(secret)).texts} - {secret}
+
+    assert texts("ApiKey one-two-three:four-five-six:seven") == {
+        *("one-two-three:four-five-six:seven", "one-two-three", "four-five-six:seven")
+    }
+    assert texts("ApiKey one-two-three four-five-six") == {"one-two-three four-five-six"}
+    assert texts("ApiKey seven:one-two-three") == {"seven:one-two-three", "one-two-three"}
+    assert texts("one-two-three-four") == set()
+
+
 def test_with_a_username_the_secret_is_no_pair() -> None:
     assert HALF.encode() not in _texts(f"{HALF}:{'p' * 20}", "ann")
 
