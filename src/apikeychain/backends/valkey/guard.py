@@ -87,7 +87,9 @@ class ValkeyGuard:
 
     async def spend(self, spends: Sequence[Spend]) -> tuple[Balance, ...]:
         """See RateLimiter.spend."""
-        _, *said = await self._run([], ["spend"], spends) if spends else [b""]
+        if not spends:
+            return ()
+        _, *said = await self._run([], ["spend"], spends)
         return _balances(spends, said)
 
     async def claim(self, token: bytes, timestamp: int) -> Claim:
@@ -123,8 +125,8 @@ class ValkeyGuard:
         policy = await ask(connection, "EVAL", self._script, 1, self._marks, "greet")
         if policy != b"noeviction":
             msg = (
-                f"the server may evict claims, and a request that was claimed would pass again: set maxmemory-policy to "
-                f"noeviction (it is {policy.decode()}), or use a server that holds nothing else"
+                f"the server may evict claims, and what was claimed would pass again: maxmemory-policy is "
+                f"{policy.decode()}; set it to noeviction, or give a server that holds nothing else"
             )
             raise BackendSettingsError(msg)
 

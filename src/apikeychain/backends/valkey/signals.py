@@ -77,7 +77,7 @@ class ValkeySignals:
         with self._mailboxes.one() as mailbox:
             with told_as_ours():
                 connection = await self._subscribed()
-            hearing = asyncio.get_running_loop().create_task(self._hear(connection, mailbox), name="apikeychain changes")
+            hearing = asyncio.get_running_loop().create_task(self._hear(connection, mailbox))
             try:
                 yield Change(None)
                 while True:
