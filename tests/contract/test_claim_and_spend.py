@@ -89,5 +89,5 @@ class TestBothInOneProcess(ClaimAndSpendContract):
 
 
 async def test_in_a_cluster_a_script_with_keys_of_two_slots_would_be_refused(cluster: valkey.ValkeyServer) -> None:
-    with pytest.raises(Exception, match="CROSSSLOT|same slot"):
+    with pytest.raises(Exception, match=r"CROSSSLOT|same slot"):
         await asyncio.to_thread(cluster.ask, "EVAL", "return 1", 2, "one", "two")

@@ -40,24 +40,33 @@ class Line:
         """
         try:
             async with asyncio.timeout(self._seconds):
-                wire = await self.connected()
+                wire = await self._connected()
                 return await wire.ask(*words)
         except TimeoutError:
             if self._wire is not None:
                 self._wire.cut()
             raise
 
-    async def connected(self) -> Wire:
-        """A connection that was greeted."""
-        if self._wire is None or self._wire.is_cut:
-            return await self._connecting.join("wire", self._connect, self._land)
-        return self._wire
+    async def open(self) -> None:
+        """Connect. Raises as `ask`."""
+        async with asyncio.timeout(self._seconds):
+            await self._connected()
 
     async def close(self) -> None:
         """Close the connection, also one that is still to come."""
         self._is_closed = True
         if self._wire is not None:
             await self._wire.close()
+
+    async def _connected(self) -> Wire:
+        """A connection that was greeted; for a caller whose time is limited."""
+        while self._wire is None or self._wire.is_cut:
+            try:
+                await self._connecting.join("wire", self._connect, self._land)
+            except TimeoutError:
+                # The attempt began before this caller came: there is time for another, once this one has ended.
+                await asyncio.sleep(0)
+        return self._wire
 
     async def _connect(self) -> Wire:
         async with asyncio.timeout(self._seconds), self._server.connection() as connection:
@@ -95,7 +104,7 @@ class Lines:
     async def enter(self) -> None:
         """Connect. Raises whatever keeps it from that."""
         line = self.here()
-        await line.connected()
+        await line.open()
         line.entered += 1
 
     async def leave(self) -> None:
