@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import re
 import secrets
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from importlib import util
 
 import pytest
@@ -16,6 +17,8 @@ from apikeychain.errors import BackendSettingsError, BackendUnavailableError, In
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.ports.signals import Change
 from apikeychain.testing.servers import valkey
+from command import ROOT
+from valkey_clock import let_it_have_run
 
 shared = valkey.valkey_server
 
@@ -243,6 +246,26 @@ async def test_a_plug_that_is_closed_while_it_connects_leaves_no_connection(serv
     assert server.ask("CLIENT", "LIST").count(b"\n") == 1
 
 
+async def test_a_call_that_waits_for_a_plug_that_closes_fails(server: valkey.ValkeyServer) -> None:
+    guard = ValkeyGuard(server.url, timeout_seconds=5)
+    with server.silent():
+        call = asyncio.ensure_future(guard.spend(spends()))
+        await asyncio.sleep(0.05)
+        await guard.__aexit__()
+    with pytest.raises(BackendUnavailableError, match="valkey does not answer: ConnectionError"):
+        await call
+
+
+async def test_a_server_that_hangs_from_the_start_is_told(server: valkey.ValkeyServer) -> None:
+    guard = ValkeyGuard(server.url, timeout_seconds=0.3)
+    with server.silent():
+        await fails(guard, "TimeoutError")
+        with within(1.5), pytest.raises(BackendUnavailableError, match="TimeoutError"):
+            await guard.__aenter__()
+    async with guard:
+        assert await works(guard)
+
+
 def test_a_name_that_is_not_there_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Redis'"):
         plugs.Redis  # noqa: B018 - the asking is the test
@@ -252,3 +275,27 @@ def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(plugs, "find_spec", lambda name: None if name == "redis" else util.find_spec(name))
     with pytest.raises(MissingExtraError, match=r"pip install 'apikeychain\[valkey\]'"):
         plugs.ValkeyGuard  # noqa: B018 - likewise
+
+
+_ALLOWED = (
+    "EVAL EVALSHA SUBSCRIBE PUBLISH PING TIME INFO EXISTS GET SET DEL HGET HMGET HSET LLEN LINDEX LTRIM RPUSH PEXPIRE"
+)
+
+
+async def test_a_user_of_the_server_needs_no_more_than_the_how_to_says(server: valkey.ValkeyServer) -> None:
+    page = (ROOT / "docs/how-to/share-limits-between-workers.md").read_text()
+    told = page.partition("and the commands ")[2].partition(".\n")[0]
+    assert re.findall(r"[A-Z]{3,}", told) == _ALLOWED.split()
+    rights = ["~{apikeychain}:*", "&apikeychain:changes", "-@all", *(f"+{command}" for command in _ALLOWED.split())]
+    server.ask("ACL", "SETUSER", "gate", "on", ">a-made-up-password", *rights)
+    url = server.url.replace("://", "://gate:a-made-up-password@")
+    async with ValkeyGuard(url) as guard, ValkeySignals(url) as signals, aclosing(signals.subscribe()) as changes:
+        kinds = [Spend(secrets.token_hex(8), "address", Quota(9, 1, exact)) for exact in (False, True)]
+        for pause in (0, 0, 1.1, 0):
+            await asyncio.sleep(pause)
+            assert all(balance.admitted for balance in await guard.spend(kinds))
+        let_it_have_run(server)
+        assert await guard.claim(secrets.token_bytes(32), int(time.time())) == "claimed"
+        assert await anext(changes) == Change(None)
+        await signals.publish(Change(None))
+        assert await anext(changes) == Change(None)

@@ -62,7 +62,7 @@ class Line:
         """A connection that was greeted; for a caller whose time is limited."""
         while self._wire is None or self._wire.is_cut:
             try:
-                await self._connecting.join("wire", self._connect, self._land)
+                return await self._connecting.join("wire", self._connect, self._land)
             except TimeoutError:
                 # The attempt began before this caller came: there is time for another, once this one has ended.
                 await asyncio.sleep(0)

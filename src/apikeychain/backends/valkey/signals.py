@@ -95,18 +95,22 @@ class ValkeySignals:
 
     async def _hear(self, connection: Connection, mailbox: Mailbox) -> None:
         """Put into the mailbox what comes, until the connection is lost."""
-        is_asked = False
+        reading, is_asked = asyncio.ensure_future(connection.read_response()), False
         try:
             while True:
-                said = await connection.read_response(timeout=self._seconds)
-                if said is None and is_asked:
+                await asyncio.wait([reading], timeout=self._seconds)
+                if reading.done():
+                    said = reading.result()
+                    if said[0] == b"message":
+                        mailbox.put(_change(said[2]))
+                    reading, is_asked = asyncio.ensure_future(connection.read_response()), False
+                elif is_asked:
                     raise SilentError
-                is_asked = said is None
-                if is_asked:
+                else:
                     await connection.send_command("PING")
-                elif said[0] == b"message":
-                    mailbox.put(_change(said[2]))
+                    is_asked = True
         finally:
+            reading.cancel()
             await connection.disconnect(nowait=True)
 
 

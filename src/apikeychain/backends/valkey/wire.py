@@ -37,8 +37,8 @@ class Connection(Protocol):
         """Send."""
         ...
 
-    async def read_response(self, *, timeout: float | None = None) -> Any:  # noqa: ANN401, ASYNC109 - the package's own
-        """The next answer, or None after `timeout` seconds; an error of the server is raised."""
+    async def read_response(self) -> Any:  # noqa: ANN401 - whatever the server says
+        """The next answer; an error of the server is raised."""
         ...
 
 
