@@ -16,7 +16,7 @@ from valkey_clock import Turned, turned
 
 shared = valkey.valkey_server
 NOW = 1_800_000_000.0
-one_server = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+one_server = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a shared limiter and replay guard costs: ``python tests/benchmarks/valkey.py``.
+"""What a shared limiter and replay guard costs: ``PYTHONPATH=tests python tests/benchmarks/valkey_guard.py``.
 
 Starts a Valkey on this machine and prints, for a call with two buckets, the CPU time that this process spends on it,
 how long it takes, and how many times the CPU time of the same deed in memory that is.
