@@ -11,7 +11,8 @@
     │   ├── NotOpenError
     │   ├── KeyFileError
     │   ├── DataDirectoryError
-    │   └── DatabaseVersionError
+    │   ├── DatabaseVersionError
+    │   └── BackendSettingsError
     ├── ManagementError
     │   ├── AlreadyExistsError
     │   ├── DoesNotExistError
@@ -118,6 +119,10 @@ class DataDirectoryError(SetupError):
 
 class DatabaseVersionError(SetupError):
     """The database was written by a newer version, or its migrations have not run."""
+
+
+class BackendSettingsError(SetupError):
+    """A server behind a plug is set up so that it cannot keep what the plug promises."""
 
 
 class ManagementError(APIKeyChainError):

@@ -10,8 +10,9 @@ Source: spec 5, 6, 8.1, 9.2; contracts 1 to 4, 6, 7.
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import final
 
 from apikeychain.errors import (
@@ -30,10 +31,11 @@ from apikeychain.errors import (
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.passage import CALLER_GONE, Passage
 from apikeychain.model.call import Call, Reply, UpstreamRequest
+from apikeychain.model.quota import Spend
 from apikeychain.model.route import MIB
-from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.upstream import Upstream
 from apikeychain.rules import (
+    admission,
     answer,
     answer_transforms,
     bodies,
@@ -47,7 +49,6 @@ from apikeychain.rules import (
     redaction,
     routing,
     signature,
-    suspension,
 )
 from apikeychain.rules.caller import TrustedProxies, bucket_address, identify
 from apikeychain.rules.routing import CompiledRoute
@@ -60,6 +61,7 @@ from apikeychain.snapshots import Snapshots
 from apikeychain.vault.open_needles import OpenNeedles
 from apikeychain.vault.session_keys import session_key
 from apikeychain.vault.vault import Vault
+from apikeychain.watch.claims import Claims
 from apikeychain.watch.mentions import Mentions
 from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
@@ -86,14 +88,14 @@ class Pipeline:
         ledger: Ledger,
         meter: Meter,
         refusals: Refusals,
-        replay_guard: ReplayGuard,
+        claims: Claims,
         upstream: Upstream,
         trusted: TrustedProxies,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._snapshots, self._vault, self._ledger = settings, snapshots, vault, ledger
-        self._meter, self._refusals, self._replay_guard = meter, refusals, replay_guard
+        self._meter, self._refusals, self._claims = meter, refusals, claims
         self._upstream, self._trusted = upstream, trusted
         self._now, self._clock = now, clock
         self._mentions, self._unverified, self._needles = Mentions(), Unverified(), OpenNeedles()
@@ -122,14 +124,10 @@ class Pipeline:
         if call.is_preflight:
             return cors.preflight(call, project)
         passage.origin = origin = cors.admit(call, project, caller)
-        passage.page = page = cors.page_of(call, project, caller)
+        passage.page = cors.page_of(call, project, caller)
         headers.require_destination(call.headers)
         passage.signature = await self._admit_signed(passage, project)
-        signature.require(project.project.require, passage.signature)
-        signature.require_caller(project.project.require_caller, call.login)
-        passage.route = route = routing.match(call, project)
-        signature.require(route.route.require, passage.signature)
-        suspension.admit(project, route, page, caller, passage.moment)
+        passage.route = route = _admit(passage, project, passage.signature)
         passage.limits = await self._spend(passage, project, route)
         await self._record(passage, project, route)
         body = await self._read(passage, route)
@@ -171,7 +169,9 @@ class Pipeline:
         await self._refusals.admit_claim(project.project.id, passage.caller, sent)
         signature.require_window(sent, self._now())
         token = signature.claim_token(project.project.id, sent, mac)
-        signature.require_claim(await self._replay_guard.claim(token, int(sent.timestamp)))
+        spends = partial(self._foresee, passage, project, sent)
+        claim, passage.balances = await self._claims.claim(token, int(sent.timestamp), spends)
+        signature.require_claim(claim)
         return sent
 
     async def _signing_key(self, project: Snapshot, sent: Signature, page: str) -> Secret | None:
@@ -196,13 +196,25 @@ class Pipeline:
             passage.body = await self._whole(call, cap)
         return hashlib.sha256(passage.body).hexdigest().encode()
 
-    async def _spend(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> HeaderLines:
+    def _foresee(self, passage: Passage, project: Snapshot, signed: Signature) -> Sequence[Spend]:
+        """What a call will spend whose signature holds; raises what will refuse it before."""
+        return self._spends(passage, project, _admit(passage, project, signed), signed)
+
+    def _spends(
+        self, passage: Passage, project: Snapshot, route: CompiledRoute, signed: Signature | None
+    ) -> Sequence[Spend]:
         call = passage.call
         claimed = (call.headers.get(b"x-iso-user") or b"").decode("latin-1") or None
-        proven = call.login is not None or passage.signature is not None
-        return await self._meter.spend(
+        proven = call.login is not None or signed is not None
+        return self._meter.spends(
             project, route, passage.caller, origin=passage.page, user=call.login or claimed, proven=proven
         )
+
+    async def _spend(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> HeaderLines:
+        """Take one call from all quotas, where its claim has not done that already."""
+        if passage.balances is not None:
+            return self._meter.settle(project, passage.balances)
+        return await self._meter.spend(project, self._spends(passage, project, route, passage.signature))
 
     async def _record(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> None:
         try:
@@ -275,6 +287,11 @@ class Pipeline:
             self._mentions.note(passage.call.project, error.hint, self._clock())
         reply = problem.answer(error, development=self._settings.development)
         return cors.expose(reply, passage.origin)
+
+
+def _admit(passage: Passage, project: Snapshot, signed: Signature | None) -> CompiledRoute:
+    call, caller = passage.call, passage.caller
+    return admission.admit(call, project, caller, signed=signed, page=passage.page, now=passage.moment)
 
 
 def _reason(error: BaseException) -> str:

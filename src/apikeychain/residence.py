@@ -31,6 +31,7 @@ from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
 from apikeychain.tenants.change import Office
 from apikeychain.vault.vault import Vault
+from apikeychain.watch.claims import Claims
 from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
 
@@ -156,7 +157,7 @@ class Residence:
             ledger=self._ledger,
             meter=Meter(plugs.rate_limiter, clock=self._clock),
             refusals=Refusals(local_limiter()),
-            replay_guard=plugs.replay_guard,
+            claims=Claims(plugs.replay_guard, plugs.rate_limiter),
             upstream=upstream,
             trusted=parse_trusted(settings.trusted_proxies),
             now=_now,

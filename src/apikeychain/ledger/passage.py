@@ -7,7 +7,7 @@ Source: contracts 6 (`call`, refusals are counted); spec 9.2.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Self, final
@@ -18,6 +18,7 @@ from apikeychain.ledger.ledger import Slot
 from apikeychain.model.call import ByteStream, Call, Reply
 from apikeychain.model.ledger import LedgerDraft
 from apikeychain.model.origin import Origin
+from apikeychain.model.quota import Balance
 from apikeychain.model.route import QueryParameter
 from apikeychain.rules import chain
 from apikeychain.rules.caller import Caller
@@ -41,6 +42,7 @@ class Passage:
         origin: set once the gate admitted it, so that a browser can read the answer; `page` is that of the page
             that calls, also where its browser sends no Origin.
         signature: set once it was verified; `body` once the body was read whole.
+        balances: what the quotas hold, where they were spent with the claim.
         limits: the RateLimit lines, once the quotas admitted the call.
         upstream: the body of the provider's answer, to be let go of where the answer is not passed on.
         slot: the place in the ledger, once there is one; `pseudonym` stands for the caller in it, `tail` for what the
@@ -61,6 +63,7 @@ class Passage:
     page: Origin | None = None
     signature: Signature | None = None
     body: bytes | None = None
+    balances: Sequence[Balance] | None = None
     limits: HeaderLines = ()
     slot: Slot | None = None
     upstream: ByteStream | None = None

@@ -21,7 +21,7 @@ from apikeychain.watch.mentions import Mentions
 
 @final
 class Meter:
-    """Spends what a call costs: `spend`, or `spends` and `settle` round a deed that does more in the same trip.
+    """Says what a call costs and takes it: `spends`, then `spend`, or `settle` where a claim spent it in its own trip.
 
     Args:
         limiter: that all workers share.
@@ -32,19 +32,9 @@ class Meter:
         self._limiter, self._clock = limiter, clock
         self._labels, self._mentions = Labels(), Mentions()
 
-    async def spend(
-        self,
-        project: Snapshot,
-        route: CompiledRoute,
-        caller: Caller,
-        *,
-        origin: Origin | None,
-        user: str | None,
-        proven: bool,
-    ) -> HeaderLines:
+    async def spend(self, project: Snapshot, spends: Sequence[Spend]) -> HeaderLines:
         """Take one call from all buckets, and return the RateLimit lines. See `spends` and `settle`."""
-        asked = self.spends(project, route, caller, origin=origin, user=user, proven=proven)
-        return self.settle(project, await self._limiter.spend(asked))
+        return self.settle(project, await self._limiter.spend(spends))
 
     def spends(
         self,

@@ -22,14 +22,9 @@ class House:
         self.meter = Meter(self.limiter, clock=lambda: self.seconds)
 
     async def call(self, user: str | None = None, *, address: str = "203.0.113.9", proven: bool = False) -> HeaderLines:
-        return await self.meter.spend(
-            self.project,
-            self.project.routes[b"weather"],
-            Caller(address, "https", "app.example.com"),
-            origin=Origin(APP),
-            user=user,
-            proven=proven,
-        )
+        caller, route = Caller(address, "https", "app.example.com"), self.project.routes[b"weather"]
+        asked = self.meter.spends(self.project, route, caller, origin=Origin(APP), user=user, proven=proven)
+        return await self.meter.spend(self.project, asked)
 
     async def outcome(self) -> tuple[HeaderLines, bool]:
         """The RateLimit lines of a call, and whether it was refused."""
