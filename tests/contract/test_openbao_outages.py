@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from apikeychain.backends.openbao import AppRole, OpenBaoKeyService, Token
-from apikeychain.errors import BackendUnavailableError, NotOpenError, SealedValueError, SettingsError
+from apikeychain.backends.openbao.tokens import DOUBT_SECONDS
+from apikeychain.errors import BackendUnavailableError, InvalidValueError, NotOpenError, SealedValueError, SettingsError
 from apikeychain.model.keys import KeyContext
 from apikeychain.secret import Secret
 from apikeychain.testing.servers.openbao import OpenBaoServer
@@ -238,9 +239,8 @@ async def test_a_token_by_hand_is_used_and_a_new_one_in_its_file_opens_without_a
         openbao.ask("POST", "auth/token/revoke", {"token": file.read_text()})
         await require_closed(service, wrapped, "policies of its token")
         file.write_text(made_token(openbao, key, no_default_policy=True))
-        await asyncio.sleep(SHUT)
-        # The one that is not good was never good for anything: it is replaced when it ends, here by hand.
-        service._line._tokens.close()
+        await require_closed(service, wrapped, "policies of its token")
+        await asyncio.sleep(DOUBT_SECONDS)
         await require_open(service, wrapped)
 
 
@@ -286,6 +286,9 @@ async def test_a_version_takes_the_older_ones_with_it_once_and_for_good(openbao:
         await service.retire(2)
         await service.retire(2)
         await service.retire(1)
+        for never in (-1, 0, 4, 5):
+            with pytest.raises(InvalidValueError, match="1 to 3 can"):
+                await service.retire(never)
         with pytest.raises(SealedValueError):
             await service.unwrap(first, CONTEXT)
         await require_open(service, kept)
@@ -370,6 +373,12 @@ def test_each_event_loop_has_its_own_connections(openbao: OpenBaoServer, key: st
     assert asyncio.run(opened(asyncio.run(left_open()))) == 1
 
 
+async def failure(service: OpenBaoKeyService, wrapped: bytes) -> BaseException:
+    with pytest.raises(BackendUnavailableError) as failed:
+        await service.unwrap(wrapped, CONTEXT)
+    return failed.value
+
+
 @asynccontextmanager
 async def all_heard(caplog: pytest.LogCaptureFixture) -> AsyncGenerator[list[str], None]:
     """Everything that any logger says, also the client's, and asyncio in debug mode."""
@@ -393,17 +402,17 @@ async def test_neither_token_nor_secret_id_nor_key_is_in_a_log_a_repr_or_an_erro
         held = await service._line._tokens.current()
         token = held.token.reveal().decode()
         answer = await service._line.ask(service._path("decrypt"), {"ciphertext": wrapped.decode(), **bound()})
-        openbao.ask("POST", "auth/token/revoke", {"token": token})
         errors: list[BaseException] = []
-        for _ in range(2):
-            with pytest.raises(BackendUnavailableError) as failed:
-                await service.unwrap(wrapped, CONTEXT)
-            errors.append(failed.value)
+        openbao.stop()
+        # With the token in the request that fails, and then with the secret id in it.
+        errors.append(await failure(service, wrapped))
+        openbao.start()
+        openbao.ask("POST", "auth/token/revoke", {"token": token})
+        await asyncio.sleep(SHUT)
+        errors.append(await failure(service, wrapped))
         openbao.stop()
         await asyncio.sleep(SHUT)
-        with pytest.raises(BackendUnavailableError) as failed:
-            await service.unwrap(wrapped, CONTEXT)
-        errors.append(failed.value)
+        errors.append(await failure(service, wrapped))
         heard += [repr(thing) for thing in (held, login, answer, service, vars(service), vars(service._line))]
         heard += [repr((error, error.__context__, error.__cause__, vars(error))) for error in errors]
     told = "\n".join(heard)

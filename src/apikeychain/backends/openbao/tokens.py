@@ -25,6 +25,8 @@ from apikeychain.secret import Secret
 # A renewal that failed is tried again, but never in a loop that does nothing else.
 _AGAIN_SECONDS = 1.0
 _RENEW_AFTER = 0.5, 0.75
+# How long a new token that is refused is taken for a good one with too narrow policies.
+DOUBT_SECONDS = 5.0
 # asyncio's timers hold no more than some weeks.
 _LONGEST_SECONDS = 86_400.0
 
@@ -40,13 +42,15 @@ class Held:
         ends: by the loop's clock.
         is_renewable: whether OpenBao prolongs it.
         is_proven: whether it was good for anything yet. One that never was is refused for what its policies lack.
+        since: by the loop's clock.
     """
 
     token: Secret
     seconds: float
     ends: float
     is_renewable: bool
-    is_proven: bool = False
+    is_proven: bool
+    since: float
 
 
 class Login(Protocol):
@@ -167,9 +171,11 @@ class Tokens:
         """Whether it is worth asking again, with another token, after OpenBao refused this one."""
         if self._held is not held:
             return True
-        if held.is_proven:
-            self._held = None
-        return held.is_proven
+        # What is in a file may be another token by now, and policies may have been added; but no login for each call.
+        if not held.is_proven and _now() - held.since < DOUBT_SECONDS:
+            return False
+        self._held = None
+        return True
 
     def close(self) -> None:
         """Let the token be: it ends by itself."""
@@ -230,4 +236,5 @@ def _held(token: Secret, told: Mapping[str, Any], *, is_proven: bool = False) ->
     seconds = told.get("lease_duration", told.get("ttl"))
     # 0 is a token that does not end.
     lasting = float(seconds) if isinstance(seconds, int) and seconds > 0 else math.inf
-    return Held(token, lasting, _now() + lasting, told.get("renewable") is True, is_proven)
+    now = _now()
+    return Held(token, lasting, now + lasting, told.get("renewable") is True, is_proven, now)
