@@ -1,9 +1,15 @@
-"""What was opened, kept for a short while: bounded in time and number, one trip for each key.
+"""What was opened, kept for a short while: bounded in time, uses and number, one trip for each key.
+
+A value that is in use is opened anew before its time is over, in the background: nobody waits for a key service that
+is slow or throttles, and one that is down lets what is open serve out its time. When that begins is drawn for each
+value, so that keys which were opened in one moment, after a start, are not all asked for in one moment again.
 
 Source: contracts 5 (at most 5 minutes), 10 (a key service that is down).
 """
 
 import asyncio
+import math
+import random
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -14,6 +20,12 @@ from apikeychain.model.ids import ProjectId, TenantId
 
 KEEP_SECONDS = 300.0
 CAPACITY = 1024
+# More than a process can answer calls in 5 minutes: what it bounds is a bug that uses a key in a loop.
+MAX_USES = 1 << 20
+# Of its time a value has had this part when it is opened anew.
+RENEW_AFTER = 0.6, 0.9
+# An attempt that brought nothing new is repeated after some seconds.
+RENEW_AGAIN_SECONDS = 2.5, 5.0
 
 Label = tuple[TenantId, ProjectId | None, object]
 V = TypeVar("V")
@@ -24,10 +36,17 @@ def always() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+def never() -> float:
+    """For what ends with nothing else."""
+    return math.inf
+
+
+@dataclass(slots=True)
 class _Entry(Generic[V]):
     value: V = field(repr=False)
     until: float
+    renew_at: float
+    uses: int = 0
 
 
 class OpenedValues(Generic[V]):
@@ -36,10 +55,11 @@ class OpenedValues(Generic[V]):
     Args:
         clock: seconds that only grow.
         capacity: when there are more, the one that was used longest ago goes.
+        max_uses: after as many it is opened anew.
     """
 
-    def __init__(self, clock: Callable[[], float], *, capacity: int = CAPACITY) -> None:
-        self._clock, self._capacity = clock, capacity
+    def __init__(self, clock: Callable[[], float], *, capacity: int = CAPACITY, max_uses: float = math.inf) -> None:
+        self._clock, self._capacity, self._max_uses = clock, capacity, max_uses
         self._entries: OrderedDict[Label, _Entry[V]] = OrderedDict()
         self._flights: Flights[Label, V] = Flights()
 
@@ -47,18 +67,23 @@ class OpenedValues(Generic[V]):
         return len(self._entries)
 
     def peek(self, label: Label) -> V | None:
-        """The value, if it is here and its time is not over."""
-        entry = self._entries.get(label)
-        if entry is None:
+        """The value, if it is here, its time is not over, and it is not yet to be opened anew: `fetch` sees to that."""
+        entry = self._live(label)
+        if entry is None or self._clock() >= entry.renew_at:
             return None
-        if self._clock() >= entry.until:
-            del self._entries[label]
-            return None
-        self._entries.move_to_end(label)
-        return entry.value
+        return self._used(label, entry)
+
+    def until(self, label: Label) -> float:
+        """When the time of a value is over, by the clock; that was long ago for one that is not here."""
+        entry = self._live(label)
+        return -math.inf if entry is None else entry.until
 
     async def fetch(
-        self, label: Label, open_it: Callable[[], Coroutine[None, None, V]], current: Callable[[], bool] = always
+        self,
+        label: Label,
+        open_it: Callable[[], Coroutine[None, None, V]],
+        current: Callable[[], bool] = always,
+        ends: Callable[[], float] = never,
     ) -> V:
         """The value; where it is not here `open_it` fetches it, once for all who wait.
 
@@ -68,15 +93,22 @@ class OpenedValues(Generic[V]):
             label: of the value.
             open_it: fetches it.
             current: whether it may be kept; asked when it is there.
+            ends: until when it may be kept at most, by the clock; likewise.
         """
-        value = self.peek(label)
-        if value is not None:
-            return value
         # They begin before the trip: what is late in coming has been valid for less.
-        until = self._clock() + KEEP_SECONDS
-        return await self._flights.join(
-            label, open_it, lambda opened: self._keep(label, _Entry(opened, until)) if current() else None
-        )
+        now = self._clock()
+
+        def land(opened: V) -> None:
+            if current():
+                self._keep(label, opened, now, min(now + KEEP_SECONDS, ends()))
+
+        entry = self._live(label)
+        if entry is None:
+            return await self._flights.join(label, open_it, land)
+        if now >= entry.renew_at:
+            entry.renew_at = now + random.uniform(*RENEW_AGAIN_SECONDS)  # noqa: S311 - spreads the load, keeps no secret
+            self._flights.begin(label, open_it, land)
+        return self._used(label, entry)
 
     def forget(self, project: ProjectId | None) -> None:
         """Drop what belongs to `project`, or all, at once, and keep nothing of what is being opened for it now."""
@@ -85,12 +117,31 @@ class OpenedValues(Generic[V]):
                 self._entries.pop(label, None)
                 self._flights.forget(label)
 
-    def _keep(self, label: Label, entry: _Entry[V]) -> None:
-        self._entries[label] = entry
+    def _live(self, label: Label) -> _Entry[V] | None:
+        entry = self._entries.get(label)
+        if entry is not None and self._clock() >= entry.until:
+            del self._entries[label]
+            return None
+        return entry
+
+    def _used(self, label: Label, entry: _Entry[V]) -> V:
+        entry.uses += 1
+        self._entries.move_to_end(label)
+        if entry.uses >= self._max_uses:
+            del self._entries[label]
+        return entry.value
+
+    def _keep(self, label: Label, value: V, began: float, until: float) -> None:
+        lasting = until - self._clock()
+        if lasting <= 0:
+            return
+        renew_at = began + (until - began) * random.uniform(*RENEW_AFTER)  # noqa: S311 - spreads the load, keeps no secret
+        self._entries[label] = entry = _Entry(value, until, renew_at)
+        self._entries.move_to_end(label)
         while len(self._entries) > self._capacity:
             self._entries.popitem(last=False)
         # Dropped by a timer too: what nobody asks for again must not outlive its time in memory.
-        asyncio.get_running_loop().call_later(KEEP_SECONDS, self._drop, label, entry)
+        asyncio.get_running_loop().call_later(lasting, self._drop, label, entry)
 
     def _drop(self, label: Label, entry: _Entry[V]) -> None:
         if self._entries.get(label) is entry:

@@ -31,7 +31,7 @@ from apikeychain.primitives import (
 )
 from apikeychain.secret import Secret
 from apikeychain.vault import contexts
-from apikeychain.vault.cache import Label, OpenedValues, always
+from apikeychain.vault.cache import MAX_USES, Label, OpenedValues, always
 from apikeychain.vault.derivation import derived_key, fingerprint, metadata
 from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
 
@@ -48,7 +48,7 @@ class Vault:
     def __init__(self, key_service: KeyService, *, kdf: KDF, clock: Callable[[], float] = time.monotonic) -> None:
         self._key_service = key_service
         self._kdf: KDF = kdf
-        self._keys: OpenedValues[bytes] = OpenedValues(clock)
+        self._keys: OpenedValues[bytes] = OpenedValues(clock, max_uses=MAX_USES)
         self._secrets: OpenedValues[Secret] = OpenedValues(clock)
         self._derivations: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
@@ -152,7 +152,7 @@ class Vault:
                 await self._derived_key(tenant_id, key)
 
     def opened(self, tenant_id: TenantId, sealed: SealedSecret, provider: Provider) -> Secret | None:
-        """The secret, if `open_secret` opened the same row for the same provider less than 5 minutes ago."""
+        """The secret, if `open_secret` opened the same row for the same provider a short while ago."""
         return self._secrets.peek(_label(tenant_id, sealed, provider))
 
     async def open_secret(
@@ -191,7 +191,7 @@ class Vault:
         return seal_value(derived, bytes.fromhex(key.version), text.reveal(), context.encoded)
 
     def opened_signing_key(self, tenant_id: TenantId, stored: SigningKey) -> Secret | None:
-        """The text of a signing key, if `open_signing_key` opened the same row less than 5 minutes ago."""
+        """The text of a signing key, if `open_signing_key` opened the same row a short while ago."""
         return self._secrets.peek((tenant_id, stored.project, stored))
 
     async def open_signing_key(
@@ -234,8 +234,7 @@ class Vault:
         )
 
     async def _derived_key(self, tenant: TenantId, key: ProjectKey, current: Callable[[], bool] = always) -> bytes:
-        # The whole record is the label: a column that changes is compared with the wrapped metadata again.
-        label = (tenant, key.project, key)
+        label = _key_label(tenant, key)
         return await self._keys.fetch(label, lambda: unwrap_derived_key(self._key_service, tenant, key), current)
 
     async def _fetch(
@@ -257,13 +256,22 @@ class Vault:
             except (SealedValueError, InvalidValueError):
                 raise SecretUnavailableError from None
 
-        return await self._secrets.fetch(label, opened, current)
+        def ends() -> float:
+            # A secret does not outlive the key that opened it: 5 minutes after a key service was closed to us, all is.
+            return self._keys.until(_key_label(label[0], keys[key_version_of(sealed).hex()]))
+
+        return await self._secrets.fetch(label, opened, current, ends)
 
     def _one_at_a_time(self) -> asyncio.Lock:
         loop = asyncio.get_running_loop()
         if self._derivations is None or self._derivations[0] is not loop:
             self._derivations = (loop, asyncio.Lock())
         return self._derivations[1]
+
+
+def _key_label(tenant: TenantId, key: ProjectKey) -> Label:
+    # The whole record is the label: a column that changes is compared with the wrapped metadata again.
+    return (tenant, key.project, key)
 
 
 def _label(tenant: TenantId, sealed: SealedSecret, provider: Provider) -> Label:

@@ -1,11 +1,12 @@
 import asyncio
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 
 import pytest
 
-from apikeychain.errors import SealedValueError
+from apikeychain.errors import BackendUnavailableError, SealedValueError
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.vault.cache import KEEP_SECONDS, Label, OpenedValues
+from apikeychain.vault.cache import KEEP_SECONDS, MAX_USES, Label, OpenedValues
 
 ONE, TWO = ProjectId("p_aaaaaaaaaaaaaaaaaaaa"), ProjectId("p_bbbbbbbbbbbbbbbbbbbb")
 
@@ -51,6 +52,10 @@ def opened(clock: Clock) -> OpenedValues[str]:
     return OpenedValues(clock, capacity=3)
 
 
+async def unreachable() -> str:
+    raise BackendUnavailableError
+
+
 async def test_what_was_opened_is_there_for_five_minutes_and_not_longer(
     opened: OpenedValues[str],
     clock: Clock,
@@ -58,10 +63,90 @@ async def test_what_was_opened_is_there_for_five_minutes_and_not_longer(
     assert KEEP_SECONDS == 300
     await opened.fetch(label(), at_once("value"))
     clock.now += 299.9
-    assert opened.peek(label()) == "value"
+    assert await opened.fetch(label(), unreachable) == "value"
     clock.now += 0.1
+    with pytest.raises(BackendUnavailableError):
+        await opened.fetch(label(), unreachable)
     assert opened.peek(label()) is None
     assert len(opened) == 0
+
+
+async def test_what_is_in_use_is_opened_anew_before_its_time_is_over_and_nobody_waits(
+    opened: OpenedValues[str],
+    clock: Clock,
+) -> None:
+    await opened.fetch(label(), at_once("old"))
+    clock.now += 179.9
+    assert opened.peek(label()) == "old"
+    clock.now += 90.1
+    assert opened.peek(label()) is None
+    door = Door("new")
+    assert await opened.fetch(label(), door) == "old"
+    # Once for all who use it meanwhile.
+    assert [await opened.fetch(label(), door) for _ in range(5)] == ["old"] * 5
+    await asyncio.sleep(0)
+    assert door.asked == 1
+    assert opened.peek(label()) == "old"
+    door.gate.set()
+    await asyncio.sleep(0.01)
+    assert opened.peek(label()) == "new"
+    clock.now += 179
+    assert opened.peek(label()) == "new"
+    assert opened.until(label()) == 1000 + 270 + 300
+
+
+async def test_what_cannot_be_opened_anew_is_tried_again_after_some_seconds_and_serves_on(
+    opened: OpenedValues[str],
+    clock: Clock,
+) -> None:
+    asked = list[float]()
+
+    async def count() -> str:
+        asked.append(clock.now)
+        raise BackendUnavailableError
+
+    await opened.fetch(label(), at_once("value"))
+    clock.now += 270
+    for _ in range(299):
+        assert await opened.fetch(label(), count) == "value"
+        await asyncio.sleep(0)
+        clock.now += 0.1
+    assert 6 <= len(asked) <= 13
+    assert min(after - before for before, after in pairwise(asked)) >= 2.5
+
+
+async def test_when_values_are_opened_anew_is_not_the_same_moment_for_all(clock: Clock) -> None:
+    opened = OpenedValues[str](clock)
+    for number in range(200):
+        await opened.fetch(label(str(number)), at_once("value"))
+    due = sorted(entry.renew_at - clock.now for entry in opened._entries.values())
+    assert 180 <= due[0] < 200
+    assert 250 < due[-1] <= 270
+    assert len(set(due)) == 200
+
+
+async def test_after_as_many_uses_as_it_has_it_is_opened_anew(clock: Clock) -> None:
+    opened = OpenedValues[str](clock, max_uses=3)
+    await opened.fetch(label(), at_once("old"))
+    assert [opened.peek(label()), await opened.fetch(label(), at_once("new")), opened.peek(label())] == ["old"] * 3
+    assert opened.peek(label()) is None
+    assert await opened.fetch(label(), at_once("new")) == "new"
+    assert MAX_USES == 1_048_576
+
+
+async def test_what_ends_with_something_else_is_kept_until_then_or_not_at_all(
+    opened: OpenedValues[str],
+    clock: Clock,
+) -> None:
+    assert await opened.fetch(label("a"), at_once("a"), ends=lambda: clock.now + 10) == "a"
+    assert await opened.fetch(label("b"), at_once("b"), ends=lambda: opened.until(label("not here"))) == "b"
+    assert opened.until(label("a")) == clock.now + 10
+    assert opened.peek(label("b")) is None
+    clock.now += 5.9
+    assert opened.peek(label("a")) == "a"
+    clock.now += 4.1
+    assert opened.peek(label("a")) is None
+    assert opened.until(label("a")) < 0
 
 
 async def test_the_five_minutes_begin_before_the_trip(opened: OpenedValues[str], clock: Clock) -> None:

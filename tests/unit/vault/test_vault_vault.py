@@ -82,6 +82,39 @@ async def test_opened_keys_serve_while_the_key_service_is_down_until_their_time_
         await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
 
 
+async def test_a_secret_does_not_outlive_the_key_that_opened_it(house: Household, clock: Clock) -> None:
+    early, late = await house.put(), await house.put(name="late")
+    await house.vault.open_secret(TENANT, house.keys, early, WEATHER)
+    clock.now += 179
+    await house.vault.open_secret(TENANT, house.keys, late, WEATHER)
+    house.service.reachable = False
+    clock.now += 120.9
+    for row in (early, late):
+        assert (await house.vault.open_secret(TENANT, house.keys, row, WEATHER)).matches(Secret(PLAIN))
+    clock.now += 0.1
+    for row in (early, late):
+        with pytest.raises(BackendUnavailableError):
+            await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+
+
+async def test_a_project_that_is_called_all_the_time_never_waits_for_the_key_service(
+    house: Household, clock: Clock
+) -> None:
+    row = await house.put()
+    began = await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+    house.service.unwraps = 0
+    for _ in range(1500):
+        clock.now += 1
+        held = len(house.vault._secrets)
+        await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+        assert (held, len(house.vault._secrets)) == (1, 1)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert 2 * 1500 / 300 <= house.service.unwraps <= 2 * 1500 / 175
+    assert house.vault.opened(TENANT, row, WEATHER) is not began
+
+
 async def test_forgetting_a_project_forgets_its_keys_and_secrets_at_once(house: Household) -> None:
     row = await house.put()
     await house.vault.open_secret(TENANT, house.keys, row, WEATHER)

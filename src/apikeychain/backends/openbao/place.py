@@ -1,0 +1,99 @@
+"""Where an OpenBao is, as the operator says it, and what is refused of it before anything is dialled.
+
+The operator chooses the address, and it is mostly a private one: no guard of tenants' destinations stands before it.
+What travels is keys, so it goes over TLS, or to this machine alone.
+
+Source: RFC 6761, 6.3 (localhost); contracts 4, "Connection".
+"""
+
+import ipaddress
+import re
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from apikeychain.errors import SettingsError
+
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_NAME, _PATH = re.compile(_SEGMENT), re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+_UNIX = "unix://"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One OpenBao.
+
+    Attributes:
+        base: scheme and authority of every request; those through a socket go to a name that is never looked up.
+        socket: the path of its Unix socket, or "" where it has an address.
+        namespace: of OpenBao, or "".
+        ca_file: the authorities that its certificate may come from; None for those of the system.
+    """
+
+    base: str
+    socket: str = ""
+    namespace: str = ""
+    ca_file: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """TLS 1.3, verified. Reads the authorities from disk (some 20 ms): call it in a thread, and keep it.
+
+        Raises:
+            SettingsError: the authorities cannot be read.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise SettingsError([f"ca_file: {self.ca_file} cannot be read ({type(error).__name__})"]) from None
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        return context
+
+
+def parse_place(address: str, *, namespace: str, ca_file: Path | None) -> tuple[Place, list[str]]:
+    """The place, and what is wrong with it.
+
+    Args:
+        address: ``https://host[:port]``, ``http://`` and a loopback host, or ``unix:///path/of/its/socket``.
+        namespace: of OpenBao, or "".
+        ca_file: the authorities that its certificate may come from.
+    """
+    problems = path_problems("namespace", namespace) if namespace else []
+    if address.startswith(_UNIX):
+        path = address.removeprefix(_UNIX)
+        if not path.startswith("/"):
+            problems.append("address: a Unix socket is written with its whole path, like unix:///run/openbao.sock")
+        return Place("http://socket.invalid", path, namespace), problems
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    shown = f"[{host}]" if ":" in host else host
+    base = f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
+    # Written out again and compared: no user name, path or query hides in it. The text is not told, it may hold one.
+    if address.removesuffix("/").lower() != base or not _HOST.fullmatch(shown):
+        problems.append("address: write https://host:port and nothing more, or unix:///path/of/its/socket")
+    elif parts.scheme == "http" and not _is_loopback(host):
+        problems.append("address: http is for this machine alone (127.0.0.1, [::1], localhost); write https")
+    elif parts.scheme not in {"http", "https"}:
+        problems.append("address: it begins with https://, or unix://")
+    return Place(base, "", namespace, ca_file), problems
+
+
+def name_problems(what: str, text: str) -> list[str]:
+    """What is wrong with a name that becomes one segment of a path."""
+    return [] if _NAME.fullmatch(text) else [f"{what}: {text!r} is no name (letters, digits, `.`, `_`, `-`)"]
+
+
+def path_problems(what: str, text: str) -> list[str]:
+    """What is wrong with a mount or namespace, which may have several segments."""
+    return [] if _PATH.fullmatch(text) else [f"{what}: {text!r} is no path like a/b (no slash before or behind)"]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,14 @@
+"""The real servers that contracts run on: one of each for a whole run."""
+
+import pytest
+
+from apikeychain.testing.servers.openbao import OpenBaoServer, openbao_server
+
+__all__ = ["openbao_server"]
+
+
+@pytest.fixture
+def openbao(openbao_server: OpenBaoServer) -> OpenBaoServer:
+    """The OpenBao of the run, serving, also where the test before stopped, sealed or hung it."""
+    openbao_server.start()
+    return openbao_server
