@@ -101,7 +101,7 @@ class PostgresServer:
 
     def url(self, database: str, user: str = SUPERUSER) -> str:
         """Where SQLAlchemy finds the database, through the socket."""
-        return f"postgresql+asyncpg://{user}@/{database}?host={self._folder}"
+        return f"postgresql+asyncpg://{user}@/{database}?host={self._folder}&port={self.port}"
 
     def tls_url(self, database: str, user: str = SUPERUSER, password: str | None = None, host: str = "localhost") -> str:
         """Where SQLAlchemy finds the database, through the port.
@@ -177,9 +177,14 @@ class PostgresServer:
         self.stop()
         raise RuntimeError((self._folder / "log").read_text())
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
+
     def stop(self) -> None:
         """Stop at once, as a machine does that is switched off. What was committed is there after `start`."""
-        if self._process is not None:
+        if self._process:
             self.thaw()
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
