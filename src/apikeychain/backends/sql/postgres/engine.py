@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, CursorResult, Executable, make_url
+from sqlalchemy import URL, PoolProxiedConnection, CursorResult, Executable, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from apikeychain.backends.sql.engine import whole
@@ -72,12 +72,16 @@ class Bounded:
 
     Args:
         connection: whose.
-        driver: the connection as asyncpg has it.
+        raw: what the pool lent for it.
         first: how many seconds are left for the first statement.
+
+    Attributes:
+        driver: the connection as asyncpg has it.
     """
 
-    def __init__(self, connection: AsyncConnection, driver: Any, first: float) -> None:  # noqa: ANN401  # has no types
-        self._connection, self.driver = connection, driver
+    def __init__(self, connection: AsyncConnection, raw: PoolProxiedConnection, first: float = WAIT_SECONDS) -> None:
+        self._connection, self._raw = connection, raw
+        self.driver: Any = raw.driver_connection
         self._seconds = first
 
     async def execute(
@@ -94,6 +98,10 @@ class Bounded:
             return await whole(deed)
         finally:
             alarm.cancel()
+
+    def detach(self) -> None:
+        """Leave the pool, which may open another in its place; closed it is truly closed."""
+        self._raw.detach()
 
     async def commit(self) -> None:
         """End the transaction well."""
@@ -119,13 +127,24 @@ async def bounded_connection(engine: AsyncEngine, **options: Any) -> AsyncGenera
         with told_as_ours():
             await whole(_started(connection))
             await connection.execution_options(**options)
-            driver = (await connection.get_raw_connection()).driver_connection
-            bounded = Bounded(connection, driver, begun + WAIT_SECONDS - clock())
+            bounded = Bounded(connection, await connection.get_raw_connection(), begun + WAIT_SECONDS - clock())
         yield bounded
     finally:
         with told_as_ours():
             closing = connection.close()
             await (whole(closing) if bounded is None else bounded.bounded(closing))
+
+
+@asynccontextmanager
+async def lone_connection(engine: AsyncEngine) -> AsyncGenerator[Bounded, None]:
+    """A connection outside the engine's pool, whose place is free again, and in no transaction.
+
+    Raises:
+        BackendUnavailableError: there is none to be had in time.
+    """
+    async with bounded_connection(engine) as bounded:
+        bounded.detach()
+        yield bounded
 
 
 async def _started(connection: AsyncConnection) -> None:

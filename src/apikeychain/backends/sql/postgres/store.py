@@ -135,8 +135,7 @@ class PostgresStore:
             SettingsError: the connection is not such a one.
             ConflictError: at the end, something belongs to a tenant or project that is not stored.
         """
-        driver = (await connection.get_raw_connection()).driver_connection
-        bounded = Bounded(connection, driver, WAIT_SECONDS)
+        bounded = Bounded(connection, await connection.get_raw_connection())
         async with connection.begin_nested():
             with told_as_ours():
                 before = (await bounded.execute(_JOIN)).mappings().one()
