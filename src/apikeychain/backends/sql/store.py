@@ -58,14 +58,14 @@ class SQLStore:
 
     @staticmethod
     def postgres(
-        url_or_engine: str | URL | AsyncEngine, *, trust: str | Path | None = None, pool_size: int | None = None
+        url_or_engine: str | URL | AsyncEngine, *, trust: str | Path | None = None, pool_size: int = 10
     ) -> "PostgresStore":
         """A store in the PostgreSQL database at a URL or of an engine of the host's, where `migrate_postgres` ran.
 
         Args:
             url_or_engine: ``postgresql+asyncpg://...``, or an engine of asyncpg, which stays the host's to close.
             trust: a file with the authorities that the server's certificate may be from; the system's unless given.
-            pool_size: how many connections at most; 10 unless given. One is enough.
+            pool_size: how many connections at most; of a host's engine, how many it has. One is enough.
 
         Raises:
             InvalidValueError: not such a URL.
@@ -75,12 +75,13 @@ class SQLStore:
             asked = "the PostgreSQL store"
             raise MissingExtraError(asked, "postgres")
         # Imported here: SQLite needs none of it.
-        from apikeychain.backends.sql.postgres.engine import POOL_SIZE, postgres_engine  # noqa: PLC0415  # see above
+        from apikeychain.backends.sql.postgres.engine import postgres_engine  # noqa: PLC0415  # see above
         from apikeychain.backends.sql.postgres.store import PostgresStore  # noqa: PLC0415  # see above
 
         if isinstance(url_or_engine, AsyncEngine):
-            return PostgresStore(url_or_engine)
-        return PostgresStore(postgres_engine(url_or_engine, trust=trust, pool_size=pool_size or POOL_SIZE), owned=True)
+            return PostgresStore(url_or_engine, places=pool_size)
+        engine = postgres_engine(url_or_engine, trust=trust, pool_size=pool_size)
+        return PostgresStore(engine, places=pool_size, owned=True)
 
     async def __aenter__(self) -> Self:
         """Create or migrate the database.

@@ -7,7 +7,7 @@ passes them on and forgets them, and an alarm here that cuts the connection of a
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from apikeychain.backends.sql.engine import whole
 from apikeychain.backends.sql.faults import told_as_ours
+from apikeychain.backends.sql.turns import Turns
 from apikeychain.errors import InvalidValueError
 
 T = TypeVar("T")
@@ -108,48 +109,74 @@ class Bounded:
         await self.bounded(self._connection.commit())
 
 
-@asynccontextmanager
-async def bounded_connection(engine: AsyncEngine, **options: Any) -> AsyncGenerator[Bounded, None]:  # noqa: ANN401  # of SQLAlchemy
-    """A connection with a transaction that is rolled back at the end unless it was committed.
+class Connections:
+    """The connections of one engine, so many at a time, in the order in which they were asked for.
 
     Args:
-        engine: whose.
-        options: SQLAlchemy's, of the transaction.
-
-    Raises:
-        BackendUnavailableError: there is none to be had in time.
+        engine: whose; what its own pool allows holds beside.
+        places: how many at a time.
     """
-    clock = asyncio.get_running_loop().time
-    begun = clock()
-    connection = engine.connect()
-    bounded: Bounded | None = None
-    try:
-        with told_as_ours():
-            await whole(_started(connection))
-            await connection.execution_options(**options)
-            bounded = Bounded(connection, await connection.get_raw_connection(), begun + WAIT_SECONDS - clock())
-        yield bounded
-    finally:
-        with told_as_ours():
-            closing = connection.close()
-            await (whole(closing) if bounded is None else bounded.bounded(closing))
+
+    def __init__(self, engine: AsyncEngine, places: int) -> None:
+        self.engine = engine
+        self._turns = Turns(places, WAIT_SECONDS, "transactions")
+
+    @asynccontextmanager
+    async def one(self, **options: Any) -> AsyncGenerator[Bounded, None]:  # noqa: ANN401  # of SQLAlchemy
+        """A connection with a transaction that is rolled back at the end unless it was committed.
+
+        Args:
+            options: SQLAlchemy's, of the transaction.
+
+        Raises:
+            BackendUnavailableError: there is none to be had in time.
+        """
+        end = _clock() + WAIT_SECONDS
+        async with self._turns.one(), self._opened(end, options) as bounded:
+            yield bounded
+
+    @asynccontextmanager
+    async def lone(self) -> AsyncGenerator[Bounded, None]:
+        """A connection outside the engine's pool, whose place is free again, and in no transaction.
+
+        Raises:
+            BackendUnavailableError: there is none to be had in time.
+        """
+        end = _clock() + WAIT_SECONDS
+        async with AsyncExitStack() as kept:
+            async with self._turns.one():
+                bounded = await kept.enter_async_context(self._opened(end, {}))
+                bounded.detach()
+            yield bounded
+
+    @asynccontextmanager
+    async def _opened(self, end: float, options: dict[str, Any]) -> AsyncGenerator[Bounded, None]:
+        connection = self.engine.connect()
+        bounded: Bounded | None = None
+        try:
+            with told_as_ours():
+                await whole(_started(connection, end - _clock()))
+                await connection.execution_options(**options)
+                bounded = Bounded(connection, await connection.get_raw_connection(), end - _clock())
+            yield bounded
+        finally:
+            with told_as_ours():
+                await (bounded.bounded(connection.close()) if bounded else _closed(connection))
 
 
-@asynccontextmanager
-async def lone_connection(engine: AsyncEngine) -> AsyncGenerator[Bounded, None]:
-    """A connection outside the engine's pool, whose place is free again, and in no transaction.
-
-    Raises:
-        BackendUnavailableError: there is none to be had in time.
-    """
-    async with bounded_connection(engine) as bounded:
-        bounded.detach()
-        yield bounded
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
-async def _started(connection: AsyncConnection) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
+async def _started(connection: AsyncConnection, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
         await connection.start()
+
+
+async def _closed(connection: AsyncConnection) -> None:
+    """What was started and never used, or never started."""
+    if connection.sync_connection is not None:
+        await whole(connection.close())
 
 
 def _no_name() -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from apikeychain.backends.memory_signals import MAILBOX_SIZE, Mailbox, Mailboxes
 from apikeychain.backends.sql.faults import told_as_ours
-from apikeychain.backends.sql.postgres.engine import Bounded, bounded_connection, lone_connection
+from apikeychain.backends.sql.postgres.engine import Bounded, Connections
 from apikeychain.backends.sql.postgres.store import PostgresStore
 from apikeychain.backends.sql.postgres.tenant_store import CHANNEL
 from apikeychain.errors import BackendUnavailableError, InvalidValueError
@@ -45,7 +45,7 @@ class PostgresSignals:
         mailbox_size: int = MAILBOX_SIZE,
     ) -> None:
         self.store, self._interval = store, interval_seconds
-        self._engine = listening or store.engine
+        self._connections = Connections(listening, 1) if listening else store.connections
         self._mailboxes = Mailboxes(mailbox_size)
 
     @property
@@ -88,7 +88,7 @@ class PostgresSignals:
             elif not payload.startswith(_TEST):
                 mailbox.put(_change(payload))
 
-        async with lone_connection(self._engine) as bounded:
+        async with self._connections.lone() as bounded:
             with told_as_ours():
                 await bounded.bounded(bounded.driver.add_listener(CHANNEL, receive))
             # Who waits is woken, and finds it closed.
@@ -103,7 +103,7 @@ class PostgresSignals:
             yield bounded
 
     async def _notify(self, payload: str) -> None:
-        async with bounded_connection(self.store.engine) as bounded:
+        async with self.store.connections.one() as bounded:
             with told_as_ours():
                 await bounded.execute(select(func.pg_notify(CHANNEL, payload)))
                 await bounded.commit()

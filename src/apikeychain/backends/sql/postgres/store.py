@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from apikeychain.backends.sql.faults import told_as_ours
-from apikeychain.backends.sql.postgres.engine import WAIT_SECONDS, Bounded, bounded_connection
+from apikeychain.backends.sql.postgres.engine import POOL_SIZE, WAIT_SECONDS, Bounded, Connections
 from apikeychain.backends.sql.postgres.opening import require_safe
 from apikeychain.backends.sql.postgres.tenant_store import PostgresTenantStore
 from apikeychain.backends.sql.schema import SCHEMA, metadata
@@ -57,11 +57,12 @@ class PostgresStore:
 
     Args:
         engine: of asyncpg; a host's own serves too, and stays the host's to close.
-        owned: whether leaving the store closes it.
+        places: how many connections it uses at a time; as many as the engine's pool has.
+        owned: whether leaving the store closes the engine.
     """
 
-    def __init__(self, engine: AsyncEngine, *, owned: bool = False) -> None:
-        self.engine = engine
+    def __init__(self, engine: AsyncEngine, *, places: int = POOL_SIZE, owned: bool = False) -> None:
+        self.engine, self.connections = engine, Connections(engine, places)
         self._owned = owned
         self._holder = secrets.token_hex(16)
 
@@ -74,7 +75,7 @@ class PostgresStore:
             BackendUnavailableError: it does not answer.
         """
         try:
-            async with bounded_connection(self.engine, **_READING) as bounded:
+            async with self.connections.one(**_READING) as bounded:
                 await _begin(bounded, _READ, "")
                 await require_safe(bounded, bounded.driver)
         except BaseException:
@@ -100,7 +101,7 @@ class PostgresStore:
     async def append_many(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
         """See Store.append_many."""
         heads: dict[TenantId, Head] = {}
-        async with bounded_connection(self.engine, **_CHANGING) as bounded:
+        async with self.connections.one(**_CHANGING) as bounded:
             # In one order, so that no two wait for each other.
             for tenant in sorted(payloads):
                 await _begin(bounded, _CHANGE, tenant)
@@ -112,7 +113,7 @@ class PostgresStore:
     @asynccontextmanager
     async def tenant(self, tenant: TenantId) -> AsyncGenerator[PostgresTenantStore, None]:
         """See Store.tenant."""
-        async with bounded_connection(self.engine, **_CHANGING) as bounded:
+        async with self.connections.one(**_CHANGING) as bounded:
             await _begin(bounded, _CHANGE, tenant)
             yield PostgresTenantStore(bounded, tenant, self._holder)
             with told_as_ours(ConflictError(_ORPHAN)):
@@ -151,13 +152,13 @@ class PostgresStore:
     @asynccontextmanager
     async def reading(self, tenant: TenantId) -> AsyncGenerator[SQLTenantReader, None]:
         """See Store.reading."""
-        async with bounded_connection(self.engine, **_READING) as bounded:
+        async with self.connections.one(**_READING) as bounded:
             await _begin(bounded, _READ, tenant)
             yield SQLTenantReader(bounded, tenant)
 
     async def _ask(self, statement: TextClause, **values: object) -> Sequence[Any]:
         """The first column of what the statement finds; nobody's tenant is set."""
-        async with bounded_connection(self.engine, **_READING) as bounded:
+        async with self.connections.one(**_READING) as bounded:
             await _begin(bounded, _READ, "")
             with told_as_ours():
                 return (await bounded.execute(statement.bindparams(**values))).scalars().all()
