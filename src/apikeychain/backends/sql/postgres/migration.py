@@ -1,12 +1,16 @@
 """Making and changing the database's side of the store: roles, tables, and the walls between tenants."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from apikeychain.backends.sql.engine import Whole
-from apikeychain.backends.sql.faults import told_as_ours
+from apikeychain.backends.sql.faults import name_of, told_as_ours
 from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS, upgrade
 from apikeychain.backends.sql.postgres.engine import postgres_engine
 from apikeychain.backends.sql.postgres.opening import judge, of_connection, of_tables, require_server
@@ -34,7 +38,7 @@ async def migrate_postgres(
     *,
     owner: str = OWNER,
     application: str = APPLICATION,
-    trust: str | None = None,
+    trust: str | Path | None = None,
 ) -> None:
     """Make the schema `apikeychain` of the database one of this version, in one transaction.
 
@@ -50,13 +54,14 @@ async def migrate_postgres(
 
     Raises:
         DatabaseVersionError: a newer apikeychain migrated it, or PostgreSQL is too old.
-        SettingsError: a role or the schema exists and cannot be used for this, or the connection is not safe.
-        BackendUnavailableError: the database does not answer, or does not allow it.
+        SettingsError: a role or the schema exists and cannot be used for this, this role may not do it, or the
+            connection is not safe.
+        BackendUnavailableError: the database does not answer.
     """
     is_engine = isinstance(url_or_engine, AsyncEngine)
     engine = url_or_engine if is_engine else postgres_engine(url_or_engine, trust=trust, pool_size=1)
     try:
-        with told_as_ours():
+        with told_as_ours(), _told_to_operator(owner):
             async with engine.connect() as connection:
                 driver = (await connection.get_raw_connection()).driver_connection
                 if problems := of_connection(driver):
@@ -71,6 +76,17 @@ async def migrate_postgres(
     finally:
         if not is_engine:
             await engine.dispose()
+
+
+@contextmanager
+def _told_to_operator(owner: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except DBAPIError as fault:
+        if name_of(fault) != "InsufficientPrivilegeError":
+            raise
+        msg = f"this role may not migrate: it needs CREATE on the database, and CREATEROLE or to be in the role {owner}"
+        raise SettingsError([msg]) from None
 
 
 def _make_roles(connection: Connection, owner: str, application: str) -> None:
