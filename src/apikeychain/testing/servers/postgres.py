@@ -32,7 +32,6 @@ SUPERUSER = "postgres"
 _UNPRIVILEGED = "nobody"
 _SETTINGS = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
