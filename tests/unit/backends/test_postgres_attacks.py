@@ -70,9 +70,9 @@ def stocked(database: Database) -> Database:
             words = ["of-" + owner[0] if name != "project" else project for name in shelf.names]
             names = ",".join(("tenant", *shelf.names, "generation", "body"))
             values = ",".join(f"'{word}'" for word in (owner, *words, "1", body))
-            statements.append(f"INSERT INTO apikeychain.{shelf.table.name} ({names}) VALUES ({values})")
+            statements.append(f"INSERT INTO apikeychain.{shelf.table.name} ({names}) VALUES ({values})")  # noqa: S608  # constants
     more = f"'{_B}', '{_PROJECT_B}', 's' || n, 1, '{_VALUE_B}'"
-    statements.append(f"INSERT INTO apikeychain.secrets SELECT {more} FROM generate_series(1, 300) n")
+    statements.append(f"INSERT INTO apikeychain.secrets SELECT {more} FROM generate_series(1, 300) n")  # noqa: S608  # constants
     database.execute("; ".join(statements))
     database.execute("ANALYZE")
     return database

@@ -149,7 +149,8 @@ async def test_nothing_is_left_on_the_connection_for_the_next(store: PostgresSto
                 "SELECT coalesce(current_setting('apikeychain.tenant', true), ''), current_setting('lock_timeout'), "
                 "current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'), "
                 "(SELECT count(*) FROM pg_prepared_statements WHERE name <> ''), "
-                "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), current_setting('transaction_isolation'), "
+                "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), "
+                "current_setting('transaction_isolation'), "
                 "(SELECT count(*) FROM apikeychain.projects)"
             )
         )

@@ -129,14 +129,12 @@ async def test_a_version_that_cannot_be_read_for_another_reason_is_told_as_it_is
             pass
 
 
-
-
 @pytest.mark.parametrize("name", ["PostgresStore", "PostgresSignals", "migrate_postgres"])
 def test_a_missing_driver_is_one_line_that_installs_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(sql, "find_spec", lambda package: package != "asyncpg")
     with pytest.raises(MissingExtraError, match=r"the PostgreSQL store needs .* pip install 'apikeychain\[postgres\]'"):
         getattr(sql, name)
-    assert sql.SQLStore
+    assert sql.SQLStore is SQLStore
 
 
 def test_a_missing_driver_is_told_of_a_url_too(monkeypatch: pytest.MonkeyPatch) -> None:

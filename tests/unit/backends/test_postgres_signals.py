@@ -101,7 +101,9 @@ async def test_a_silent_connection_is_looked_after(database: Database, store: Po
             database.server.thaw()
 
 
-async def test_who_would_hear_nothing_is_told(database: Database, empty_database: Database, store: PostgresStore) -> None:
+async def test_who_would_hear_nothing_is_told(
+    database: Database, empty_database: Database, store: PostgresStore
+) -> None:
     """As behind a pooler: what is said on one connection does not come to the other."""
     elsewhere = postgres_engine(database.server.url(empty_database.name))
     signals = PostgresSignals(store, listening=elsewhere)

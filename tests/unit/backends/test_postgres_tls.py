@@ -41,10 +41,10 @@ def context_of(database: Database) -> ssl.SSLContext:
 
 
 async def test_the_port_is_reached_by_tls_1_3_alone(database: Database) -> None:
-    async with SQLStore.postgres(database.tls_url, trust=database.server.authority) as store:
-        async with store.engine.connect() as connection:
-            found = await connection.execute(text("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
-            assert tuple(found.one()) == (True, "TLSv1.3")
+    store = SQLStore.postgres(database.tls_url, trust=database.server.authority)
+    async with store, store.engine.connect() as connection:
+        found = await connection.execute(text("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
+        assert tuple(found.one()) == (True, "TLSv1.3")
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(database: Database, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from apikeychain.errors import AlreadyExistsError, ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head
 from apikeychain.model.origin import Origin
-from apikeychain.model.records import KINDS, AllowedOrigin, Project, ProjectName, Tenant
+from apikeychain.model.records import KINDS, AllowedOrigin, Project, ProjectName, Record, Tenant
 from apikeychain.ports.store import Store
 from apikeychain.testing.records import ACME, GLOBEX, NOW, RECORDS, SHOP, draft, project, tenant
 from outside import cases
@@ -106,7 +106,8 @@ async def test_a_name_that_another_tenant_has_is_free(store: Store) -> None:
     async with store.tenant(GLOBEX) as globex:
         await globex.insert(ProjectName(name="shop", project=_BLOG))
         for record in RECORDS[1:]:
-            await globex.insert(replace(record, project=_BLOG))  # type: ignore[call-arg]  # each of these has one
+            moved: Record = replace(record, project=_BLOG)  # type: ignore[arg-type]  # each of these has one
+            await globex.insert(moved)
     await require_untouched(store)
 
 
@@ -119,9 +120,11 @@ async def test_a_project_id_that_another_tenant_has_is_taken(store: Store) -> No
 
 @pytest.mark.parametrize("whose", [SHOP, _NOWHERE])
 async def test_another_tenants_project_cannot_be_told_from_one_that_does_not_exist(store: Store, whose: str) -> None:
-    with pytest.raises(ConflictError, match="^something belongs to a tenant or project that is not stored$"):
+    with pytest.raises(ConflictError, match=r"^something belongs to a tenant or project that is not stored$"):
         async with store.tenant(GLOBEX) as globex:
-            await globex.insert(AllowedOrigin(project=ProjectId(whose), origin=Origin("https://x.example"), created=NOW))
+            await globex.insert(
+                AllowedOrigin(project=ProjectId(whose), origin=Origin("https://x.example"), created=NOW)
+            )
     await require_untouched(store)
 
 

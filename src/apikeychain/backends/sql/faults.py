@@ -52,5 +52,5 @@ def name_of(fault: BaseException) -> str:
     """The fault's name without its text: SQLITE_BUSY, or the class."""
     cause = fault.orig if isinstance(fault, DBAPIError) else fault
     # What asyncpg raised stands behind what SQLAlchemy made of it.
-    cause = cause.__cause__ or cause
-    return str(getattr(cause, "sqlite_errorname", type(cause).__name__))
+    named = getattr(cause, "__cause__", None) or cause
+    return str(getattr(named, "sqlite_errorname", type(named).__name__))

@@ -93,7 +93,9 @@ def upgrade(connection: Connection, version: str | None, schema: str | None = No
         from alembic.runtime.migration import MigrationContext  # noqa: PLC0415  # see above
         from alembic.script import ScriptDirectory  # noqa: PLC0415  # see above
 
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "version_table_schema": schema})
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE, "version_table_schema": schema}
+        )
         with Operations.context(context):
             for step in VERSIONS[VERSIONS.index(version) + 1 if version else 0 :]:
                 import_module(f"{_STEPS}.{step}").upgrade()

@@ -137,7 +137,7 @@ LEASES = Table(
     Column("until_ms", BigInteger, nullable=False),
     PrimaryKeyConstraint("tenant", "name", name="pk_leases"),
 )
-# In SQLite alone. The last change of every project that ever was: a removed one keeps its row, so that stamps only rise.
+# In SQLite alone. The last change of every project that ever was: a removed one keeps its row, so stamps only rise.
 CHANGES = Table(
     "changes",
     metadata,

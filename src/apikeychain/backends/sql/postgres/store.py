@@ -32,7 +32,7 @@ _TURN = "pg_advisory_xact_lock(hashtextextended('apikeychain:' || :apikeychain_t
 _READ = text(f"SELECT {_SET}")
 _CHANGE = text(f"SELECT {_SET}, {_TURN}")
 _JOIN = text(
-    f"SELECT {_NOW}, current_setting('transaction_isolation') AS isolation, "  # noqa: S608  # constants
+    f"SELECT {_NOW}, current_setting('transaction_isolation') AS isolation, "  # constants
     "row_security_active('apikeychain.secrets') AS walled"
 )
 _TENANT_OF = text("SELECT apikeychain.tenant_of(:project)")

@@ -23,7 +23,7 @@ _MINE = "tenant = nullif(current_setting('apikeychain.tenant', true), '')"
 # A setting of our own would do, but only a superuser may fix one for a function.
 _PATH = "pg_catalog, pg_temp"
 _FUNCTIONS = {
-    "tenant_of(project text) RETURNS text": f"SELECT p.tenant FROM {SCHEMA}.projects AS p WHERE p.project = $1",
+    "tenant_of(project text) RETURNS text": f"SELECT p.tenant FROM {SCHEMA}.projects AS p WHERE p.project = $1",  # noqa: S608  # constants
     "tenants_after(after text, at_most integer) RETURNS SETOF text": (
         f"SELECT t.tenant FROM {SCHEMA}.tenants AS t WHERE t.tenant > $1 ORDER BY t.tenant LIMIT $2"  # noqa: S608  # constants
     ),
