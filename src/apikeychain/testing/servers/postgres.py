@@ -22,6 +22,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -146,10 +147,12 @@ class PostgresServer:
             self.execute(f"ALTER SYSTEM SET {name} = '{value}'" if value else f"ALTER SYSTEM RESET {name}")
         self.execute("SELECT pg_reload_conf()")
         # The reload is a signal to the postmaster; who connects before it was heard sees the old settings.
-        wanted = " AND ".join(f"current_setting('{name}') = '{value}'" for name, value in settings.items() if value)
-        deadline = time.monotonic() + self._start_seconds
-        while wanted and self.execute(f"SELECT {wanted}") != "t" and time.monotonic() < deadline:
-            time.sleep(0.02)
+        own = "SELECT FROM pg_settings WHERE sourcefile LIKE '%/postgresql.auto.conf' AND name ="
+        wanted = " AND ".join(
+            f"current_setting('{name}') = '{value}'" if value else f"NOT EXISTS ({own} '{name}')"
+            for name, value in settings.items()
+        )
+        self._wait_until(lambda: self.execute(f"SELECT {wanted}") == "t")
 
     def start(self) -> None:
         """Start, on the port that it had, and wait until it answers.
@@ -168,16 +171,10 @@ class PostgresServer:
                 **self._identity,
             )
         self._process = process
-        deadline = time.monotonic() + self._start_seconds
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                self.execute("SELECT 1")
-            except RuntimeError:
-                time.sleep(0.02)
-            else:
-                return
-        self.stop()
-        raise RuntimeError((self._folder / "log").read_text())
+        self._wait_until(lambda: process.poll() is not None or self._answers())
+        if not self._answers():
+            self.stop()
+            raise RuntimeError((self._folder / "log").read_text())
 
     @property
     def is_running(self) -> bool:
@@ -206,6 +203,18 @@ class PostgresServer:
             os.kill(parent, number)
             for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
                 os.kill(int(child), number)
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except RuntimeError:
+            return False
+        return True
+
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + self._start_seconds
+        while not is_so() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     @property
     def _running(self) -> "subprocess.Popen[bytes]":
