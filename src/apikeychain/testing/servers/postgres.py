@@ -171,8 +171,7 @@ class PostgresServer:
                 **self._identity,
             )
         self._process = process
-        self._wait_until(lambda: process.poll() is not None or self._answers())
-        if not self._answers():
+        if not self._wait_until(lambda: process.poll() is not None or self._answers()) or process.poll() is not None:
             self.stop()
             raise RuntimeError((self._folder / "log").read_text())
 
@@ -211,10 +210,14 @@ class PostgresServer:
             return False
         return True
 
-    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+    def _wait_until(self, is_so: Callable[[], bool]) -> bool:
+        """Whether it was so within the time for starting."""
         deadline = time.monotonic() + self._start_seconds
-        while not is_so() and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            if is_so():
+                return True
             time.sleep(0.02)
+        return False
 
     @property
     def _running(self) -> "subprocess.Popen[bytes]":
