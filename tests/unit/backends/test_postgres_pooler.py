@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def pooled_url(request: pytest.FixtureRequest, database: Database) -> Generator[
     for _ in range(500):
         if (folder / f".s.PGSQL.{_PORT}").exists():
             break
-        asyncio.run(asyncio.sleep(0.02))
+        time.sleep(0.02)
     yield f"postgresql+asyncpg://{WEB}@/{database.name}?host={folder}&port={_PORT}"
     process.terminate()
     process.wait()
