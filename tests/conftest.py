@@ -18,6 +18,7 @@ import pytest
 from canary import Watch
 from outside import CASES, VECTORS
 
+pytest_plugins = ["served_postgres"]
 _WHOLE = "not long"
 _FLOOR = 100
 _DATA = pytest.StashKey[tempfile.TemporaryDirectory[str]]()

@@ -232,5 +232,5 @@ def test_a_missing_package_is_told_with_what_brings_it(package: str, monkeypatch
 
 
 def test_the_package_has_no_other_names() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'PostgresStore'"):
-        sql.PostgresStore  # noqa: B018  # the look-up is the test
+    with pytest.raises(AttributeError, match="has no attribute 'OracleStore'"):
+        sql.OracleStore  # noqa: B018  # the look-up is the test

@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL, CursorResult, Executable, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
@@ -17,6 +17,18 @@ from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import SCHEMA
 
 T = TypeVar("T")
+
+
+class Statements(Protocol):
+    """Where statements are executed: one transaction, that whoever made it ends."""
+
+    async def execute(
+        self, statement: Executable, rows: Sequence[dict[str, object]] | None = None
+    ) -> "CursorResult[Any]":
+        """What the statement brings, or what it changes with each of `rows`."""
+        ...
+
+
 BUSY_SECONDS = 5.0
 # Each has a connection, which has a thread.
 READERS = 8
@@ -88,6 +100,23 @@ async def whole(statement: Coroutine[Any, Any, T]) -> T:
         if not running.cancelled():
             running.exception()
         raise
+
+
+class Whole:
+    """Statements on a connection, each to its end. See Statements.
+
+    Args:
+        connection: whose.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(
+        self, statement: Executable, rows: Sequence[dict[str, object]] | None = None
+    ) -> "CursorResult[Any]":
+        """See Statements.execute."""
+        return await whole(self._connection.execute(statement, rows))
 
 
 async def _end(connection: AsyncConnection, *, pooled: bool) -> None:

@@ -26,7 +26,9 @@ def told_as_ours(
     """
     try:
         yield
-    except FAULTS as fault:
+    except Exception as fault:
+        if not isinstance(fault, FAULTS) and not _is_of_driver(fault):
+            raise
         if broken_rule and isinstance(fault, IntegrityError):
             raise broken_rule from None
         if no_text and _is_no_text(fault):
@@ -41,7 +43,14 @@ def _is_no_text(fault: BaseException) -> bool:
     return isinstance(cause, sqlite3.OperationalError) and not hasattr(cause, "sqlite_errorcode")
 
 
+def _is_of_driver(fault: BaseException) -> bool:
+    """Whether asyncpg raised it: where a connection is made SQLAlchemy hands its errors on as they are."""
+    return type(fault).__module__.startswith("asyncpg.")
+
+
 def name_of(fault: BaseException) -> str:
     """The fault's name without its text: SQLITE_BUSY, or the class."""
     cause = fault.orig if isinstance(fault, DBAPIError) else fault
-    return str(getattr(cause, "sqlite_errorname", type(cause).__name__))
+    # What asyncpg raised stands behind what SQLAlchemy made of it.
+    named = getattr(cause, "__cause__", None) or cause
+    return str(getattr(named, "sqlite_errorname", type(named).__name__))

@@ -45,7 +45,7 @@ async def migrate(engine: AsyncEngine, busy_seconds: float) -> None:
             # Another process may have been faster.
             version = await connection.run_sync(_version, path)
             if version != VERSIONS[-1]:
-                await connection.run_sync(_upgrade, version)
+                await connection.run_sync(upgrade, version)
             await connection.commit()
 
 
@@ -79,15 +79,23 @@ async def _write_ahead(connection: AsyncConnection, deadline: float) -> None:
             return
 
 
-def _upgrade(connection: Connection, version: str | None) -> None:
-    """Take the steps behind `version`, in the transaction that is open."""
+def upgrade(connection: Connection, version: str | None, schema: str | None = None) -> None:
+    """Take the steps behind `version`, in the transaction that is open.
+
+    Args:
+        connection: of whichever database.
+        version: that it has, or None.
+        schema: where the version is written.
+    """
     with _hushed("alembic.runtime.migration"), _hushed("alembic.runtime.plugins"):
         # Imported here: it takes a tenth of a second, and most openings find their version.
         from alembic.operations import Operations  # noqa: PLC0415  # see above
         from alembic.runtime.migration import MigrationContext  # noqa: PLC0415  # see above
         from alembic.script import ScriptDirectory  # noqa: PLC0415  # see above
 
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE, "version_table_schema": schema}
+        )
         with Operations.context(context):
             for step in VERSIONS[VERSIONS.index(version) + 1 if version else 0 :]:
                 import_module(f"{_STEPS}.{step}").upgrade()

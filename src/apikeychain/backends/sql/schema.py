@@ -119,7 +119,7 @@ LEDGER = Table(
     Column("hash", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tenant", "seq", name="pk_ledger"),
 )
-# One row a chain: locking it serialises appends where a database lets two write at once.
+# One row a chain.
 HEADS = Table(
     "heads",
     metadata,
@@ -137,7 +137,7 @@ LEASES = Table(
     Column("until_ms", BigInteger, nullable=False),
     PrimaryKeyConstraint("tenant", "name", name="pk_leases"),
 )
-# The last change of every project that ever was: a removed one keeps its row, so that stamps only rise.
+# In SQLite alone. The last change of every project that ever was: a removed one keeps its row, so stamps only rise.
 CHANGES = Table(
     "changes",
     metadata,

@@ -22,6 +22,10 @@ class Scope:
         """A row of the tenant."""
         return insert(table).values(tenant=self.tenant, **values)
 
+    def insert_new(self, table: Table, **values: object) -> Insert:
+        """A row of the tenant; where its key is taken, an error or no row."""
+        return self.insert(table, **values)
+
     def update(self, table: Table) -> Update:
         """A change of the tenant's rows."""
         return update(table).where(table.c.tenant == self.tenant)

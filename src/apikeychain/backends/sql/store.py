@@ -3,22 +3,26 @@
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Executable, RowMapping, func, select
+from sqlalchemy import URL, Executable, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from apikeychain.backends.sql.engine import BUSY_SECONDS, READERS, connection_of, sqlite_engine, whole
+from apikeychain.backends.sql.engine import BUSY_SECONDS, READERS, Whole, connection_of, sqlite_engine, whole
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.opening import migrate
 from apikeychain.backends.sql.schema import CHANGES, PROJECTS, TENANTS
 from apikeychain.backends.sql.tenant_reader import SQLTenantReader
 from apikeychain.backends.sql.tenant_store import SQLTenantStore
 from apikeychain.backends.sql.turns import Turns
-from apikeychain.errors import ConflictError
+from apikeychain.errors import ConflictError, MissingExtraError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft
+
+if TYPE_CHECKING:
+    from apikeychain.backends.sql.postgres.store import PostgresStore
 
 
 class SQLStore:
@@ -51,6 +55,33 @@ class SQLStore:
         store = cls(sqlite_engine(Path(path), busy_seconds=busy_seconds), busy_seconds=busy_seconds)
         store._owned = True
         return store
+
+    @staticmethod
+    def postgres(
+        url_or_engine: str | URL | AsyncEngine, *, trust: str | Path | None = None, pool_size: int = 10
+    ) -> "PostgresStore":
+        """A store in the PostgreSQL database at a URL or of an engine of the host's, where `migrate_postgres` ran.
+
+        Args:
+            url_or_engine: ``postgresql+asyncpg://...``, or an engine of asyncpg, which stays the host's to close.
+            trust: a file with the authorities that the server's certificate may be from; the system's unless given.
+            pool_size: how many connections at most; of a host's engine, how many it has. One is enough.
+
+        Raises:
+            InvalidValueError: not such a URL.
+            MissingExtraError: asyncpg is not installed.
+        """
+        if not find_spec("asyncpg"):
+            asked = "the PostgreSQL store"
+            raise MissingExtraError(asked, "postgres")
+        # Imported here: SQLite needs none of it.
+        from apikeychain.backends.sql.postgres.engine import postgres_engine  # noqa: PLC0415  # see above
+        from apikeychain.backends.sql.postgres.store import PostgresStore  # noqa: PLC0415  # see above
+
+        if isinstance(url_or_engine, AsyncEngine):
+            return PostgresStore(url_or_engine, places=pool_size)
+        engine = postgres_engine(url_or_engine, trust=trust, pool_size=pool_size)
+        return PostgresStore(engine, places=pool_size, owned=True)
 
     async def __aenter__(self) -> Self:
         """Create or migrate the database.
@@ -88,7 +119,7 @@ class SQLStore:
         """See Store.append_many."""
         async with self._transaction() as connection:
             return {
-                tenant: await SQLTenantStore(connection, tenant, self._holder).append(drafts)
+                tenant: await SQLTenantStore(Whole(connection), tenant, self._holder).append(drafts)
                 for tenant, drafts in payloads.items()
             }
 
@@ -96,7 +127,7 @@ class SQLStore:
     async def tenant(self, tenant: TenantId) -> AsyncGenerator[SQLTenantStore, None]:
         """See Store.tenant."""
         async with self._transaction() as connection:
-            yield SQLTenantStore(connection, tenant, self._holder)
+            yield SQLTenantStore(Whole(connection), tenant, self._holder)
 
     @asynccontextmanager
     async def reading(self, tenant: TenantId) -> AsyncGenerator[SQLTenantReader, None]:
@@ -104,7 +135,7 @@ class SQLStore:
         async with self._reader() as connection:
             with told_as_ours():
                 await whole(connection.exec_driver_sql("BEGIN"))
-            yield SQLTenantReader(connection, tenant)
+            yield SQLTenantReader(Whole(connection), tenant)
 
     async def last_change(self) -> int:
         """The stamp of the last change of any project, or 0."""

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from sqlalchemy import ColumnElement, Executable, RowMapping, and_, true, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from apikeychain.backends.sql.engine import whole
+from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import HEADS, LEDGER, SHELVES, Shelf
 from apikeychain.backends.sql.scope import Scope
@@ -27,11 +26,13 @@ class SQLTenantReader:
     """See TenantReader.
 
     Args:
-        connection: in a transaction that whoever made it ends.
+        statements: in a transaction that whoever made it ends.
     """
 
-    def __init__(self, connection: AsyncConnection, tenant: TenantId) -> None:
-        self._connection, self._scope = connection, Scope(tenant)
+    scopes: ClassVar[type[Scope]] = Scope
+
+    def __init__(self, statements: Statements, tenant: TenantId) -> None:
+        self._statements, self._scope = statements, self.scopes(tenant)
 
     async def get(self, kind: type[R], key: Key) -> R | None:
         """See TenantReader.get."""
@@ -54,7 +55,7 @@ class SQLTenantReader:
 
     async def head(self) -> Head:
         """See TenantReader.head."""
-        rows = await self._rows(self._scope.select(HEADS).with_for_update(), self._damaged_head())
+        rows = await self._rows(self._scope.select(HEADS), self._damaged_head())
         if not rows:
             return Head.empty(self._scope.tenant)
         size, value = rows[0]["size"], rows[0]["hash"]
@@ -64,7 +65,7 @@ class SQLTenantReader:
 
     async def _rows(self, statement: Executable, no_text: DamagedDataError | None = None) -> Sequence[RowMapping]:
         with told_as_ours(no_text=no_text):
-            return (await whole(self._connection.execute(statement))).mappings().all()
+            return (await self._statements.execute(statement)).mappings().all()
 
     def _damaged(self, kind: type[R]) -> DamagedDataError:
         return DamagedDataError(f"a stored {kind.kind}", self._scope.tenant)

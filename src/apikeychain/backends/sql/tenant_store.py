@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Executable, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from apikeychain.backends.sql.engine import whole
+from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, SHELVES
 from apikeychain.backends.sql.tenant_reader import SQLTenantReader, at_key
@@ -22,20 +21,22 @@ class SQLTenantStore(SQLTenantReader):
     """See TenantStore.
 
     Args:
-        connection: in a transaction that whoever made it commits and closes.
+        statements: in a transaction that whoever made it commits and closes.
         holder: who takes leases.
     """
 
-    def __init__(self, connection: AsyncConnection, tenant: TenantId, holder: str) -> None:
-        super().__init__(connection, tenant)
+    def __init__(self, statements: Statements, tenant: TenantId, holder: str) -> None:
+        super().__init__(statements, tenant)
         self._holder = holder
 
     async def insert(self, record: Record) -> None:
         """See TenantStore.insert."""
         shelf = SHELVES[record.kind]
         key = dict(zip(shelf.names, record.key, strict=True))
-        row = self._scope.insert(shelf.table, **key, generation=record.generation, body=dump(record))
-        await self._change(row, AlreadyExistsError(f"there is such a {record.kind} already"))
+        row = self._scope.insert_new(shelf.table, **key, generation=record.generation, body=dump(record))
+        taken = AlreadyExistsError(f"there is such a {record.kind} already")
+        if not await self._change(row, taken):
+            raise taken
         await self._stamp(record.kind, record.key)
 
     async def replace(self, record: Record, generation: int) -> None:
@@ -67,7 +68,7 @@ class SQLTenantStore(SQLTenantReader):
 
     async def lease(self, name: str, seconds: float) -> bool:
         """See TenantStore.lease."""
-        now = int(time.time() * 1000)
+        now = self._now()
         term = {"holder": self._holder, "until_ms": now + int(seconds * 1000)}
         name_is, free = LEASES.c.name == name, or_(LEASES.c.holder == self._holder, LEASES.c.until_ms <= now)
         if await self._change(self._scope.update(LEASES).where(name_is, free).values(**term)):
@@ -76,6 +77,10 @@ class SQLTenantStore(SQLTenantReader):
             return False
         await self._change(self._scope.insert(LEASES, name=name, **term))
         return True
+
+    def _now(self) -> Any:  # noqa: ANN401  # a number, or the database's word for one
+        """This moment, in milliseconds since 1970."""
+        return int(time.time() * 1000)
 
     async def _change(
         self,
@@ -86,7 +91,7 @@ class SQLTenantStore(SQLTenantReader):
     ) -> int:
         """Execute and return how many rows changed."""
         with told_as_ours(broken_rule):
-            return (await whole(self._connection.execute(statement, rows))).rowcount
+            return (await self._statements.execute(statement, rows)).rowcount
 
     async def _change_one(self, statement: Executable, kind: str) -> None:
         if await self._change(statement) != 1:

@@ -14,12 +14,7 @@ def upgrade() -> None:
     """Create the tables of records, the ledger, its heads, leases and changes."""
     _create_records("tenants", ())
     _create_records("project_names", ("name",), _of("tenants", "project_names", "tenant"))
-    _create_records(
-        "projects",
-        ("project",),
-        _of("tenants", "projects", "tenant"),
-        sa.UniqueConstraint("project", name="uq_projects_project"),
-    )
+    _create_records("projects", ("project",), _of("tenants", "projects", "tenant"), *_alone("project"))
     for name, *names in (
         ("origins", "origin"),
         ("providers", "name"),
@@ -43,6 +38,13 @@ def _create_records(name: str, names: tuple[str, ...], *constraints: sa.Constrai
         *constraints,
         schema=_SCHEMA,
     )
+
+
+def _alone(column: str) -> tuple[sa.Constraint, ...]:
+    """That no two projects of any tenants have the same id. PostgreSQL has an index for it."""
+    if op.get_context().dialect.name == "sqlite":
+        return (sa.UniqueConstraint(column, name=f"uq_projects_{column}"),)
+    return ()
 
 
 def _of(owner: str, name: str, *columns: str) -> sa.ForeignKeyConstraint:
@@ -84,6 +86,10 @@ def _create_marks() -> None:
         sa.PrimaryKeyConstraint("tenant", "name", name="pk_leases"),
         schema=_SCHEMA,
     )
+    if op.get_context().dialect.name == "postgresql":
+        # Changes are told by NOTIFY.
+        op.create_index("uq_projects_project", "projects", ["project"], unique=True, schema=_SCHEMA)
+        return
     op.create_table(
         "changes",
         *(sa.Column(name, _word, nullable=False) for name in ("tenant", "project")),
