@@ -10,6 +10,17 @@ _AS_FALSE = "It is only asked whether it is true, and nothing is as little true 
 _DECLARED_BEFORE = "What is wrong with a declaration was told when the route's own were compiled, right before."
 
 _TIME_ONLY = "It only saves time: each line is then looked at by itself."
+_SAVES_TIME = "It only saves time: without it the same comes out."
+_PIECES = "How long the pieces are in which a chunk is searched makes no difference to what is found."
+_BY_THE_TEXTS = "It follows from the texts, which are compared."
+_NEXT_TIME = (
+    "A find that begins where it ends is then carried whole, and found again there next time, with the same mark."
+)
+_NOTHING_COVERED = "It is only read where something is covered; of the length 0, nothing is overwritten."
+_BY_SEARCH = (
+    "What is not found by the period is found by the search, as was tried for all texts of two letters up to 6."
+)
+_SAME_NUMBER = "The quotient is the same for each of the three alignments."
 _ANY_BREAK = "No secret goes on behind a line feed, whatever stands beside it."
 _SOME_BOOLEAN = "The value is only judged to be a boolean: what goes up is the text."
 _NO_NAME = "It is the name of a model that nobody is told."
@@ -48,6 +59,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "_convert: kind == 'boolean' and text in _BOOLEAN -> text in _BOOLEAN": _BY_THE_MODEL,
         "_require_choice: 'list[object]' -> 'XXlist[object]XX'": _FOR_TYPES,
         "folded: if name.isascii(): -> if False:": "It only saves time: of ASCII both make the lower case.",
+        "top: '[^\\\\x00-\\\\x7f]{1,256}' -> '[^\\\\x00-\\\\x7f]{2,256}'": _SAVES_TIME,
+        "top: '[^\\\\x00-\\\\x7f]{1,256}' -> '[^\\\\x00-\\\\x7f]{0,256}'": _SAVES_TIME,
+        "top: '[^\\\\x00-\\\\x7f]{1,256}' -> '[^\\\\x00-\\\\x7f]{1,257}'": _SAVES_TIME,
+        "top: '[^\\\\x00-\\\\x7f]{1,256}' -> '[^\\\\x00-\\\\x7f]{1,255}'": _SAVES_TIME,
+        "folded: if unicodedata.is_normalized('NFD', letters): -> if False:": _SAVES_TIME,
     },
     "rules.redaction": {
         "scrub: if _is_clean(reply.headers, needles): -> if False:": _TIME_ONLY,
@@ -79,6 +95,61 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "rules.transform_steps": {
         "Site._require_value: Declarations([declared], owner) -> Declarations([declared], None)": _DECLARED_BEFORE,
+    },
+    "rules.fixed_forms": {
+        "top: (int, int) -> (int,)": _FOR_TYPES,
+        "top: (int, int) -> (int,) #2": _FOR_TYPES,
+        "FixedForm.starts: if 0 <= following < at + len(self.text): -> if False:": _BY_SEARCH,
+        "FixedForm.starts: 0 <= following < at + len(self.text) -> 0 < following < at + len(self.text)": _BY_SEARCH,
+        "FixedForm.starts: 0 <= following < at + len(self.text) -> 0 <= following <= at + len(self.text)": _BY_SEARCH,
+        "FixedForm.starts: 0 <= following < at + len(self.text) -> 0 <= following >= at + len(self.text)": _BY_SEARCH,
+        "FixedForm.starts: 0 -> 1 #2": _BY_SEARCH,
+        "FixedForm.starts: at + len(self.text) -> at - len(self.text)": _BY_SEARCH,
+        "FixedForm.starts: -period: -> :": _BY_SEARCH,
+        "FixedForm.starts: while buffer.startswith(again, at + len(self.text)): -> while False:": _BY_SEARCH,
+        "FixedForm.starts: 1 -> 2 #2": _BY_SEARCH,
+        "_base64: 6 -> 7": _SAME_NUMBER,
+        "_base64: 64 -> 65 #2": _SAME_NUMBER,
+    },
+    "rules.scrubbing": {
+        "top: 64 -> 65": _PIECES,
+        "top: 64 -> 63": _PIECES,
+        "top: 1024 -> 1025": _PIECES,
+        "top: 1024 -> 1023": _PIECES,
+        "top: (int, int, int) -> (int, int)": _FOR_TYPES,
+        "top: (int, int, int) -> (int, int) #2": _FOR_TYPES,
+        "top: (int, int, int) -> (int, int) #3": _FOR_TYPES,
+        "Needles: field(init=False, repr=False, compare=False) -> field(init=False, repr=False)": _BY_THE_TEXTS,
+        "Needles: False -> True #4": _BY_THE_TEXTS,
+        "Needles: field(init=False, repr=False, compare=False) -> field(init=False, repr=False) #2": _BY_THE_TEXTS,
+        "Needles: False -> True #7": _BY_THE_TEXTS,
+        (
+            "Needles.__post_init__: UnescapedText(text) if is_unescaped(text) else MixedText(text) -> MixedText(text)"
+        ): _SAVES_TIME,
+        (
+            "Needles.is_clean: not reading or not any((any(text.finds(reading)) for text in self._mixed)) -> not "
+            "any((any(text.finds(reading)) for text in self._mixed))"
+        ): _SAVES_TIME,
+        "Needles.scrub: if len(value) <= _PIECE and self.is_clean(value): -> if False:": _SAVES_TIME,
+        "Needles.scrub: len(value) <= _PIECE and self.is_clean(value) -> self.is_clean(value)": _SAVES_TIME,
+        "Needles.scrub: len(value) <= _PIECE -> len(value) < _PIECE": _SAVES_TIME,
+        "Needles.scrub: len(value) <= _PIECE -> len(value) > _PIECE": _SAVES_TIME,
+        "Needles.finds: if reading: -> if True:": _SAVES_TIME,
+        "Scrubber.__init__: self._covered = self._offset = 0 -> self._covered = self._offset = None": _NOTHING_COVERED,
+        "Scrubber._feed: -longest: -> :": _SAVES_TIME,
+        (
+            "Scrubber.flush: self._release(buffer, len(buffer)) if buffer else b'' -> self._release(buffer, "
+            "len(buffer))"
+        ): _SAVES_TIME,
+        (
+            "Scrubber._release: (0, self._covered, self._offset) if self._covered else None -> (0, "
+            "self._covered, self._offset)"
+        ): _NOTHING_COVERED,
+        "Scrubber._release: find[0] < end -> find[0] <= end": _NEXT_TIME,
+        "Scrubber._release: 0 -> 1 #4": _NOTHING_COVERED,
+        "Scrubber._release: 0 -> -1 #4": _NOTHING_COVERED,
+        "Scrubber._release: if not merged: -> if False:": _SAVES_TIME,
+        "Scrubber._release: stop > end -> stop >= end": _NOTHING_COVERED,
     },
     "vault.cache": {
         "top: (TenantId, ProjectId | None, object) -> (ProjectId | None, object)": _FOR_TYPES,

@@ -12,7 +12,7 @@ import html.entities
 import re
 from binascii import unhexlify
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import accumulate
 from types import MappingProxyType
@@ -29,26 +29,13 @@ _NUMBER = rb"#(?:[xX]0{0,%d}[2-7][0-9A-Fa-f]|0{0,%d}(?:3[2-9]|[4-9][0-9]|1[01][0
 _BACKSLASH = ord("\\")
 
 
-def _spelled(byte: int) -> Iterator[bytes]:
-    """The escapes of `byte` that have one length."""
-    for digits in {f"{byte:02x}", f"{byte:02X}", f"{byte:x}".swapcase()}:
-        yield f"%{digits}".encode()
-        yield f"\\u00{digits}".encode()
-
-
-def _table() -> Iterator[tuple[bytes, bytes]]:
-    for byte in range(0x20, 0x80):
-        for spelled in _spelled(byte):
-            yield spelled, bytes([byte])
-    for name, text in html.entities.html5.items():
-        if name.endswith(";") and len(text) == 1 and " " < text <= "~":
-            yield f"&{name}".encode(), text.encode()
-    for short in (b'"', b"/"):
-        yield b"\\" + short, short
-
-
-_BYTES = dict(_table())
-_NAMES = b"|".join(sorted(spelled[1:-1] for spelled in _BYTES if spelled.startswith(b"&")))
+_NAMED = {
+    f"&{name}".encode(): text.encode()
+    for name, text in html.entities.html5.items()
+    if name.endswith(";") and len(text) == 1 and " " < text <= "~"
+}
+_BYTES = _NAMED | {b'\\"': b'"', b"\\/": b"/"}
+_NAMES = b"|".join(escape[1:-1] for escape in _NAMED)
 _HEX = b"[2-7][0-9A-Fa-f]"
 # Escapes of one length that follow each other are read at once.
 _SPLITS = MappingProxyType(

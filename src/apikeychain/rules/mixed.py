@@ -18,18 +18,16 @@ _SPLIT = re.compile(b"[%b]" % re.escape(LEADS)).split
 
 
 class MixedText:
-    """One text to look for.
-
-    Bit `i` of the mask of a byte says that the text has it at `i`. The masks are made when they are first needed:
-    most answers have no escape of a byte of a secret.
-    """
+    """One text to look for. Bit `i` of the mask of a byte says that the text has it at `i`."""
 
     __slots__ = ("_core", "_masks", "_text")
 
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._core = core(text)
-        self._masks: list[int] = []
+        self._masks = [0] * 256
+        for place, byte in enumerate(text):
+            self._masks[byte] |= 1 << place
 
     def finds(self, reading: Reading) -> Iterator[Span]:
         """Where it stands with an escape in it, those that overlap as one."""
@@ -42,7 +40,7 @@ class MixedText:
 
     def _forward(self, buffer: bytes, escapes: Escapes) -> Iterator[int]:
         """Where it ends."""
-        masks, whole, at = self._made_masks(), 1 << len(self._text), 0
+        masks, whole, at = self._masks, 1 << len(self._text), 0
         for lead in self._leads(buffer, escapes):
             if lead < at:
                 continue
@@ -95,13 +93,6 @@ class MixedText:
             at -= 1
             states &= masks[buffer[at]]
         return first
-
-    def _made_masks(self) -> list[int]:
-        if not self._masks:
-            self._masks = [0] * 256
-            for place, byte in enumerate(self._text):
-                self._masks[byte] |= 1 << place
-        return self._masks
 
 
 def core(text: bytes) -> bytes:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from apikeychain.rules.escapes import Reading
 from apikeychain.rules.fixed_forms import FixedForm, fixed_forms
 from apikeychain.rules.mixed import MixedText
+from apikeychain.rules.scrubbing import Needles
 from apikeychain.rules.unescaped import UnescapedText, is_unescaped
 
 
@@ -122,3 +123,8 @@ def test_a_form_shows_nothing_of_itself() -> None:
 def test_each_end_of_an_escape_counts_and_not_the_shortest_alone() -> None:
     assert not is_unescaped(b"azzzz;zz")
     assert is_unescaped(b"azzz;zzz")
+
+
+@pytest.mark.parametrize("buffer", [b"%79%zzx", b"x\xff%79%zz", b"%78\xff%79%zz", b"%79%zz%7"])
+def test_what_stands_at_the_other_end_is_not_what_stands_before(buffer: bytes) -> None:
+    assert Needles((b"xy%zz",)).scrub(buffer) == buffer

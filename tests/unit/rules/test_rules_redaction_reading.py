@@ -199,6 +199,7 @@ def test_the_core_of_a_text_is_its_longest_part_that_is_said_however_it_is_read(
         (b"abab", b"abababab.abab", [0, 2, 4, 9]),
         (b"aabaa", b"aabaaabaabaa", [0, 4, 7]),
         (b"aab", b"abaa", []),
+        (b"aaba", b"aaaabaabaa", [2, 5]),
     ],
 )
 def test_a_text_that_overlaps_itself_is_found_at_each_place(text: bytes, buffer: bytes, starts: list[int]) -> None:
@@ -210,3 +211,4 @@ def test_what_goes_with_a_literal_goes_where_it_stands() -> None:
     assert list(form.finds(b"bb")) == [(0, 2)]
     assert list(form.finds(b"abbc.xbbx")) == [(0, 4), (5, 9)]
     assert list(form.finds(b"cbba")) == [(1, 3)]
+    assert list(form.finds(b"bbca")) == [(0, 3)]
