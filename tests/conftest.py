@@ -18,7 +18,6 @@ import pytest
 from canary import Watch
 from outside import CASES, VECTORS
 
-pytest_plugins = ["served_postgres"]
 _WHOLE = "not long"
 _FLOOR = 100
 _DATA = pytest.StashKey[tempfile.TemporaryDirectory[str]]()

@@ -3,8 +3,9 @@
 import pytest
 
 from apikeychain.testing.servers.openbao import OpenBaoServer, openbao_server
+from served_postgres import database, empty_database, postgres, started_postgres
 
-__all__ = ["openbao_server"]
+__all__ = ["database", "empty_database", "openbao_server", "postgres", "started_postgres"]
 
 
 @pytest.fixture

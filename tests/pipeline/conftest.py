@@ -1,4 +1,4 @@
-"""Keys are made at the least cost; and what every test of a fault looks at when it is over."""
+"""Keys are made at the least cost, a real PostgreSQL for who asks for one, and what every test of a fault looks at when it is over."""
 
 import asyncio
 import logging
@@ -8,8 +8,9 @@ import pytest
 
 from gate import KEY
 from key_costs import low_key_costs
+from served_postgres import database, empty_database, postgres, started_postgres
 
-__all__ = ["left", "low_key_costs"]
+__all__ = ["database", "empty_database", "left", "low_key_costs", "postgres", "started_postgres"]
 
 
 @pytest.fixture
