@@ -1,4 +1,4 @@
-"""Keys are made at the least cost, a real PostgreSQL for who asks for one, and what every test of a fault looks at when it is over."""
+"""Keys are made at the least cost; a real PostgreSQL for who asks for one; what every test of a fault looks at last."""
 
 import asyncio
 import logging
