@@ -184,8 +184,10 @@ class PostgresServer:
         """Stop at once, as a machine does that is switched off. What was committed is there after `start`."""
         if self._process:
             self.thaw()
-            self._process.send_signal(signal.SIGQUIT)
-            self._process.wait()
+            while self._process.poll() is None:
+                # Said again and again: one that has hardly begun does not hear it.
+                self._process.send_signal(signal.SIGQUIT)
+                time.sleep(0.02)
             self._process = None
 
     def freeze(self) -> None:
