@@ -128,31 +128,35 @@ async def test_a_caller_that_leaves_an_upload_which_an_answering_provider_reads_
 
 
 class Silent:
-    """A provider that takes a call and says nothing."""
+    """A provider that takes calls, counts them and says nothing."""
+
+    def __init__(self) -> None:
+        self.taken = 0
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
-        del request
+        self.taken += 1
         await asyncio.Event().wait()
         raise AssertionError
 
 
 async def test_one_address_has_at_most_128_calls_under_way_and_others_go_on() -> None:
-    async with open_gate(upstream=lambda _: Silent()) as gate:
+    silent = Silent()
+    async with open_gate(upstream=lambda _: silent) as gate:
         await gate.shop.configure(quota="9999/minute", address_quota="9999/minute")
         key = await gate.shop.add_signing_key()
         await asyncio.sleep(0.02)
         path, query = gate.shop.url("weather"), b"q=x"
         async with asyncio.TaskGroup() as calls:
             under_way = [calls.create_task(gate.get(query)) for _ in range(128)]
-            await asyncio.sleep(0.2)
-            refused = await gate.get(query)
+            await until(lambda: silent.taken == 128)
+            refused = await asyncio.wait_for(gate.get(query), 10)
             assert (refused.status, refused.headers.get(b"retry-after")) == (429, b"1")
             signed = Signer(key.id, key.key.reveal(), gate.shop.id).sign(path, query)
             under_way += [
                 calls.create_task(gate.get(query, scope={"client": ("198.51.100.7", 1)})),
                 calls.create_task(gate.call(path, query, headers=signed)),
             ]
-            await asyncio.sleep(0.2)
+            await until(lambda: silent.taken == 130)
             assert [call for call in under_way if call.done()] == []
             for call in under_way:
                 call.cancel()
