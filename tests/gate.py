@@ -164,6 +164,27 @@ async def echo_key(visit: Visit) -> None:
     await visit.answer(200, [(b"content-type", b"application/json")], b'{"temp": 21, "echo": "' + key + b'"}')
 
 
+async def weather_shop(
+    acme: TenantAdmin,
+    base: str,
+    name: str = "shop",
+    *,
+    routes: Sequence[ProxyRoute] = (WEATHER,),
+    provider: Provider | None = None,
+) -> ProjectAdmin:
+    """A project of the tenant, in front of the provider at `base`."""
+    shop = await acme.ensure_project(name)
+    given = provider or Provider("weather", base, QueryCredential("appid"))
+    await shop.configure(
+        origins=[APP],
+        providers=[replace(given, base_url=base)],
+        secrets={"weather": Secret(KEY)},
+        routes=routes,
+        enabled=True,
+    )
+    return shop
+
+
 @asynccontextmanager
 async def open_gate(
     *,
@@ -192,15 +213,7 @@ async def open_gate(
         )
         async with keychain:
             acme = await keychain.ensure_tenant("acme")
-            shop = await acme.ensure_project("shop")
-            given = provider or Provider("weather", base, QueryCredential("appid"))
-            await shop.configure(
-                origins=[APP],
-                providers=[replace(given, base_url=base)],
-                secrets={"weather": Secret(KEY)},
-                routes=routes,
-                enabled=True,
-            )
+            shop = await weather_shop(acme, base, routes=routes, provider=provider)
             await asyncio.sleep(0.02)  # until the news of the change were heard: they drop what is held
             yield Gate(keychain, local, acme, shop, APIKeyChainMiddleware(host, keychain))
         _hear_what_is_stored(keychain._plugs.store)

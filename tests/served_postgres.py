@@ -1,12 +1,16 @@
 """One PostgreSQL server a run, and a migrated database a test."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 
+from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.postgres.migration import APPLICATION, migrate_postgres
+from apikeychain.backends.sql.postgres.store import PostgresStore
+from apikeychain.testing.records import ACME, SHOP, project, tenant
 from apikeychain.testing.servers.postgres import PostgresServer
 
 # The login that workers have; it is in the role of the application.
@@ -74,3 +78,13 @@ def _lent(server: PostgresServer, template: str) -> Generator[Database, None, No
     yield Database(server, name)
     if server.is_running:
         server.drop_database(name)
+
+
+@asynccontextmanager
+async def shop_in(database: Database) -> AsyncGenerator[PostgresStore, None]:
+    """A store with one connection, and a tenant and a project in it."""
+    async with SQLStore.postgres(database.url, pool_size=1) as store:
+        async with store.tenant(ACME) as acme:
+            await acme.insert(tenant(ACME))
+            await acme.insert(project(SHOP))
+        yield store

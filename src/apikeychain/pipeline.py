@@ -30,7 +30,7 @@ from apikeychain.errors import (
 )
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.passage import CALLER_GONE, Passage
-from apikeychain.model.call import Call, Reply, UpstreamRequest
+from apikeychain.model.call import Call, Reply, UpstreamRequest, has_body
 from apikeychain.model.quota import Spend
 from apikeychain.model.route import MIB
 from apikeychain.ports.upstream import Upstream
@@ -127,7 +127,7 @@ class Pipeline:
         passage.page = cors.page_of(call, project, caller)
         headers.require_destination(call.headers)
         passage.signature = await self._admit_signed(passage, project)
-        passage.route = route = _admit(passage, project, passage.signature)
+        passage.route = route = passage.route or _admit(passage, project, passage.signature)
         passage.limits = await self._spend(passage, project, route)
         await self._record(passage, project, route)
         body = await self._read(passage, route)
@@ -198,7 +198,8 @@ class Pipeline:
 
     def _foresee(self, passage: Passage, project: Snapshot, signed: Signature) -> Sequence[Spend]:
         """What a call will spend whose signature holds; raises what will refuse it before."""
-        return self._spends(passage, project, _admit(passage, project, signed), signed)
+        passage.route = _admit(passage, project, signed)
+        return self._spends(passage, project, passage.route, signed)
 
     def _spends(
         self, passage: Passage, project: Snapshot, route: CompiledRoute, signed: Signature | None
@@ -272,7 +273,7 @@ class Pipeline:
         shape = answer.shape_of(reply, route)
         if shape is None or isinstance(reply.body, bytes):
             return reply
-        if not answer.has_body(reply.status, passage.call.method):
+        if not has_body(reply.status, passage.call.method):
             return answer.rewritten(reply, reply.body)
         raw = await answer_transforms.read(reply.body)
         await passage.let_go()

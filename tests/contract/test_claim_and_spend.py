@@ -1,18 +1,15 @@
 """The contract of both deeds in one trip: on a real server, on one node of a cluster, and in a process."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator
 
 import pytest
 
-from apikeychain.backends.memory_limiter import MemoryRateLimiter
-from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
 from apikeychain.backends.valkey import ValkeyGuard
-from apikeychain.model.quota import Balance, Spend
 from apikeychain.ports.claim_and_spend import ClaimAndSpend
-from apikeychain.ports.replay_guard import Claim
 from apikeychain.testing.claim_and_spend import ClaimAndSpendContract
 from apikeychain.testing.servers import valkey
+from one_plug import Both
 from valkey_clock import let_it_have_run
 
 shared = valkey.valkey_server
@@ -58,25 +55,6 @@ class TestValkeyGuardInACluster(ClaimAndSpendContract):
 
     async def pull_plug(self, plug: ClaimAndSpend) -> bool:
         return False
-
-
-class Both:
-    """A limiter and a replay guard of one process, in one."""
-
-    def __init__(self) -> None:
-        self.limiter, self.guard = MemoryRateLimiter(), MemoryReplayGuard()
-
-    async def spend(self, spends: Sequence[Spend]) -> tuple[Balance, ...]:
-        return await self.limiter.spend(spends)
-
-    async def claim(self, token: bytes, timestamp: int) -> Claim:
-        return await self.guard.claim(token, timestamp)
-
-    async def claim_and_spend(
-        self, token: bytes, timestamp: int, spends: Sequence[Spend]
-    ) -> tuple[Claim, tuple[Balance, ...]]:
-        claim = await self.guard.claim(token, timestamp)
-        return claim, await self.limiter.spend(spends) if claim == "claimed" else ()
 
 
 class TestBothInOneProcess(ClaimAndSpendContract):

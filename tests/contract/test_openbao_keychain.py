@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import canary
-from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings, Provider, QueryCredential, Secret
+from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings, Secret
 from apikeychain.backends.openbao import OpenBaoKeyService
 from apikeychain.errors import BackendUnavailableError, KeyFileError
 from apikeychain.residence import Residence
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.openbao import OpenBaoServer
-from gate import APP, KEY, WEATHER, Gate, echo_key, host
+from gate import APP, Gate, echo_key, host, weather_shop
 
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
 FIVE_MINUTES = 300.0
@@ -45,14 +45,7 @@ async def opened(directory: Path, service: OpenBaoKeyService, clock: Callable[[]
         async with keychain:
             acme = await keychain.ensure_tenant("acme")
             for name in ("cold", "shop"):
-                shop = await acme.ensure_project(name)
-                await shop.configure(
-                    origins=[APP],
-                    providers=[Provider("weather", base, QueryCredential("appid"))],
-                    secrets={"weather": Secret(KEY)},
-                    routes=[WEATHER],
-                    enabled=True,
-                )
+                shop = await weather_shop(acme, base, name)
             await asyncio.sleep(1.2)  # until the news of the change were heard: they drop what is held
             yield Gate(keychain, local, acme, shop, APIKeyChainMiddleware(host, keychain))
 

@@ -1,7 +1,7 @@
 """A limiter and a replay guard in one: the gate makes one trip of both, and says nothing else than with two plugs."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -9,15 +9,11 @@ from typing import Any
 import pytest
 
 from apikeychain import APIKeyChain, APIKeyChainMiddleware
-from apikeychain.backends.memory_limiter import MemoryRateLimiter
-from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
 from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals
-from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.headers import Line
-from apikeychain.model.quota import Balance, Spend
-from apikeychain.ports.replay_guard import Claim
 from apikeychain.testing.servers import valkey
 from gate import APP, WEATHER, Answer, Gate, host, open_gate
+from one_plug import Apart, Both
 from signer import Signer, signer_of
 from valkey_clock import let_it_have_run
 
@@ -25,48 +21,6 @@ shared = valkey.valkey_server
 QUERY = b"q=Paris"
 ORIGIN = (b"origin", APP.encode())
 STRICT = replace(WEATHER, name="strict", require="signature")
-
-
-class Both:
-    """A limiter and a replay guard of one process, in one, that notes its trips."""
-
-    def __init__(self) -> None:
-        self.limiter, self.guard = MemoryRateLimiter(), MemoryReplayGuard()
-        self.trips: list[str] = []
-        self.off = False
-
-    async def spend(self, spends: Sequence[Spend]) -> tuple[Balance, ...]:
-        self._note("spend")
-        return await self.limiter.spend(spends)
-
-    async def claim(self, token: bytes, timestamp: int) -> Claim:
-        self._note("claim")
-        return await self.guard.claim(token, timestamp)
-
-    async def claim_and_spend(
-        self, token: bytes, timestamp: int, spends: Sequence[Spend]
-    ) -> tuple[Claim, tuple[Balance, ...]]:
-        self._note("both")
-        claim = await self.guard.claim(token, timestamp)
-        return claim, await self.limiter.spend(spends) if claim == "claimed" else ()
-
-    def _note(self, verb: str) -> None:
-        if self.off:
-            raise BackendUnavailableError
-        self.trips.append(verb)
-
-
-class Apart:
-    """The same, without the one deed."""
-
-    def __init__(self) -> None:
-        self.limiter, self.guard = MemoryRateLimiter(), MemoryReplayGuard()
-
-    async def spend(self, spends: Sequence[Spend]) -> tuple[Balance, ...]:
-        return await self.limiter.spend(spends)
-
-    async def claim(self, token: bytes, timestamp: int) -> Claim:
-        return await self.guard.claim(token, timestamp)
 
 
 @asynccontextmanager

@@ -15,11 +15,8 @@ from apikeychain import (
     APIKeyChainMiddleware,
     APIKeyChainSettings,
     Network,
-    Provider,
     ProxyRoute,
-    QueryCredential,
     QueryParameter,
-    Secret,
     Timeouts,
 )
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
@@ -27,7 +24,7 @@ from apikeychain.backends.upstream_httpx import HttpxUpstream
 from apikeychain.embedded import UpstreamFactory
 from apikeychain.testing.local_provider import Certificate, LocalProvider, Visit
 from cable import Cable
-from gate import APP, KEY, Answer, Gate, echo_key, host
+from gate import APP, KEY, Answer, Gate, echo_key, host, weather_shop
 
 HOST, PATH = "weather.localhost", "/data/2.5/weather"
 WEATHER = ProxyRoute(
@@ -58,14 +55,7 @@ async def wired(upstream: UpstreamFactory, trust: Path, **other: Any) -> AsyncGe
         )
         await stack.enter_async_context(keychain)
         acme = await keychain.ensure_tenant("acme")
-        shop = await acme.ensure_project("shop")
-        await shop.configure(
-            origins=[APP],
-            providers=[Provider("weather", base, QueryCredential("appid"))],
-            secrets={"weather": Secret(KEY)},
-            routes=[WEATHER],
-            enabled=True,
-        )
+        shop = await weather_shop(acme, base, routes=[WEATHER])
         await asyncio.sleep(0.02)  # until the news of the change were heard: they drop what is held
         yield Gate(keychain, good, acme, shop, APIKeyChainMiddleware(host, keychain)), cable, bad.port
         assert bad.requests == []

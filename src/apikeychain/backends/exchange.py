@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 
 from apikeychain.backends.upload import SLICE, Turn, Upload
 from apikeychain.errors import UpstreamRefusedError, UpstreamTimeoutError
-from apikeychain.model.call import UpstreamReply, UpstreamRequest
+from apikeychain.model.call import UpstreamReply, UpstreamRequest, has_body
 from apikeychain.model.headers import Headers, Line
 from apikeychain.model.origin import is_host
 
@@ -47,7 +47,6 @@ _OURS = frozenset(
     }
 )
 _SWITCHING = 101
-_NO_BODY = frozenset({204, 304})
 _log = logging.getLogger("apikeychain.egress")
 
 
@@ -151,7 +150,7 @@ class Exchange:
         if status == _SWITCHING or too_long or not _has_one_end(headers):
             await close()
             raise _refused(self._host, "its answer has a head that cannot be passed on")
-        if self._method != "HEAD" and status not in _NO_BODY and not _tells_its_end(headers):
+        if has_body(status, self._method) and not _tells_its_end(headers):
             await close()
             reason = "its answer has no Content-Length and no chunks, so that nobody could tell if it were cut short"
             _log.warning("%s is refused: %s", self._host, reason)

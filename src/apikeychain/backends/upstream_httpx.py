@@ -7,8 +7,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Self
@@ -17,6 +16,7 @@ import httpcore
 import httpx
 
 from apikeychain.backends.exchange import KEPT_SECONDS, Exchange
+from apikeychain.backends.handshake import Dialled, SocketOption, time_left
 from apikeychain.backends.tls import client_context
 from apikeychain.backends.upload import Upload
 from apikeychain.errors import UpstreamRefusedError
@@ -26,7 +26,6 @@ from apikeychain.ports.upstream import Guard
 
 # Fewer than aiohttp may keep: for each request httpcore goes through all connections, once for each idle one.
 _KEPT_CONNECTIONS = 100
-_SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
 class HttpxUpstream:
@@ -198,47 +197,21 @@ class _Backend(httpcore.AsyncNetworkBackend):
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109  # the signature is httpcore's
         local_address: str | None = None,
-        socket_options: Iterable[_SocketOption] | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        left = _left(timeout)
+        left = time_left(timeout)
         async with asyncio.timeout(left()):
             addresses = list(await self._guard.addresses(host, port, self._network))
         failure: Exception = httpcore.ConnectError()
         for index, address in enumerate(addresses):
             share = left() / (len(addresses) - index)
             try:
-                return _Dialled(
+                return Dialled(
                     await self._dialler.connect_tcp(address, port, share, local_address, socket_options), left
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
-
-
-class _Dialled(httpcore.AsyncNetworkStream):
-    """A connection before TLS, for which it has what dialling left of the time."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream, left: Callable[[], float]) -> None:
-        self._stream, self._left = stream, left
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # the signature is httpcore's
-    ) -> httpcore.AsyncNetworkStream:
-        del timeout
-        try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout=self._left())
-        except BaseException:
-            # httpcore forgets a connection whose handshake is cancelled.
-            await self._stream.aclose()
-            raise
-
-
-def _left(seconds: float | None) -> Callable[[], float]:
-    ends = time.monotonic() + (KEPT_SECONDS if seconds is None else seconds)
-    return lambda: max(ends - time.monotonic(), 0.001)
 
 
 def _url(request: UpstreamRequest) -> httpx.URL:

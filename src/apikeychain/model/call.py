@@ -8,6 +8,13 @@ from apikeychain.model.headers import Headers
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.route import Timeouts
 
+_WITHOUT_BODY = frozenset({204, 304})
+
+
+def has_body(status: int, method: str) -> bool:
+    """Whether an answer to `method` has more than the lines that tell of a body. Source: RFC 9110, 6.4.1."""
+    return method != "HEAD" and status not in _WITHOUT_BODY
+
 
 class ByteStream(Protocol):
     """Chunks as they come; an async generator is one.

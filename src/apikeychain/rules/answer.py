@@ -87,12 +87,10 @@ _VISIBLE = re.compile(rb"[\x21-\x5b\x5d-\x7e]{1,8192}")
 _OF_ITS_BODY = frozenset(
     {b"content-length", b"etag", b"accept-ranges", b"content-digest", b"repr-digest", b"digest", b"content-md5"}
 )
-_NO_CONTENT = 204
-_NO_BODY = frozenset({_NO_CONTENT, 304})
 _NO_STORE = (b"cache-control", b"no-store")
 _CREDENTIAL_REFUSED = frozenset({401, 407})
 _HTTPS = 443
-_OK, _MULTIPLE, _NOT_MODIFIED, _PARTIAL, _ERRORS = 200, 300, 304, 206, 400
+_OK, _EMPTY, _PARTIAL, _MULTIPLE, _NOT_MODIFIED, _ERRORS = 200, 204, 206, 300, 304, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: byte
     _require_lines(upstream.headers)
     passed = route.answer.passed
     lines = [line for line in upstream.headers if line[0] in passed or _RATE_LIMIT.fullmatch(line[0])]
-    if upstream.status == _NO_CONTENT:
+    if upstream.status == _EMPTY:
         lines = [line for line in lines if line[0] != b"content-length"]
     location = upstream.headers.get(b"location")
     if location is not None and _MULTIPLE <= upstream.status < _ERRORS and upstream.status != _NOT_MODIFIED:
@@ -175,11 +173,6 @@ def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: byte
         idle_seconds=timeouts.idle,
         total_seconds=timeouts.lasting(upstream.headers.get(b"content-type")),
     )
-
-
-def has_body(status: int, method: str) -> bool:
-    """Whether an answer to `method` has more than the lines that tell of a body. Source: RFC 9110, 6.4.1."""
-    return method != "HEAD" and status not in _NO_BODY
 
 
 def shape_of(reply: Reply, route: "CompiledRoute") -> AnswerShape | None:

@@ -7,9 +7,9 @@ Source: contracts 4 ("Redaction"); RFC 9110, 8.4.
 """
 
 from apikeychain.errors import UpstreamRefusedError
-from apikeychain.model.call import ByteStream, Reply, UpstreamReply
+from apikeychain.model.call import ByteStream, Reply, UpstreamReply, has_body
 from apikeychain.model.headers import Headers
-from apikeychain.rules.answer import has_body, rewritten
+from apikeychain.rules.answer import rewritten
 from apikeychain.rules.decoders import DECODERS, Decoder
 from apikeychain.rules.filtered import FilteredStream
 

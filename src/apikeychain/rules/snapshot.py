@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.ids import TenantId
 from apikeychain.model.network import PUBLIC, Network, network_of
 from apikeychain.model.provider import Provider
 from apikeychain.model.quota import Quota
@@ -125,8 +126,7 @@ def compile_snapshot(
         development: whether http origins count; they stay on the list without it and are not served.
     """
     known = {record.provider.name: record.provider for record in providers}
-    own = {base: network for base in networks if (network := network_of(networks, base, tenant.id)) is not None}
-    compiled = _compile_routes(routes, known, own, body_limit, sanitizers)
+    compiled = _compile_routes(tenant.id, routes, known, networks, body_limit=body_limit, sanitizers=sanitizers)
     served = [route.route for route in compiled.values()]
     known_keys = {key.id: key for key in signing_keys}
     quota = Quota.parse(project.quota)
@@ -151,9 +151,11 @@ def compile_snapshot(
 
 
 def _compile_routes(
+    tenant: TenantId,
     routes: Iterable[AddedRoute],
     providers: Mapping[str, Provider],
     networks: Mapping[str, Network],
+    *,
     body_limit: int,
     sanitizers: Mapping[str, SanitizerFunction],
 ) -> dict[bytes, CompiledRoute]:
@@ -162,7 +164,7 @@ def _compile_routes(
         route, provider = record.route, providers.get(record.route.provider)
         if not route.enabled or provider is None:
             continue
-        network = networks.get(provider.base_url)
+        network = network_of(networks, provider.base_url, tenant)
         if network is None and provider.address.port != _HTTPS_PORT:
             continue
         # One that fitted when it was added and does not any more (a lower body limit) takes no other route down.

@@ -12,9 +12,9 @@ from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError
 from apikeychain.model.records import Project, ProjectName, Tenant
 from apikeychain.testing.chains import chain, require_chain
-from apikeychain.testing.records import ACME, GLOBEX, SHOP, draft, project, tenant
+from apikeychain.testing.records import ACME, GLOBEX, SHOP, draft, project
 from apikeychain.testing.tenant_store import take
-from served_postgres import Database
+from served_postgres import Database, shop_in
 
 # What contracts 10 gives a store that is down, and a little for a slow machine.
 _LONGEST = 5.0 + 1.0
@@ -23,10 +23,7 @@ _NAME = ProjectName(name="shop", project=SHOP)
 
 @pytest.fixture
 async def store(database: Database) -> AsyncGenerator[PostgresStore, None]:
-    async with SQLStore.postgres(database.url, pool_size=1) as store:
-        async with store.tenant(ACME) as acme:
-            await acme.insert(tenant(ACME))
-            await acme.insert(project(SHOP))
+    async with shop_in(database) as store:
         yield store
 
 

@@ -11,17 +11,14 @@ from apikeychain.backends.sql.postgres.engine import postgres_engine
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.records import ProjectName
 from apikeychain.ports.signals import Change
-from apikeychain.testing.records import ACME, SHOP, project, tenant
+from apikeychain.testing.records import ACME, SHOP, project
 from apikeychain.testing.signals import soon, subscribed
-from served_postgres import Database
+from served_postgres import Database, shop_in
 
 
 @pytest.fixture
 async def store(database: Database) -> AsyncGenerator[PostgresStore, None]:
-    async with SQLStore.postgres(database.url, pool_size=1) as store:
-        async with store.tenant(ACME) as acme:
-            await acme.insert(tenant(ACME))
-            await acme.insert(project(SHOP))
+    async with shop_in(database) as store:
         yield store
 
 

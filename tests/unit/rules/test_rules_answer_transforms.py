@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from apikeychain.errors import InvalidValueError, UpstreamRefusedError
 from apikeychain.model.answer_transforms import AnswerTransform, DropFields, KeepFields, RenameField
-from apikeychain.model.call import Reply
-from apikeychain.rules.answer import has_body, shape_of, shaped
+from apikeychain.model.call import Reply, has_body
+from apikeychain.rules.answer import shape_of, shaped
 from apikeychain.rules.answer_transforms import MAX_SHAPED_BYTES, AnswerShape, read
 from exchange import Chunks, a_route
 

@@ -1,19 +1,18 @@
 """The connections of the HTTP client: few, none kept for long, and none left open by a handshake that was cut short."""
 
 import ssl
-import time
 from collections.abc import Iterable
 
 import httpcore
 import httpx
 
+from apikeychain.backends.handshake import Dialled, SocketOption, time_left
 from apikeychain.backends.openbao.place import Place
 
 # Below what a small OpenBao takes at once; who finds none free in time is told that it does not answer.
 _CONNECTIONS = 16
 # Idle ones end before a server or a device between closes them unseen.
 _KEPT_SECONDS = 15.0
-_SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
 class Transport(httpx.AsyncHTTPTransport):
@@ -42,29 +41,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109  # the signature is httpcore's
         local_address: str | None = None,
-        socket_options: Iterable[_SocketOption] | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        ends = time.monotonic() + (timeout or 0.0)
-        return _Dialled(await self._dialler.connect_tcp(host, port, timeout, local_address, socket_options), ends)
-
-
-class _Dialled(httpcore.AsyncNetworkStream):
-    """A connection before TLS."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream, ends: float) -> None:
-        self._stream, self._ends = stream, ends
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # likewise
-    ) -> httpcore.AsyncNetworkStream:
-        del timeout
-        try:
-            left = max(self._ends - time.monotonic(), 0.001)
-            return await self._stream.start_tls(ssl_context, server_hostname, left)
-        except BaseException:
-            # httpcore forgets a connection whose handshake is cancelled.
-            await self._stream.aclose()
-            raise
+        left = time_left(timeout)
+        return Dialled(await self._dialler.connect_tcp(host, port, timeout, local_address, socket_options), left)

@@ -36,16 +36,9 @@ path "transit/decrypt/apikeychain" {
   capabilities = ["update"]
 }
 """
-OPERATOR_POLICY = """\
-path "transit/keys/apikeychain" {
-  capabilities = ["read"]
-}
-path "transit/encrypt/apikeychain" {
-  capabilities = ["update"]
-}
-path "transit/decrypt/apikeychain" {
-  capabilities = ["update"]
-}
+OPERATOR_POLICY = (
+    GATE_POLICY
+    + """\
 path "transit/rewrap/apikeychain" {
   capabilities = ["update"]
 }
@@ -63,6 +56,7 @@ path "transit/keys/apikeychain/config" {
   }
 }
 """
+)
 POLICIES = {"gate": GATE_POLICY, "operator": OPERATOR_POLICY}
 _NAME = re.compile(r"\bapikeychain\b")
 _START_SECONDS = 30.0
