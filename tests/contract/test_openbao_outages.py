@@ -137,8 +137,12 @@ async def test_a_token_that_ended_is_replaced_and_one_that_nobody_uses_is_renewe
         before = accessors(openbao)
         await asyncio.sleep(4.5)
         await require_open(idle, wrapped)
+        async with asyncio.timeout(10):
+            # A busy OpenBao ends a token late.
+            while not accessors(openbao) - before:
+                await require_open(replaced, wrapped)
+                await asyncio.sleep(0.2)
         await require_open(replaced, wrapped)
-        assert accessors(openbao) - before
 
 
 async def test_a_token_is_renewed_for_as_long_as_it_can_be_when_no_other_is_to_be_had(
