@@ -65,15 +65,15 @@ def postgres(started_postgres: PostgresServer) -> Generator[PostgresServer, None
 @pytest.fixture
 def empty_database(postgres: PostgresServer) -> Generator[Database, None, None]:
     """A database that no migration has seen."""
-    yield from _lent(postgres, "template1")
+    yield from lent_database(postgres, "template1")
 
 
 @pytest.fixture
 def database(postgres: PostgresServer) -> Generator[Database, None, None]:
-    yield from _lent(postgres, _TEMPLATE)
+    yield from lent_database(postgres)
 
 
-def _lent(server: PostgresServer, template: str) -> Generator[Database, None, None]:
+def lent_database(server: PostgresServer, template: str = _TEMPLATE) -> Generator[Database, None, None]:
     name = server.create_database(template=template)
     yield Database(server, name)
     if server.is_running:

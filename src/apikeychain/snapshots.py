@@ -48,6 +48,7 @@ V = TypeVar("V")
 class _Held:
     snapshot: Snapshot
     loaded: float
+    is_doubtful: bool = False
     failing_since: float | None = None
 
 
@@ -85,14 +86,14 @@ class Snapshots:
     def fresh(self, project: str) -> Snapshot | None:
         """The snapshot that can be used as it is, or None when `load` has to be awaited."""
         held = self._held.get(ProjectId(project))
-        if held is None or self._clock() - held.loaded >= REFRESH_SECONDS:
+        if held is None or held.is_doubtful or self._clock() - held.loaded >= REFRESH_SECONDS:
             return None
         return held.snapshot
 
     def holds(self, snapshot: Snapshot) -> bool:
         """Whether no change of its project was heard since it was read, as far as is known here."""
         held = self._held.get(snapshot.project.id)
-        return held is not None and held.snapshot is snapshot
+        return held is not None and held.snapshot is snapshot and not held.is_doubtful
 
     async def load(self, project: str) -> Snapshot:
         """The project's snapshot, read anew; concurrent calls share one reading.
@@ -126,12 +127,20 @@ class Snapshots:
         return snapshot
 
     def forget(self, project: ProjectId | None) -> None:
-        """Drop what is held of a project, or of all; a reading that is under way is not kept either."""
-        for known in (*self._held, *self._unknown, *self._damaged, *self._loading) if project is None else (project,):
-            self._held.pop(known, None)
+        """Drop what is held of a project; a reading that is under way is not kept either.
+
+        Where it is not known which one changed, all are read anew before they are used. One that cannot be read, since
+        the store went down as well, serves on for its 5 s.
+        """
+        for known in (*self._unknown, *self._damaged, *self._loading) if project is None else (project,):
             self._unknown.pop(known, None)
             self._damaged.pop(known, None)
             self._loading.forget(known)
+        if project is not None:
+            self._held.pop(project, None)
+            return
+        for held in self._held.values():
+            held.is_doubtful = True
 
     def _keep(self, project: ProjectId, snapshot: Snapshot | None) -> None:
         self._damaged.pop(project, None)

@@ -94,7 +94,7 @@ async def test_a_store_that_is_lost_in_mid_flight_closes_the_gate() -> None:
         store.reachable = False
         with pytest.raises(BackendUnavailableError):
             await gate.shop.enable()
-        gate.keychain._residence._snapshots.forget(None)  # type: ignore[union-attr]  # it is open
+        gate.keychain._residence._snapshots.forget(gate.shop.id)  # type: ignore[union-attr]  # it is open
         answer = await gate.get()
         assert (answer.status, answer.code) == (503, "backend-unavailable")
         store.reachable = True

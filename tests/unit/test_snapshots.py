@@ -102,13 +102,42 @@ async def test_a_change_is_seen_as_soon_as_it_is_heard(held: Snapshots, store: C
     assert (await held.load(PROJECT)).project.quota == "1/minute"
 
 
-async def test_where_it_is_not_known_what_changed_everything_is_dropped(held: Snapshots) -> None:
-    await held.load(PROJECT)
+async def test_where_it_is_not_known_what_changed_everything_is_read_again(
+    held: Snapshots, store: CountingStore
+) -> None:
+    snapshot = await held.load(PROJECT)
     with pytest.raises(NotFoundError):
         await held.load(OTHER)
     held.forget(None)
     assert held.fresh(PROJECT) is None
+    assert not held.holds(snapshot)
     assert held._unknown == {}
+    await store.change(quota="1/minute")
+    assert (await held.load(PROJECT)).project.quota == "1/minute"
+    assert held.fresh(PROJECT) is not None
+
+
+async def test_what_may_have_changed_serves_on_for_5_s_while_the_store_is_down(
+    held: Snapshots, store: CountingStore, clock: Clock
+) -> None:
+    snapshot = await held.load(PROJECT)
+    store.reachable = False
+    held.forget(None)
+    assert await held.load(PROJECT) is snapshot
+    assert (held.fresh(PROJECT), held.holds(snapshot)) == (None, False)
+    clock.now += module.STORE_DOWN_SECONDS
+    with pytest.raises(BackendUnavailableError):
+        await held.load(PROJECT)
+
+
+async def test_what_is_known_to_have_changed_does_not_serve_while_the_store_is_down(
+    held: Snapshots, store: CountingStore
+) -> None:
+    await held.load(PROJECT)
+    store.reachable = False
+    held.forget(PROJECT)
+    with pytest.raises(BackendUnavailableError):
+        await held.load(PROJECT)
 
 
 async def test_callers_at_one_moment_share_one_reading(held: Snapshots, store: CountingStore) -> None:

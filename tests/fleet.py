@@ -1,0 +1,318 @@
+"""Four worker processes of one keychain on PostgreSQL, Valkey and OpenBao, a provider behind them, callers before them.
+
+``python fleet.py PORT...`` serves on each port from a process of its own; the environment says what they share.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import aiohttp
+import uvicorn
+from starlette.applications import Starlette
+
+import canary
+from apikeychain import (
+    APIKeyChain,
+    APIKeyChainMiddleware,
+    APIKeyChainSettings,
+    Network,
+    Provider,
+    ProxyRoute,
+    QueryCredential,
+    QueryParameter,
+    Secret,
+)
+from apikeychain.backends.openbao import AppRole, OpenBaoKeyService
+from apikeychain.backends.sql import PostgresSignals, SQLStore
+from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
+from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals
+from apikeychain.model.headers import Line
+from apikeychain.tenants.project import ProjectAdmin
+from apikeychain.tenants.tenant import TenantAdmin
+from apikeychain.testing.local_provider import LocalProvider
+from apikeychain.testing.servers.openbao import OpenBaoServer
+from apikeychain.testing.servers.valkey import ValkeyServer
+from served_postgres import Database
+from signer import Signer
+
+WORKERS = 4
+ORIGIN = "https://app.example.com"
+KEY = canary.secret()
+_VARIABLE = "FLEET"
+_WIDE = "1000000/minute"
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all workers are told.
+
+    Attributes:
+        database, valkey, openbao: where the servers are; `ca_file` is of OpenBao.
+        role_id, secret_id: the workers' login at OpenBao.
+        news: who tells of changes: ``"postgres"``, ``"valkey"``, or ``"nobody"``.
+        provider: its base URL; `authority` is the file that it is verified by.
+    """
+
+    database: str
+    valkey: str
+    openbao: str
+    ca_file: str
+    role_id: str
+    secret_id: str
+    news: str
+    provider: str
+    authority: str
+
+    def keychain(self) -> APIKeyChain:
+        """One more that shares all of it."""
+        store, guard = SQLStore.postgres(self.database), ValkeyGuard(self.valkey)
+        login = AppRole(role_id=self.role_id, secret_id=Secret(self.secret_id))
+        return APIKeyChain(
+            store=store,
+            key_service=OpenBaoKeyService(self.openbao, login=login, ca_file=self.ca_file),
+            rate_limiter=guard,
+            replay_guard=guard,
+            signals=PostgresSignals(store) if self.news == "postgres" else ValkeySignals(self.valkey, prefix=self.news),
+            upstream=AiohttpUpstream,
+            settings=APIKeyChainSettings(development=True, kdf="pbkdf2-sha512"),
+            network={self.provider: Network(private=True, trust=self.authority)},
+        )
+
+
+def serve(port: int) -> None:
+    """One worker, until it is ended. Where nobody tells of changes, each listens to itself alone."""
+    shared = json.loads(os.environ[_VARIABLE])
+    if shared["news"] == "nobody":
+        shared["news"] = f"nobody-{port}"
+    app = Starlette()
+    app.add_middleware(APIKeyChainMiddleware, keychain=Shared(**shared).keychain())
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer.
+
+    Attributes:
+        began: when it was asked for, by the loop's clock.
+        worker: whose it is, from 0.
+        status: 0 where there was no answer.
+    """
+
+    began: float
+    worker: int
+    status: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Running workers, and one more who manages what they serve.
+
+    Attributes:
+        addresses: where they listen.
+    """
+
+    shared: Shared
+    addresses: Sequence[str]
+    session: aiohttp.ClientSession
+    acme: TenantAdmin
+
+
+@dataclass
+class Fleet:
+    """A project of its own at all workers.
+
+    Attributes:
+        answers: to the calls that were not given a project.
+    """
+
+    workers: Workers
+    acme: TenantAdmin
+    shop: ProjectAdmin
+    signer: Signer
+    answers: list[Answered] = field(default_factory=list)
+
+    async def call(self, worker: int, project: ProjectAdmin | None = None, lines: Sequence[Line] = ()) -> Answered:
+        """One call of a page, or of whoever signed it."""
+        url = f"{self.workers.addresses[worker]}{(project or self.shop).url('weather')}?q=Paris"
+        headers = [("Origin", ORIGIN), *((name.decode(), value.decode()) for name, value in lines)]
+        began, status, code = asyncio.get_running_loop().time(), 0, ""
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with self.workers.session.get(url, headers=headers) as answer:
+                body = await answer.read()
+                status, code = answer.status, answer.headers.get("x-apikeychain-error", "")
+                canary.hear("an answer", body)
+        answered = Answered(began, worker, status, code)
+        if project is None:
+            self.answers.append(answered)
+        return answered
+
+    def sign(self) -> list[Line]:
+        """The lines of a call that is signed now."""
+        return self.signer.sign(self.shop.url("weather"), b"q=Paris")
+
+    async def one_each(self, project: ProjectAdmin | None = None, lines: Sequence[Line] = ()) -> list[Answered]:
+        """One call to each worker at the same time."""
+        return await asyncio.gather(*(self.call(worker, project, lines) for worker in range(WORKERS)))
+
+    @asynccontextmanager
+    async def load(self, callers: int = 8) -> AsyncGenerator[list[Answered], None]:
+        """Callers that go from worker to worker without a pause; the answers they get."""
+        stop, answers = asyncio.Event(), list[Answered]()
+
+        async def caller(first: int) -> None:
+            worker = first
+            while not stop.is_set():
+                worker = (worker + 1) % WORKERS
+                answered = await self.call(worker)
+                answers.append(answered)
+                if answered.status != 200:
+                    await asyncio.sleep(0.25)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(callers):
+                group.create_task(caller(number))
+            try:
+                yield answers
+            finally:
+                stop.set()
+
+    async def served(self) -> Counter[int]:
+        """How many answers of each status stand in the ledger of the shop, once it is written."""
+        await asyncio.sleep(0.5)
+        counted: Counter[int] = Counter()
+        after = 0
+        while page := await self.acme.entries(after, 1000):
+            after = page[-1].seq
+            for entry in page:
+                told = json.loads(entry.payload)
+                if told["kind"] == "call" and told["project"] == self.shop.id:
+                    counted[told["data"]["status"]] += 1
+        return counted
+
+    def got(self) -> Counter[int]:
+        """How many answers of each status the callers got."""
+        return Counter(answered.status for answered in self.answers)
+
+
+async def weather_shop(acme: TenantAdmin, provider: str, name: str, quota: str = _WIDE) -> ProjectAdmin:
+    """A project with one route."""
+    shop = await acme.ensure_project(name)
+    route = ProxyRoute(
+        "weather",
+        provider="weather",
+        path="/weather",
+        parameters=[QueryParameter("q", pattern="[A-Za-z]{1,64}", required=True)],
+    )
+    await shop.configure(
+        origins=[ORIGIN],
+        providers=[Provider("weather", provider, QueryCredential("appid"))],
+        secrets={"weather": Secret(KEY)},
+        routes=[route],
+        quota=quota,
+        address_quota=quota,
+        enabled=True,
+    )
+    return shop
+
+
+@asynccontextmanager
+async def running(
+    database: Database, valkey: ValkeyServer, openbao: OpenBaoServer, provider: LocalProvider, news: str
+) -> AsyncGenerator[Workers, None]:
+    """Four workers, each in a process of its own."""
+    login = openbao.app_role("gate")
+    assert isinstance(login.secret_id, Secret)
+    shared = Shared(
+        database=database.url,
+        valkey=valkey.url,
+        openbao=openbao.address,
+        ca_file=str(openbao.ca_file),
+        role_id=login.role_id,
+        secret_id=login.secret_id.reveal().decode(),
+        news=news,
+        provider=f"https://weather.localhost:{provider.port}",
+        authority=str(provider.ca_pem_path),
+    )
+    async with AsyncExitStack() as stack:
+        keychain = await stack.enter_async_context(shared.keychain())
+        ports = [_free_port() for _ in range(WORKERS)]
+        stack.push_async_callback(_end, await _start(shared, ports))
+        await asyncio.gather(*map(_until_open, ports))
+        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))
+        addresses = [f"http://127.0.0.1:{port}" for port in ports]
+        yield Workers(shared, addresses, session, await keychain.ensure_tenant("acme"))
+
+
+async def opened(workers: Workers, name: str) -> Fleet:
+    """A new project, which every worker has served once."""
+    shop = await weather_shop(workers.acme, workers.shared.provider, name)
+    key = await shop.add_signing_key()
+    fleet = Fleet(workers, workers.acme, shop, Signer(key.id, key.key.reveal(), shop.id))
+    assert {answered.status for answered in await fleet.one_each()} == {200}
+    return fleet
+
+
+async def _start(shared: Shared, ports: Sequence[int]) -> asyncio.subprocess.Process:
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_"))}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(_FOLDER / "fleet.py"),
+        *map(str, ports),
+        cwd=_FOLDER,
+        env=unmeasured | {_VARIABLE: json.dumps(asdict(shared))},
+        start_new_session=True,
+    )
+
+
+async def _end(parent: asyncio.subprocess.Process) -> None:
+    """End it and the workers, which are its session."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(parent.pid, signal.SIGTERM)
+    await parent.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+async def _until_open(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ConnectionError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        await asyncio.sleep(0.05)
+    msg = "a worker did not start"
+    raise TimeoutError(msg)
+
+
+def _fork(ports: Sequence[str]) -> None:
+    """What is imported is imported once."""
+    for port in ports:
+        if os.fork() == 0:
+            serve(int(port))
+            return
+    for _ in ports:
+        os.wait()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _fork(sys.argv[1:])

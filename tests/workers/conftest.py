@@ -1,0 +1,68 @@
+"""The servers that workers share, and the workers, once for each file; a project for each test."""
+
+import itertools
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+import pytest_asyncio
+
+from apikeychain.backends.valkey import ValkeyGuard
+from apikeychain.testing.local_provider import LocalProvider, Visit
+from apikeychain.testing.servers.openbao import OpenBaoServer, openbao_server
+from apikeychain.testing.servers.postgres import PostgresServer
+from apikeychain.testing.servers.valkey import ValkeyServer, valkey_server
+from fleet import KEY, Fleet, Workers, opened, running
+from served_postgres import Database, lent_database, started_postgres
+from valkey_clock import let_it_have_run
+
+__all__ = ["openbao_server", "started_postgres", "valkey_server"]
+_NAMES = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def database(started_postgres: PostgresServer) -> Generator[Database, None, None]:
+    yield from lent_database(started_postgres)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def valkey(valkey_server: ValkeyServer) -> ValkeyServer:
+    valkey_server.ask("FLUSHALL")
+    async with ValkeyGuard(valkey_server.url):
+        let_it_have_run(valkey_server)
+    return valkey_server
+
+
+@pytest.fixture(scope="module")
+def openbao(openbao_server: OpenBaoServer) -> OpenBaoServer:
+    openbao_server.new_key()
+    return openbao_server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def provider() -> AsyncGenerator[LocalProvider, None]:
+    async with LocalProvider("weather.localhost") as local:
+        local.on("/weather", _answer)
+        yield local
+
+
+async def _answer(visit: Visit) -> None:
+    knows = visit.received.target.endswith(KEY.encode())
+    await visit.answer(200 if knows else 401, [(b"content-type", b"application/json")], b'{"temp": 21}')
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def workers(
+    request: pytest.FixtureRequest,
+    database: Database,
+    valkey: ValkeyServer,
+    openbao: OpenBaoServer,
+    provider: LocalProvider,
+) -> AsyncGenerator[Workers, None]:
+    """Four of them; they hear of changes by PostgreSQL, or as the parameter says."""
+    async with running(database, valkey, openbao, provider, getattr(request, "param", "postgres")) as running_workers:
+        yield running_workers
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fleet(workers: Workers) -> Fleet:
+    return await opened(workers, f"shop-{next(_NAMES)}")
