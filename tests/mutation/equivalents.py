@@ -8,6 +8,7 @@ _BY_DEFAULT = "The system's generator draws 32 bytes unless it is told another n
 _NEVER_READ = "It stands in until the key is wrapped, which replaces it."
 _AS_FALSE = "It is only asked whether it is true, and nothing is as little true as False."
 _DECLARED_BEFORE = "What is wrong with a declaration was told when the route's own were compiled, right before."
+_NO_LEAD_INSIDE = "What begins an escape stands nowhere else in one, so that the others leave it whole."
 
 _TIME_ONLY = "It only saves time: each line is then looked at by itself."
 _SAVES_TIME = "It only saves time: without it the same comes out."
@@ -33,6 +34,23 @@ EQUIVALENT: dict[str, dict[str, str]] = {
             "The names are put into lower case first, so that no X is ever looked for."
         ),
         "_referrer: b'' -> b'XXXX'": "No origin is written so: it is on no list, as nothing is.",
+    },
+    "rules.escapes": {
+        "top: (int, tuple[int, int]) -> (tuple[int, int],)": _FOR_TYPES,
+        "top: (int, tuple[int, int]) -> (int,)": _FOR_TYPES,
+        "top: (int, int) -> (int,)": _FOR_TYPES,
+        "top: (int, int) -> (int,) #2": _FOR_TYPES,
+        "top: b'%\\\\&' -> b'XX%\\\\&XX'": (
+            "A text with an X then goes the way of one that holds an escape, which finds the same."
+        ),
+        "top: ' ' < text <= '~' -> ' ' <= text <= '~'": "HTML has no name for the space.",
+        "top: ' ' < text <= '~' -> ' ' < text < '~'": "HTML has no name for the tilde.",
+        "Reading.__bool__: 1 -> 2": "There is one piece, or three and more.",
+        "ends: 1 -> 0": "Nothing ends in nothing.",
+        "pieces: if lead in buffer: -> if True:": _SAVES_TIME,
+        "pieces: (piece,) if at % 2 else split(piece) -> split(piece)": _NO_LEAD_INSIDE,
+        "pieces: 2 -> 1": _NO_LEAD_INSIDE,
+        "_read: b'xX' -> b'XXxXXX'": "It is asked for one byte, which is in the one as in the other.",
     },
     "rules.egress": {
         "Reach: 0 -> -1": _ORDER_ONLY,

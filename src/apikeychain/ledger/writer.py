@@ -22,6 +22,8 @@ from apikeychain.ports.store import Store
 PAGE = 1000
 # Of that many chains the end is remembered; of others it is asked before the next group.
 MAX_HEADS = 10_000
+# Tenants that are written in one transaction: a database holds a lock for each.
+MAX_GROUP = 1000
 _log = logging.getLogger("apikeychain.ledger")
 
 
@@ -52,9 +54,11 @@ class Writer:
             BackendUnavailableError: the store does not answer; the entries are kept.
         """
         before = {tenant for tenant, queue in self._queues if queue.apart is not None}
-        group: Sequence[TenantId] = [t for t, queue in self._queues if queue.finished and t not in before]
-        while group and (error := await self._fault_of(group)) is not None:
-            group = self._set_apart(group, error)
+        ready = [tenant for tenant, queue in self._queues if queue.finished and tenant not in before]
+        for first in range(0, len(ready), MAX_GROUP):
+            group: Sequence[TenantId] = ready[first : first + MAX_GROUP]
+            while group and (error := await self._fault_of(group)) is not None:
+                group = self._set_apart(group, error)
         for tenant, queue in self._queues:
             if queue.apart is not None and (error := await self._fault_of([tenant])) is not None:
                 self._keep_or_give_up(tenant, error, new=tenant not in before)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 
 import pytest
-from sqlalchemy import NullPool
+from sqlalchemy import NullPool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -110,6 +110,27 @@ async def test_a_chain_is_only_read_and_appended_to(session: AsyncConnection) ->
     await require_denied(session, "UPDATE apikeychain.ledger SET hash = ''")
     await require_denied(session, "DELETE FROM apikeychain.ledger")
     await require_denied(session, "DELETE FROM apikeychain.heads")
+
+
+async def test_whoever_names_tenants_reaches_their_chains_and_nothing_else_of_them(session: AsyncConnection) -> None:
+    await session.exec_driver_sql("SELECT set_config('apikeychain.tenants', '{globex,acme}', false)")
+    assert {name for name, found in (await counts(session)).items() if found} == {"ledger", "heads"}
+    await require_denied(session, "UPDATE apikeychain.ledger SET hash = ''")
+    await require_denied(session, "DELETE FROM apikeychain.heads")
+    await require_denied(session, "INSERT INTO apikeychain.heads VALUES ('initech', 1, '')")
+    await require_denied(session, "INSERT INTO apikeychain.leases VALUES ('acme', 'x', 'y', 0)")
+    for nobody in ("{}", "", "{initech}"):
+        await session.exec_driver_sql(f"SELECT set_config('apikeychain.tenants', '{nobody}', false)")
+        assert set((await counts(session)).values()) == {0}
+        await require_denied(session, "INSERT INTO apikeychain.heads VALUES ('globex', 1, '')")
+
+
+async def test_a_transaction_of_one_tenant_reaches_no_chain_of_another(store: PostgresStore) -> None:
+    await store.append_many({ACME: [draft(2)], GLOBEX: [draft(1)]})
+    for tenant_id, size in ((ACME, 2), (GLOBEX, 1)):
+        async with store.tenant(tenant_id) as own:
+            found = await own._statements.execute(text("SELECT tenant, size FROM apikeychain.heads"))
+            assert [tuple(row) for row in found] == [(tenant_id, size)]
 
 
 async def test_the_version_is_read_and_not_written(session: AsyncConnection) -> None:

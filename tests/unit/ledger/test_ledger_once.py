@@ -31,6 +31,15 @@ async def test_a_group_whose_acknowledgement_is_lost_is_written_once(house: Hous
     assert house.store.groups == [{ACME: 2, OTHER: 1}, {ACME: 1}]
 
 
+async def test_a_group_is_of_so_many_tenants_at_most(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "MAX_GROUP", 1)
+    for number in range(2):
+        house.call(number)
+        house.call(number, OTHER)
+    await house.ledger.flush()
+    assert house.store.groups == [{ACME: 2}, {OTHER: 2}]
+
+
 async def test_acknowledgements_that_are_lost_one_after_the_other_double_nothing(house: House) -> None:
     house.store.lost = 3
     for number in range(3):

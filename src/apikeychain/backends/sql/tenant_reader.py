@@ -56,12 +56,7 @@ class SQLTenantReader:
     async def head(self) -> Head:
         """See TenantReader.head."""
         rows = await self._rows(self._scope.select(HEADS), self._damaged_head())
-        if not rows:
-            return Head.empty(self._scope.tenant)
-        size, value = rows[0]["size"], rows[0]["hash"]
-        if not isinstance(size, int) or not 0 < size < _MAX_SIZE or not isinstance(value, bytes):
-            raise self._damaged_head()
-        return Head(self._scope.tenant, size, value)
+        return head_of(self._scope.tenant, rows[0]) if rows else Head.empty(self._scope.tenant)
 
     async def _rows(self, statement: Executable, no_text: DamagedDataError | None = None) -> Sequence[RowMapping]:
         with told_as_ours(no_text=no_text):
@@ -72,10 +67,7 @@ class SQLTenantReader:
 
     def _damaged_head(self) -> DamagedDataError:
         """Also where the entries reach beyond it, so that it would fork the chain."""
-        advice = (
-            f"restore it from a backup; how far the entries hold says `apikeychain ledger verify {self._scope.tenant}`"
-        )
-        return DamagedDataError("the head of the ledger", self._scope.tenant, advice=advice)
+        return _damaged_head(self._scope.tenant)
 
     def _record(self, kind: type[R], shelf: Shelf, row: RowMapping) -> R:
         """The record of a row whose columns say the same as its body."""
@@ -89,6 +81,23 @@ class SQLTenantReader:
             what = f"the stored {kind.kind} {' '.join(repr(part) for part in key[:2])}".strip()
             raise DamagedDataError(what, self._scope.tenant)
         return record
+
+
+def head_of(tenant: TenantId, row: RowMapping) -> Head:
+    """The end of the tenant's chain as a row of the heads tells it.
+
+    Raises:
+        DamagedDataError: it does not.
+    """
+    size, value = row["size"], row["hash"]
+    if not isinstance(size, int) or not 0 < size < _MAX_SIZE or not isinstance(value, bytes):
+        raise _damaged_head(tenant)
+    return Head(tenant, size, value)
+
+
+def _damaged_head(tenant: TenantId) -> DamagedDataError:
+    advice = f"restore it from a backup; how far the entries hold says `apikeychain ledger verify {tenant}`"
+    return DamagedDataError("the head of the ledger", tenant, advice=advice)
 
 
 def at_key(shelf: Shelf, key: Key) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import name_of, told_as_ours
 from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS
-from apikeychain.backends.sql.postgres.walls import LOOKED_UP, TABLES
+from apikeychain.backends.sql.postgres.walls import LOOKED_UP, TABLES, policies_of
 from apikeychain.backends.sql.schema import SCHEMA
 from apikeychain.errors import DatabaseVersionError, SettingsError
 
@@ -30,8 +30,9 @@ _ROLES = text(
 _TABLES = text(
     "SELECT c.relname AS name, c.relrowsecurity AND c.relforcerowsecurity AS forced, ARRAY(SELECT p.polname::text FROM "
     "pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive ORDER BY 1) AS policies, "
-    "EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant' AND p.polcmd = '*' AND "
-    "p.polwithcheck IS NOT NULL AND pg_get_expr(p.polqual, c.oid) = pg_get_expr(p.polwithcheck, c.oid)) AS walled, "
+    "NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname IN ('tenant', 'tenants') AND NOT "
+    "(p.polcmd = '*' AND coalesce(pg_get_expr(p.polqual, c.oid) = pg_get_expr(p.polwithcheck, c.oid), false))) "
+    "AS walled, "
     "has_table_privilege(:role, c.oid, 'TRUNCATE, REFERENCES, TRIGGER') AS too_much FROM pg_class c "
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relkind IN ('r', 'p') ORDER BY 1"
 )
@@ -154,4 +155,4 @@ async def of_tables(statements: Statements, role: str) -> list[str]:
 def _policies(table: str) -> list[str]:
     if table == VERSION_TABLE:
         return ["everybody", "owner"]
-    return ["look_up", "tenant"] if table in LOOKED_UP else ["tenant"]
+    return [*(["look_up"] if table in LOOKED_UP else []), *policies_of(table)]

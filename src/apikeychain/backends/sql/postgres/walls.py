@@ -1,6 +1,7 @@
 """What keeps tenants apart in PostgreSQL, as SQL: policies, grants, and the two functions that look across.
 
 Every table of the schema gets the same policy. Who has set no tenant is nobody and finds nothing; so does the owner.
+The two tables of the ledger are there as well for a transaction that named several tenants, to append for all of them.
 Who may log in as the application may do what this store does and no more: of a chain it may only read and append.
 """
 
@@ -12,14 +13,23 @@ from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, PROJ
 TABLES = tuple(table.name for table in metadata.sorted_tables if table is not CHANGES)
 # The tables that one of the two functions reads.
 LOOKED_UP = (PROJECTS.name, TENANTS.name)
+_CHAINS = (LEDGER.name, HEADS.name)
 _RECORD = "SELECT, INSERT, UPDATE (generation, body), DELETE"
 _GRANTS = {
     LEDGER.name: "SELECT, INSERT",
     HEADS.name: "SELECT, INSERT, UPDATE (size, hash)",
     LEASES.name: "SELECT, INSERT, UPDATE (holder, until_ms)",
 }
+# What a transaction says of itself: whose it is, or whose chains it appends to.
+TENANT, TENANTS_NAMED = "apikeychain.tenant", "apikeychain.tenants"
+# One at a time may change what is a tenant's: its chain has one end. Who reads takes no turn.
+TURN = "pg_advisory_xact_lock(hashtextextended('apikeychain:' || {tenant}, 0))"
 # A custom setting reads as NULL before its first use and as '' after the transaction that set it.
-_MINE = "tenant = nullif(current_setting('apikeychain.tenant', true), '')"
+_SAID = "nullif(current_setting('{setting}', true), '')"
+_MINE = {
+    "tenant": f"tenant = {_SAID.format(setting=TENANT)}",
+    "tenants": f"tenant IN (SELECT unnest(CAST({_SAID.format(setting=TENANTS_NAMED)} AS text[])))",
+}
 # A setting of our own would do, but only a superuser may fix one for a function.
 _PATH = "pg_catalog, pg_temp"
 _FUNCTIONS = {
@@ -46,11 +56,17 @@ def walls(owner: str, application: str) -> Iterator[str]:
         yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
     for name in TABLES:
         table = f"{SCHEMA}.{name}"
-        yield f"DROP POLICY IF EXISTS tenant ON {table}"
-        yield f"CREATE POLICY tenant ON {table} USING ({_MINE}) WITH CHECK ({_MINE})"
+        for policy in policies_of(name):
+            yield f"DROP POLICY IF EXISTS {policy} ON {table}"
+            yield f"CREATE POLICY {policy} ON {table} USING ({_MINE[policy]}) WITH CHECK ({_MINE[policy]})"
         yield f"GRANT {_GRANTS.get(name, _RECORD)} ON {table} TO {application}"
     yield from _version(owner, application)
     yield from _look_ups(owner, application)
+
+
+def policies_of(table: str) -> tuple[str, ...]:
+    """The names of the policies by which a table's rows are its tenants', in order."""
+    return ("tenant", "tenants") if table in _CHAINS else ("tenant",)
 
 
 def _version(owner: str, application: str) -> Iterator[str]:
