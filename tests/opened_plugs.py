@@ -6,7 +6,7 @@ from typing import Any, Self
 from apikeychain import APIKeyChain, APIKeyChainSettings
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_signals import MemorySignals
-from apikeychain.embedded import Instead, memory_plugs
+from apikeychain.embedded import memory_plugs
 from apikeychain.errors import DataDirectoryError
 
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
@@ -54,7 +54,8 @@ class Serving:
 
 
 def a_keychain(limiter: Opened | None = None, serving: Serving | None = None, **plugs: Any) -> APIKeyChain:
-    default = memory_plugs(Instead(rate_limiter=limiter, **plugs))
+    instead: Any = {"rate_limiter": limiter, **plugs}
+    default = memory_plugs(instead)
     return APIKeyChain(
         store=default.store,
         key_service=default.key_service,

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypedDict
 
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
@@ -55,16 +55,15 @@ class Plugs:
     serving: Serving | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instead:
-    """Plugs of the host's own, in place of the default's."""
+class Instead(TypedDict, total=False):
+    """Plugs of the host's own, in place of the default's. None stands for the default's."""
 
-    store: Store | None = None
-    key_service: KeyService | None = None
-    rate_limiter: RateLimiter | None = None
-    replay_guard: ReplayGuard | None = None
-    signals: Signals | None = None
-    upstream: UpstreamFactory | None = None
+    store: Store | None
+    key_service: KeyService | None
+    rate_limiter: RateLimiter | None
+    replay_guard: ReplayGuard | None
+    signals: Signals | None
+    upstream: UpstreamFactory | None
 
 
 def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instead: Instead) -> Plugs:
@@ -88,11 +87,12 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
     database = path / DATABASE
     keys = Path(key_file or os.environ.get(KEY_FILE_VARIABLE) or path / KEY_FILE)
     store = SQLStore.sqlite(database)
-    if instead.store and not (instead.replay_guard and instead.rate_limiter):
+    guard, limiter = instead.get("replay_guard"), instead.get("rate_limiter")
+    if instead.get("store") and not (guard and limiter):
         _log.warning(
             "store= is yours, but %s of this process only: serve from one process, or give replay_guard= and "
             "rate_limiter= that all share",
-            "claims are" if instead.rate_limiter else "limits are" if instead.replay_guard else "claims and limits are",
+            "claims are" if limiter else "limits are" if guard else "claims and limits are",
         )
     return _with(
         Plugs(
@@ -143,12 +143,5 @@ def _default_upstream(guard: Guard) -> Upstream:
 
 
 def _with(plugs: Plugs, instead: Instead) -> Plugs:
-    return replace(
-        plugs,
-        store=instead.store or plugs.store,
-        key_service=instead.key_service or plugs.key_service,
-        rate_limiter=instead.rate_limiter or plugs.rate_limiter,
-        replay_guard=instead.replay_guard or plugs.replay_guard,
-        signals=instead.signals or plugs.signals,
-        upstream=instead.upstream or plugs.upstream,
-    )
+    given: dict[str, Any] = {name: plug for name, plug in instead.items() if plug is not None}
+    return replace(plugs, **given)

@@ -6,10 +6,12 @@ Source: architecture "State, and many workers"; contracts 10.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Self, final
+from typing import Any, Self, Unpack, final
 
 from apikeychain.embedded import Instead, Plugs, Serving, UpstreamFactory, embedded_plugs, memory_plugs
+from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.errors import AnswerError, NotOpenError
 from apikeychain.model.call import Call, Reply
 from apikeychain.model.network import Network
@@ -96,12 +98,7 @@ class APIKeyChain(TenantVerbs):
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
         key_file: str | Path | None = None,
-        store: Store | None = None,
-        key_service: KeyService | None = None,
-        rate_limiter: RateLimiter | None = None,
-        replay_guard: ReplayGuard | None = None,
-        signals: Signals | None = None,
-        upstream: UpstreamFactory | None = None,
+        **instead: Unpack[Instead],
     ) -> Self:
         """SQLite, a key file and in-process limits in one directory, for one serving process.
 
@@ -112,26 +109,13 @@ class APIKeyChain(TenantVerbs):
             network: see the class.
             sanitizers: likewise.
             key_file: where the key file is, if not in the directory; APIKEYCHAIN_KEY_FILE says the same.
-            store: your own plug in place of that one; so with all that follow.
-            key_service: likewise.
-            rate_limiter: likewise.
-            replay_guard: likewise.
-            signals: likewise.
-            upstream: likewise, as a factory that takes the guard.
+            instead: plugs of your own, by the names of the class's arguments, in place of those.
 
         Nothing is made or read before the keychain is opened.
 
         Raises:
             MissingExtraError: the extra ``embedded`` is not installed.
         """
-        instead = Instead(
-            store=store,
-            key_service=key_service,
-            rate_limiter=rate_limiter,
-            replay_guard=replay_guard,
-            signals=signals,
-            upstream=upstream,
-        )
         plugs = embedded_plugs(directory, key_file=key_file, instead=instead)
         return cls._of(plugs, _settings(settings, development=development), network, sanitizers)
 
@@ -143,23 +127,34 @@ class APIKeyChain(TenantVerbs):
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
-        store: Store | None = None,
-        key_service: KeyService | None = None,
-        rate_limiter: RateLimiter | None = None,
-        replay_guard: ReplayGuard | None = None,
-        signals: Signals | None = None,
-        upstream: UpstreamFactory | None = None,
+        **instead: Unpack[Instead],
     ) -> Self:
         """Everything in memory, for a host's own tests. See `embedded` for the arguments."""
-        instead = Instead(
-            store=store,
-            key_service=key_service,
-            rate_limiter=rate_limiter,
-            replay_guard=replay_guard,
-            signals=signals,
-            upstream=upstream,
-        )
         return cls._of(memory_plugs(instead), _settings(settings, development=development), network, sanitizers)
+
+    @classmethod
+    def from_environment(
+        cls,
+        variables: Mapping[str, str] | Environment | None = None,
+        *,
+        network: Mapping[str, Network] | None = None,
+        sanitizers: Mapping[str, SanitizerFunction] | None = None,
+    ) -> Self:
+        """Plugs and settings as the variables ``APIKEYCHAIN_...`` say them; the reference of settings lists all.
+
+        Args:
+            variables: instead of those of the process; or what `read_environment` found in them.
+            network: see the class.
+            sanitizers: likewise.
+
+        No server is asked before the keychain is opened.
+
+        Raises:
+            SettingsError: with every problem; no value of a variable is told.
+            MissingExtraError: the packages of what was chosen are not installed.
+        """
+        found = variables if isinstance(variables, Environment) else read_environment(variables)
+        return cls._of(found.plugs, found.choices.settings, network, sanitizers)
 
     @classmethod
     def _of(
@@ -169,18 +164,8 @@ class APIKeyChain(TenantVerbs):
         network: Mapping[str, Network] | None,
         sanitizers: Mapping[str, SanitizerFunction] | None,
     ) -> Self:
-        return cls(
-            store=plugs.store,
-            key_service=plugs.key_service,
-            rate_limiter=plugs.rate_limiter,
-            replay_guard=plugs.replay_guard,
-            signals=plugs.signals,
-            upstream=plugs.upstream,
-            serving=plugs.serving,
-            settings=settings,
-            network=network,
-            sanitizers=sanitizers,
-        )
+        given: dict[str, Any] = {field.name: getattr(plugs, field.name) for field in fields(plugs)}
+        return cls(**given, settings=settings, network=network, sanitizers=sanitizers)
 
     async def __aenter__(self) -> Self:
         await self.open()

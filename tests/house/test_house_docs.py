@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import inspect
+import os
 import re
 import types
 from pathlib import Path
@@ -47,6 +48,9 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
 @pytest.mark.parametrize("page", _RUN, ids=_name)
 def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("APIKEYCHAIN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("APIKEYCHAIN_DATA", "apikeychain-data")
     monkeypatch.setenv("OPENWEATHER_KEY", "a-made-up-key-of-openweather")
     names: dict[str, Any] = {"__name__": "__page__"}
     asyncio.run(_run(page, names))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from apikeychain import errors
+from apikeychain.environment.variables import COMMAND, PLUGS, PREFIX, SETTINGS
 from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential
 from apikeychain.providers import CATALOGUE
 from apikeychain.settings import APIKeyChainSettings
@@ -49,6 +50,12 @@ def _settings() -> str:
     return _table(("setting", "default", "meaning"), rows)
 
 
+def _variables() -> str:
+    rows = [(f"`{PREFIX}{name}`", meaning) for name, meaning in {**PLUGS, **COMMAND}.items()]
+    rows += [(f"`{PREFIX}{name}`", f"the setting `{field.name}`.") for name, field in SETTINGS.items()]
+    return _table(("variable", "meaning"), rows)
+
+
 def _where(credential: Credential) -> str:
     if isinstance(credential, HeaderCredential):
         return f"`{credential.header}: {credential.prefix}<secret>`"
@@ -73,7 +80,7 @@ def _catalogue() -> str:
 
 _TABLES = {
     "errors.md": [_answers(), _others()],
-    "settings.md": [_settings()],
+    "settings.md": [_settings(), _variables()],
     "catalogue.md": [_catalogue()],
 }
 

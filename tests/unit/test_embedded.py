@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,9 +153,18 @@ def test_any_single_plug_can_be_the_hosts_own(tmp_path: Path) -> None:
         upstream=upstream,
     )
     for plugs in (memory_plugs(own), embedded_plugs(tmp_path, key_file=None, instead=own)):
-        assert (plugs.store, plugs.key_service, plugs.rate_limiter) == (own.store, own.key_service, own.rate_limiter)
-        assert (plugs.signals, plugs.upstream) == (own.signals, upstream)
+        assert (plugs.store, plugs.key_service, plugs.rate_limiter) == (
+            own["store"],
+            own["key_service"],
+            own["rate_limiter"],
+        )
+        assert (plugs.signals, plugs.upstream) == (own["signals"], upstream)
     assert names_in(tmp_path) == []
+
+
+def test_a_plug_of_an_unknown_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="rate_limitr"):
+        embedded(tmp_path, rate_limitr=MemoryRateLimiter())
 
 
 async def test_what_is_counted_in_this_process_has_a_limiter_of_its_own() -> None:
@@ -178,7 +188,7 @@ async def test_what_is_counted_in_this_process_has_a_limiter_of_its_own() -> Non
 def test_a_shared_store_alone_is_told_to_be_too_little(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, shared: set[str], told: str
 ) -> None:
-    plugs = {"store": MemoryStore(), "rate_limiter": MemoryRateLimiter(), "replay_guard": MemoryReplayGuard()}
-    instead = Instead(**{name: plug for name, plug in plugs.items() if name in shared})  # type: ignore[arg-type]  # each plug goes to the argument of its own name
+    plugs: Instead = {"store": MemoryStore(), "rate_limiter": MemoryRateLimiter(), "replay_guard": MemoryReplayGuard()}
+    instead: Any = {name: plug for name, plug in plugs.items() if name in shared}
     embedded_plugs(tmp_path, key_file=None, instead=instead)
     assert (told in caplog.text) if told else not caplog.records

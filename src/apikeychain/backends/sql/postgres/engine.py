@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, CursorResult, Executable, PoolProxiedConnection, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from apikeychain.backends.sql.engine import whole
@@ -38,16 +39,20 @@ def postgres_engine(url: str | URL, *, trust: str | Path | None = None, pool_siz
         pool_size: how many connections at most.
 
     Raises:
-        InvalidValueError: not such a URL, or it has TLS options of its own.
+        InvalidValueError: not such a URL, it has TLS options of its own, or the authorities cannot be read.
     """
-    place = make_url(url)
+    place = _parsed(url)
     if place.drivername not in {DRIVER, "postgresql"}:
         msg = f"not a URL of PostgreSQL with asyncpg: {place.drivername}://..."
         raise InvalidValueError(msg)
     if mine := {name for name in place.query if name.startswith("ssl")}:
         msg = f"TLS is always verified: leave {', '.join(sorted(mine))} out of the URL, and give `trust` instead"
         raise InvalidValueError(msg)
-    context = ssl.create_default_context(cafile=trust)
+    try:
+        context = ssl.create_default_context(cafile=trust)
+    except OSError as fault:
+        msg = f"the authorities in {str(trust)!r} cannot be read: {type(fault).__name__}"
+        raise InvalidValueError(msg) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return create_async_engine(
         place.set(drivername=DRIVER),
@@ -66,6 +71,15 @@ def postgres_engine(url: str | URL, *, trust: str | Path | None = None, pool_siz
         pool_timeout=WAIT_SECONDS,
         pool_use_lifo=True,
     )
+
+
+def _parsed(url: str | URL) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        msg = "not a URL of PostgreSQL: write postgresql://user@host/database"
+        # The text is not told: it may hold a password.
+        raise InvalidValueError(msg) from None
 
 
 class Bounded:

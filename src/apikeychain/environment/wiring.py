@@ -1,0 +1,117 @@
+"""The plugs that were chosen. None of them is opened: a server that is down is told by the opening.
+
+Source: contracts 10.
+"""
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from apikeychain.embedded import KEY_FILE, Instead, Plugs, embedded_plugs
+from apikeychain.environment.choices import Choices, OpenBao, choose, with_files
+from apikeychain.environment.variables import Variables
+from apikeychain.errors import InvalidValueError, SettingsError
+from apikeychain.ports.key_service import KeyService
+
+# Where nothing but a database is used: nothing is written there.
+_NOWHERE = Path()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A keychain as the environment says it.
+
+    Attributes:
+        choices: what was chosen, with the settings.
+        plugs: made of it, not open.
+    """
+
+    choices: Choices
+    plugs: Plugs
+
+
+def read_environment(given: Mapping[str, str] | None = None) -> Environment:
+    """What the variables that begin with ``APIKEYCHAIN_`` say. No server is asked, and nothing is made.
+
+    Args:
+        given: instead of the variables of the process.
+
+    Raises:
+        SettingsError: with every problem; no value of a variable is told, which may hold a password.
+        MissingExtraError: the packages of what was chosen are not installed.
+    """
+    resolved, problems = with_files(os.environ if given is None else given)
+    variables = Variables(resolved)
+    variables.problems += problems
+    choices = choose(variables)
+    instead = _instead(choices, variables)
+    if variables.problems:
+        raise SettingsError(variables.problems)
+    data = choices.data or _NOWHERE
+    plugs = embedded_plugs(data, key_file=choices.key_file or data / KEY_FILE, instead=instead)
+    return Environment(choices=choices, plugs=replace(plugs, serving=None) if choices.is_shared else plugs)
+
+
+def _instead(choices: Choices, variables: Variables) -> Instead:
+    instead = Instead()
+    if choices.database_url:
+        with _noting(variables, "DATABASE_URL"):
+            instead |= _database(choices)
+    if choices.valkey_url:
+        with _noting(variables, "VALKEY_URL"):
+            instead |= _valkey(choices)
+    if choices.openbao:
+        with _noting(variables, "OPENBAO_ADDRESS"):
+            instead["key_service"] = _key_service(choices.openbao)
+    return instead
+
+
+def _database(choices: Choices) -> Instead:
+    from apikeychain.backends.sql import PostgresSignals, SQLStore  # noqa: PLC0415 - loads what was chosen alone
+
+    store = SQLStore.postgres(choices.database_url, trust=choices.database_ca_file)
+    instead = Instead(store=store, signals=PostgresSignals(store))
+    if choices.key_file:
+        from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - likewise
+
+        instead["key_service"] = LocalKeyService(choices.key_file, create=True)
+    return instead
+
+
+def _valkey(choices: Choices) -> Instead:
+    from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals  # noqa: PLC0415 - likewise
+
+    guard = ValkeyGuard(choices.valkey_url)
+    instead = Instead(rate_limiter=guard, replay_guard=guard)
+    if choices.signals == "valkey":
+        instead["signals"] = ValkeySignals(choices.valkey_url)
+    return instead
+
+
+def _key_service(chosen: OpenBao) -> KeyService:
+    from apikeychain.backends.openbao import AppRole, OpenBaoKeyService, Token  # noqa: PLC0415 - likewise
+
+    return OpenBaoKeyService(
+        chosen.address,
+        login=Token(chosen.token_file)
+        if chosen.token_file
+        else AppRole(role_id=chosen.role_id, secret_id=chosen.secret_id_file or _NOWHERE),
+        key=chosen.key,
+        mount=chosen.mount,
+        namespace=chosen.namespace,
+        ca_file=chosen.ca_file,
+    )
+
+
+@contextmanager
+def _noting(variables: Variables, name: str) -> Generator[None, None, None]:
+    """Notes what a plug finds wrong with what it is given. Their texts hold no value that may be a password."""
+    try:
+        yield
+    except InvalidValueError as error:
+        variables.problem(name, str(error))
+    except SettingsError as error:
+        for problem in error.problems:
+            variables.problem(name, problem)
