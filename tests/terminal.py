@@ -13,10 +13,15 @@ from apikeychain.cli import main
 
 @dataclass
 class Terminal:
-    """Runs command lines on one data directory."""
+    """Runs command lines on one data directory.
+
+    Attributes:
+        names_data: whether they say so; else the environment does.
+    """
 
     data: Path
     capsys: pytest.CaptureFixture[str]
+    names_data: bool = True
 
     def told(self, *arguments: object) -> str:
         """What a command line says that ends well."""
@@ -38,7 +43,7 @@ class Terminal:
 
     def run(self, *arguments: object) -> tuple[int, str, str]:
         """Exit code, stdout and stderr."""
-        code = main(["--data", str(self.data), *map(str, arguments)])
+        code = main([*(("--data", str(self.data)) if self.names_data else ()), *map(str, arguments)])
         out, err = self.capsys.readouterr()
         canary.hear("what a command says", out, err)
         return code, out, err

@@ -63,7 +63,7 @@ _everywhere = Group("Options of every command", sort_key=100)
 @app.meta.default
 async def _start(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    data: Annotated[Path, Parameter(group=_everywhere, env_var="APIKEYCHAIN_DATA")] = Path("apikeychain-data"),
+    data: Annotated[Path | None, Parameter(group=_everywhere)] = None,
     json: Annotated[bool, Parameter(group=_everywhere, negative="", show_default=False)] = False,
     actor: Annotated[str, Parameter(group=_everywhere)] = "cli",
     development: Annotated[bool, Parameter(group=_everywhere, negative="", show_default=False)] = False,
@@ -72,7 +72,7 @@ async def _start(
 
     Args:
         tokens: the command and its own arguments.
-        data: the data directory of the keychain.
+        data: the data directory of the keychain; else what APIKEYCHAIN_DATABASE_URL or APIKEYCHAIN_DATA say.
         json: answer with one JSON document.
         actor: the label of who does this, for the ledger: no name, no address.
         development: take http origins on localhost, for a keychain that runs in development.

@@ -1,6 +1,7 @@
 """One run of the command: on which data, as whom, and in which form it answers."""
 
 import logging
+import os
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from apikeychain.cli import output
-from apikeychain.embedded import DATABASE
+from apikeychain.embedded import DATABASE, KEY_FILE_VARIABLE
+from apikeychain.environment.choices import Choices
+from apikeychain.environment.variables import PREFIX
+from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.errors import DataDirectoryError, InvalidValueError
 from apikeychain.keychain import APIKeyChain
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
+
+_DATA = "apikeychain-data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,21 +28,38 @@ class Invocation:
     """What every verb is given.
 
     Attributes:
-        data: the data directory.
+        data: the data directory; None for what the environment says.
         actor: the label in the ledger.
         development: whether http origins on localhost are taken.
         json: whether the answer is a JSON document instead of text.
     """
 
-    data: Path
+    data: Path | None
     actor: str
     development: bool
     json: bool
 
+    def environment(self) -> Environment:
+        """What is worked on: the data directory that was named, else what the environment says.
+
+        Raises:
+            SettingsError: the environment is wrong, with every problem.
+        """
+        given: dict[str, str] = {} if self.data else dict(os.environ)
+        if self.data:
+            given[PREFIX + "DATA"] = str(self.data)
+            given[PREFIX + "KEY_FILE"] = os.environ.get(KEY_FILE_VARIABLE, "")
+        elif not any(given.get(PREFIX + name) for name in ("DATABASE_URL", "DATABASE_URL_FILE", "DATA")):
+            given[PREFIX + "DATA"] = _DATA
+        if self.development:
+            given[PREFIX + "DEVELOPMENT"] = "true"
+        with quiet():
+            return read_environment(given)
+
     @property
     def exists(self) -> bool:
-        """Whether there is a keychain in the data directory."""
-        return (self.data / DATABASE).exists()
+        """Whether there is a keychain already."""
+        return _exists(self.environment().choices)
 
     @asynccontextmanager
     async def keychain(self, *, create: bool = False) -> AsyncGenerator[APIKeyChain, None]:
@@ -48,14 +71,15 @@ class Invocation:
         Raises:
             DataDirectoryError: there is none, and `create` is off: a mistyped path makes nothing.
         """
-        if not create and not self.exists:
+        environment = self.environment()
+        if not create and not _exists(environment.choices):
             msg = (
-                f"there is no keychain in {str(self.data)!r}: say --data DIR or set APIKEYCHAIN_DATA, "
+                f"there is no keychain in {str(environment.choices.data)!r}: say --data DIR or set APIKEYCHAIN_DATA, "
                 "or make one with: apikeychain tenant create ID"
             )
             raise DataDirectoryError(msg)
         with quiet():
-            async with APIKeyChain.embedded(self.data, development=self.development) as keychain:
+            async with APIKeyChain.from_environment(environment) as keychain:
                 yield keychain
 
     @asynccontextmanager
@@ -106,6 +130,11 @@ class Invocation:
             output.table(rows, columns)
         else:
             output.say(nothing)
+
+
+def _exists(choices: Choices) -> bool:
+    """A database is there or is told to be missing when it is opened."""
+    return choices.data is None or bool(choices.database_url) or (choices.data / DATABASE).exists()
 
 
 class _Quiet(logging.Filter):

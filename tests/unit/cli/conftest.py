@@ -1,5 +1,6 @@
 """A terminal of 80 columns in an empty folder."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,5 +12,6 @@ from terminal import Terminal
 def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.delenv("APIKEYCHAIN_DATA", raising=False)
+    for name in [name for name in os.environ if name.startswith("APIKEYCHAIN_")]:
+        monkeypatch.delenv(name)
     return Terminal(tmp_path / "data", capsys)
