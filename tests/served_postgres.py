@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from apikeychain.backends.sql import SQLStore
-from apikeychain.backends.sql.postgres.migration import APPLICATION, migrate_postgres
+from apikeychain.backends.sql.postgres.migration import migrate_postgres
+from apikeychain.backends.sql.postgres.roles import APPLICATION
 from apikeychain.backends.sql.postgres.store import PostgresStore
 from apikeychain.testing.records import ACME, SHOP, project, tenant
 from apikeychain.testing.servers.postgres import PostgresServer

@@ -11,6 +11,7 @@ from apikeychain import __version__
 from apikeychain.cli import (
     apply,
     ledger,
+    migrate,
     origin,
     project,
     provider,
@@ -40,6 +41,7 @@ project.app.command(suspension.suspend)
 project.app.command(suspension.lift)
 app.command(apply.apply)
 app.command(sign.sign)
+app.command(migrate.migrate)
 
 
 @app.command

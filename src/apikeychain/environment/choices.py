@@ -13,6 +13,8 @@ from apikeychain.errors import SettingsError
 from apikeychain.settings import APIKeyChainSettings
 
 URLS = ("DATABASE_URL", "VALKEY_URL", "MIGRATION_URL")
+# Of no use to who migrates, and maybe not to be read by it.
+_OTHER_FILES = ("DATABASE_URL_FILE", "VALKEY_URL_FILE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,22 @@ def with_files(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
             except (OSError, ValueError) as fault:
                 problems.append(f"{file}: the file cannot be read ({type(fault).__name__})")
     return variables, problems
+
+
+def migration_place(given: Mapping[str, str]) -> tuple[str, Path | None]:
+    """The URL by which to migrate, or "", and the authorities of its server.
+
+    Args:
+        given: all variables of the environment.
+
+    Raises:
+        SettingsError: with every problem of these two, and of names.
+    """
+    resolved, problems = with_files({name: text for name, text in given.items() if not name.endswith(_OTHER_FILES)})
+    variables = Variables(resolved)
+    if problems + variables.problems:
+        raise SettingsError(problems + variables.problems)
+    return variables.text("MIGRATION_URL"), variables.path("DATABASE_CA_FILE")
 
 
 def choose(variables: Variables) -> Choices:

@@ -9,7 +9,7 @@ from sqlalchemy import NullPool
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from apikeychain.backends.sql.postgres.migration import APPLICATION, OWNER
+from apikeychain.backends.sql.postgres.roles import APPLICATION, OWNER
 from apikeychain.backends.sql.schema import SHELVES
 from outside import cases
 from served_postgres import WEB, Database

@@ -212,7 +212,7 @@ async def test_an_older_database_is_taken_the_missing_steps(empty_database: Data
     await migrate_postgres(empty_database.admin_url)
     empty_database.execute(f"UPDATE apikeychain.{VERSION_TABLE} SET version_num = '{VERSIONS[0]}'")  # noqa: S608  # constants
     empty_database.execute("DROP TABLE apikeychain.signing_keys")
-    with pytest.raises(DatabaseVersionError, match=f"has version {VERSIONS[0]}.*migrate_postgres"):
+    with pytest.raises(DatabaseVersionError, match=f"has version {VERSIONS[0]}.*apikeychain migrate"):
         await open_store(empty_database)
     await migrate_postgres(empty_database.admin_url)
     await open_store(empty_database)

@@ -76,7 +76,7 @@ async def test_a_table_whose_wall_has_a_hole_is_refused(database: Database, tabl
     database.execute(deed.format(table))
     (problem,) = await problems(database, "web")
     assert told.format(table) in problem
-    assert "run `migrate_postgres`" in problem
+    assert "run `apikeychain migrate`" in problem
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_a_table_whose_wall_has_a_hole_is_refused(database: Database, tabl
 async def test_a_policy_that_lets_rows_be_written_for_others_is_refused(database: Database, policy: str) -> None:
     database.execute(f"DROP POLICY tenant ON apikeychain.routes; CREATE POLICY tenant ON apikeychain.routes {policy}")
     assert await problems(database, "web") == (
-        "the table routes has not the policies that it was made with: run `migrate_postgres`",
+        "the table routes has not the policies that it was made with: run `apikeychain migrate`",
     )
 
 
@@ -103,20 +103,20 @@ async def test_all_that_is_wrong_is_told_at_once(database: Database) -> None:
     database.execute("DROP TABLE apikeychain.leases")
     database.execute("ALTER TABLE apikeychain.heads NO FORCE ROW LEVEL SECURITY")
     assert await problems(database, "web") == (
-        "the table leases is missing: run `migrate_postgres`",
-        "the table heads does not FORCE ROW LEVEL SECURITY: run `migrate_postgres`",
+        "the table leases is missing: run `apikeychain migrate`",
+        "the table heads does not FORCE ROW LEVEL SECURITY: run `apikeychain migrate`",
     )
 
 
 async def test_a_database_that_was_not_migrated_is_refused(empty_database: Database) -> None:
-    with pytest.raises(DatabaseVersionError, match="run `migrate_postgres`, and grant it the role"):
+    with pytest.raises(DatabaseVersionError, match="run `apikeychain migrate`, and grant it the role"):
         async with SQLStore.postgres(empty_database.url):
             pass
 
 
 async def test_a_role_without_grants_is_refused(database: Database) -> None:
     database.execute("CREATE ROLE stranger LOGIN")
-    with pytest.raises(DatabaseVersionError, match="run `migrate_postgres`, and grant it the role"):
+    with pytest.raises(DatabaseVersionError, match="run `apikeychain migrate`, and grant it the role"):
         async with SQLStore.postgres(database.server.url(database.name, "stranger")):
             pass
     database.execute("DROP ROLE stranger")

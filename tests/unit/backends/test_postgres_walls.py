@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from apikeychain.backends.sql import PostgresStore, SQLStore
-from apikeychain.backends.sql.postgres.migration import OWNER
+from apikeychain.backends.sql.postgres.roles import OWNER
 from apikeychain.backends.sql.postgres.walls import TABLES
 from apikeychain.backends.sql.schema import SCHEMA, metadata
 from apikeychain.testing.records import ACME, GLOBEX, RECORDS, SHOP, draft, project, tenant

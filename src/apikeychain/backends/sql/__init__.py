@@ -12,13 +12,23 @@ from typing import TYPE_CHECKING
 from apikeychain.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from apikeychain.backends.sql.opening import migrate_sqlite
     from apikeychain.backends.sql.postgres.migration import migrate_postgres
+    from apikeychain.backends.sql.postgres.script import migration_script
     from apikeychain.backends.sql.postgres.signals import PostgresSignals
     from apikeychain.backends.sql.postgres.store import PostgresStore
     from apikeychain.backends.sql.signals import SQLiteSignals
     from apikeychain.backends.sql.store import SQLStore
 
-__all__ = ["PostgresSignals", "PostgresStore", "SQLStore", "SQLiteSignals", "migrate_postgres"]
+__all__ = [
+    "PostgresSignals",
+    "PostgresStore",
+    "SQLStore",
+    "SQLiteSignals",
+    "migrate_postgres",
+    "migrate_sqlite",
+    "migration_script",
+]
 
 _HOMES = {
     "PostgresSignals": "postgres.signals",
@@ -26,6 +36,8 @@ _HOMES = {
     "SQLStore": "store",
     "SQLiteSignals": "signals",
     "migrate_postgres": "postgres.migration",
+    "migrate_sqlite": "opening",
+    "migration_script": "postgres.script",
 }
 _PACKAGES = ("sqlalchemy", "aiosqlite", "alembic", "greenlet")
 _POSTGRES_PACKAGES = (*_PACKAGES, "asyncpg")

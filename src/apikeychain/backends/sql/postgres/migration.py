@@ -3,7 +3,6 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -11,24 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from apikeychain.backends.sql.engine import Whole
 from apikeychain.backends.sql.faults import name_of, told_as_ours
-from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS, upgrade
+from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS, Migrated, upgrade
 from apikeychain.backends.sql.postgres.engine import postgres_engine
 from apikeychain.backends.sql.postgres.opening import judge, of_connection, of_tables, require_server
+from apikeychain.backends.sql.postgres.roles import APPLICATION, BEGIN, MIGHTY, OWNER, as_owner, block, role, schema
 from apikeychain.backends.sql.postgres.walls import walls
 from apikeychain.backends.sql.schema import SCHEMA
 from apikeychain.errors import SettingsError
 
-OWNER = "apikeychain_owner"
-APPLICATION = "apikeychain_app"
-# Behind a long transaction everybody else would wait for this one's locks.
-_BEGIN = text(
-    "SELECT set_config('lock_timeout', '30s', true), set_config('statement_timeout', '0', true), "
-    "pg_advisory_xact_lock(hashtextextended('apikeychain/migrate', 0))"
-)
-_ROLE = text(
-    "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication "
-    "FROM pg_roles WHERE rolname = :name"
-)
+_ROLE = text(f"SELECT {MIGHTY} FROM pg_roles WHERE rolname = :name")  # noqa: S608  # constants
 _SCHEMA_OWNER = text("SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = :name")
 _HAS_VERSION = text(f"SELECT to_regclass('{SCHEMA}.{VERSION_TABLE}') IS NOT NULL")
 _VERSION = text(f"SELECT version_num FROM {SCHEMA}.{VERSION_TABLE}")  # noqa: S608  # constants
@@ -40,7 +30,7 @@ async def migrate_postgres(
     owner: str = OWNER,
     application: str = APPLICATION,
     trust: str | Path | None = None,
-) -> None:
+) -> Migrated:
     """Make the schema `apikeychain` of the database one of this version, in one transaction.
 
     It may run again at any time and from several places at once: what is as it should be is left alone, and a wall
@@ -62,22 +52,23 @@ async def migrate_postgres(
     if not isinstance(url_or_engine, AsyncEngine):
         engine = postgres_engine(url_or_engine, trust=trust, pool_size=1)
         try:
-            await migrate_postgres(engine, owner=owner, application=application)
+            return await migrate_postgres(engine, owner=owner, application=application)
         finally:
             await engine.dispose()
-        return
     with told_as_ours(), _told_to_operator(owner):
         async with url_or_engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             if problems := of_connection(driver):
                 raise SettingsError(problems)
             await connection.execution_options(isolation_level="READ COMMITTED")
-            await connection.execute(_BEGIN)
+            await connection.exec_driver_sql(BEGIN)
             await require_server(Whole(connection))
             await connection.run_sync(_make_roles, owner, application)
-            if await connection.run_sync(_make_tables, owner) or await of_tables(Whole(connection), application):
+            version = await connection.run_sync(_make_tables, owner)
+            if version != VERSIONS[-1] or await of_tables(Whole(connection), application):
                 await connection.run_sync(_make_walls, owner, application)
             await connection.commit()
+            return Migrated(version)
 
 
 @contextmanager
@@ -92,37 +83,30 @@ def _told_to_operator(owner: str) -> Generator[None, None, None]:
 
 
 def _make_roles(connection: Connection, owner: str, application: str) -> None:
-    for role in (owner, application):
-        mighty = connection.execute(_ROLE.bindparams(name=role)).scalar_one_or_none()
+    for name in (owner, application):
+        mighty = connection.execute(_ROLE.bindparams(name=name)).scalar_one_or_none()
         if mighty:
-            msg = f"the role {role} exists and may more than a role of apikeychain should: drop it, or name another"
+            msg = f"the role {name} exists and may more than a role of apikeychain should: drop it, or name another"
             raise SettingsError([msg])
         if mighty is None:
-            # Roles belong to all databases of the server: another one's migration may be faster.
-            _execute(
-                connection,
-                f"DO $do$ BEGIN CREATE ROLE {_quoted(connection, role)} NOLOGIN; "
-                "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $do$",
-            )
-            if role == owner:
-                _execute(connection, f"GRANT {_quoted(connection, owner)} TO CURRENT_USER")
+            _execute(connection, block(role(_quoted(connection, name), granted=name == owner)))
 
 
-def _make_tables(connection: Connection, owner: str) -> bool:
-    """Take the steps that are missing; whether there were any."""
+def _make_tables(connection: Connection, owner: str) -> str | None:
+    """Take the steps that are missing; the version before."""
     found = connection.execute(_SCHEMA_OWNER.bindparams(name=SCHEMA)).scalar_one_or_none()
     if found not in {None, owner}:
         msg = f"the schema {SCHEMA} exists and belongs to {found}: rename it, or give it to {owner}"
         raise SettingsError([msg])
     if found is None:
-        _execute(connection, f"CREATE SCHEMA {SCHEMA} AUTHORIZATION {_quoted(connection, owner)}")
-    _execute(connection, f"SET LOCAL ROLE {_quoted(connection, owner)}")
+        _execute(connection, schema(_quoted(connection, owner)))
+    _execute(connection, as_owner(_quoted(connection, owner)))
     has_version = connection.execute(_HAS_VERSION).scalar_one()
-    version: Any = connection.execute(_VERSION).scalar_one() if has_version else None
+    version: str | None = connection.execute(_VERSION).scalar_one() if has_version else None
     judge(version)
     if version != VERSIONS[-1]:
         upgrade(connection, version, SCHEMA)
-    return bool(version != VERSIONS[-1])
+    return version
 
 
 def _make_walls(connection: Connection, owner: str, application: str) -> None:
@@ -134,5 +118,5 @@ def _execute(connection: Connection, statement: str) -> None:
     connection.exec_driver_sql(statement)
 
 
-def _quoted(connection: Connection, role: str) -> str:
-    return connection.dialect.identifier_preparer.quote_identifier(role)
+def _quoted(connection: Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(name)

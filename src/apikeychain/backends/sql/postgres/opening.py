@@ -9,14 +9,14 @@ from sqlalchemy.exc import DBAPIError
 
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import name_of, told_as_ours
-from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS
+from apikeychain.backends.sql.opening import NO_WAY_BACK, VERSION_TABLE, VERSIONS
 from apikeychain.backends.sql.postgres.walls import LOOKED_UP, TABLES, policies_of
 from apikeychain.backends.sql.schema import SCHEMA
 from apikeychain.errors import DatabaseVersionError, SettingsError
 
 # The oldest that is still maintained; and before it anybody could create things in the schema `public`.
 OLDEST = 15
-_MIGRATE = "run `migrate_postgres`"
+_MIGRATE = "run `apikeychain migrate`"
 _SERVER = text(
     "SELECT current_setting('server_version_num')::int / 10000 AS major, current_setting('server_encoding') AS encoding"
 )
@@ -102,7 +102,10 @@ def judge(version: str | None) -> None:
         DatabaseVersionError: it is a newer one.
     """
     if version is not None and version not in VERSIONS:
-        msg = f"the database has version {version}, this apikeychain knows up to {VERSIONS[-1]}: install a newer one"
+        msg = (
+            f"the database has version {version}, this apikeychain knows up to {VERSIONS[-1]}: install a newer one, "
+            f"{NO_WAY_BACK}"
+        )
         raise DatabaseVersionError(msg)
 
 
