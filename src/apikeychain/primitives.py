@@ -157,6 +157,11 @@ def seal_value(key: bytes, key_version: bytes, plaintext: bytes, context: bytes)
     return _seal(key, key_version, plaintext, context, salt=random_bytes(SALT_BYTES), nonce=random_bytes(NONCE_BYTES))
 
 
+def plaintext_bytes(sealed: bytes) -> int:
+    """How many bytes are sealed: all that a sealed value tells to who cannot open it."""
+    return len(sealed) - _CIPHERTEXT_AT - TAG_BYTES
+
+
 def open_value(key: bytes, sealed: bytes, context: bytes) -> bytes:
     """The plaintext of a sealed value.
 

@@ -61,6 +61,15 @@ async def test_who_lost_its_connection_is_told_and_hears_again_when_it_subscribe
             assert await next_of(changes) == SHOP
 
 
+async def test_who_leaves_at_once_leaves_no_connection(server: valkey.ValkeyServer) -> None:
+    signals = ValkeySignals(server.url)
+    async with aclosing(signals.subscribe()) as changes:
+        assert await anext(changes) == Change(None)
+    async with asyncio.timeout(5):
+        while b"apikeychain:changes" in server.ask("PUBSUB", "CHANNELS"):  # noqa: ASYNC110  # the server tells nobody
+            await asyncio.sleep(0.01)
+
+
 async def test_what_came_before_the_connection_was_lost_is_heard_first(server: valkey.ValkeyServer) -> None:
     async with ValkeySignals(server.url) as signals, aclosing(signals.subscribe()) as changes:
         assert await next_of(changes) == Change(None)

@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 from apikeychain import __version__
 from apikeychain.cli import (
     apply,
+    doctor,
     ledger,
     migrate,
     origin,
@@ -42,6 +43,7 @@ project.app.command(suspension.lift)
 app.command(apply.apply)
 app.command(sign.sign)
 app.command(migrate.migrate)
+app.command(doctor.doctor)
 
 
 @app.command

@@ -45,6 +45,7 @@ class Choices:
         database_url, valkey_url: or "" where there is none.
         signals: ``"database"`` or ``"valkey"``.
         openbao: None where the platform key is in a file.
+        url_files: the files that the URLs come from.
     """
 
     settings: APIKeyChainSettings = field(default_factory=APIKeyChainSettings)
@@ -55,6 +56,13 @@ class Choices:
     valkey_url: str = field(default="", repr=False)
     signals: str = "database"
     openbao: OpenBao | None = None
+    url_files: tuple[Path, ...] = ()
+
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """The files whose content is as good as a password."""
+        openbao = (self.openbao.secret_id_file, self.openbao.token_file) if self.openbao else ()
+        return (*self.url_files, *(path for path in openbao if path))
 
     @property
     def is_shared(self) -> bool:
@@ -113,6 +121,7 @@ def choose(variables: Variables) -> Choices:
         valkey_url=variables.text("VALKEY_URL"),
         signals=variables.one_of("SIGNALS", "database", "valkey"),
         openbao=_openbao(variables),
+        url_files=tuple(path for name in URLS[:2] if (path := variables.path(f"{name}_FILE"))),
     )
     for name, what in _wrong(variables):
         variables.problem(name, what)

@@ -87,6 +87,8 @@ class ValkeySignals:
             finally:
                 hearing.cancel()
                 await asyncio.wait([hearing])
+                # Not by the task: one that is cancelled before it began does nothing at all.
+                await connection.disconnect(nowait=True)
 
     async def _subscribed(self) -> Connection:
         async with asyncio.timeout(self._seconds), self._server.connection() as connection:
@@ -111,7 +113,6 @@ class ValkeySignals:
                     is_asked = True
         finally:
             reading.cancel()
-            await connection.disconnect(nowait=True)
 
 
 async def _next(mailbox: Mailbox, hearing: "asyncio.Task[None]") -> Change:

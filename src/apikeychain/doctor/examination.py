@@ -1,0 +1,92 @@
+"""All that the doctor looks at, in order.
+
+Source: contracts 3 to 5, 10.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from apikeychain.backends.local_keys import LocalKeyService
+from apikeychain.doctor import verdicts
+from apikeychain.doctor.files import look_at_files
+from apikeychain.doctor.finding import Finding, holds, told
+from apikeychain.doctor.keys import look_at_keys
+from apikeychain.doctor.stored import look_at_stored
+from apikeychain.embedded import DATABASE, Plugs
+from apikeychain.environment.choices import Choices
+from apikeychain.environment.wiring import Environment
+from apikeychain.errors import BackendUnavailableError
+from apikeychain.ports.key_service import KeyService
+from apikeychain.ports.signals import Signals
+
+_SIGNALS_SECONDS = 5.0
+
+
+async def examine(environment: Environment, *, deep: bool = False) -> list[Finding]:
+    """Look at everything. Nothing is made, migrated or changed.
+
+    Args:
+        environment: what is looked at.
+        deep: whether every project key is derived again (0.2 s each), and the pages of a database in a file are read.
+    """
+    choices, plugs = environment.choices, environment.plugs
+    key_file = plugs.key_service.path if isinstance(plugs.key_service, LocalKeyService) else None
+    found = verdicts.of_settings(choices.settings)
+    found += verdicts.of_files(await asyncio.to_thread(look_at_files, choices, key_file))
+    if key_file and choices.data and not choices.database_url:
+        found.append(verdicts.of_places(key_file, choices.data))
+    async with AsyncExitStack() as stack:
+        database = await _database(choices, plugs, deep=deep, stack=stack)
+        found += database
+        if choices.valkey_url:
+            from apikeychain.doctor.valkey import look_at_valkey  # noqa: PLC0415 - it needs the extra `valkey`
+
+            found += await told("valkey", look_at_valkey(choices.valkey_url))
+        keys = await told("key service", _keys(plugs.key_service, stack))
+        found += keys
+        # Where the database fails neither can be looked at, where the key service does only the first.
+        later = (
+            ("signals", partial(_signals, plugs.signals, stack)),
+            ("tenants", partial(look_at_stored, plugs.store, plugs.key_service, deep=deep)),
+        )
+        for check, look in later[: holds(database) + holds([*database, *keys])]:
+            found += await told(check, look())
+    return found
+
+
+async def _database(choices: Choices, plugs: Plugs, *, deep: bool, stack: AsyncExitStack) -> Sequence[Finding]:
+    from apikeychain.backends.sql.store import SQLStore  # noqa: PLC0415 - it needs the extra `embedded`
+
+    # The store is not entered, which would migrate it; leaving it closes its connections.
+    stack.push_async_exit(cast("Any", plugs.store).__aexit__)
+    if isinstance(plugs.store, SQLStore):
+        from apikeychain.doctor.database import look_at_file  # noqa: PLC0415 - likewise
+
+        return await told("database", look_at_file((choices.data or Path()) / DATABASE, deep=deep))
+    from apikeychain.doctor.database import look_at_postgres  # noqa: PLC0415 - it needs the extra `postgres`
+
+    return await look_at_postgres(cast("Any", plugs.store))
+
+
+async def _keys(keys: KeyService, stack: AsyncExitStack) -> Sequence[Finding]:
+    # A key file is not entered, which could make one.
+    if not isinstance(keys, LocalKeyService):
+        await stack.enter_async_context(cast("Any", keys))
+    return await look_at_keys(keys)
+
+
+async def _signals(signals: Signals, stack: AsyncExitStack) -> Sequence[Finding]:
+    if hasattr(signals, "__aenter__"):
+        await stack.enter_async_context(cast("Any", signals))
+    try:
+        async with asyncio.timeout(_SIGNALS_SECONDS), contextlib.aclosing(signals.subscribe()) as changes:
+            await anext(changes)
+    except TimeoutError:
+        msg = "nobody tells of changes: they take effect within 30 s"
+        raise BackendUnavailableError(msg) from None
+    return [Finding("signals", "ok", "changes are heard")]

@@ -1,0 +1,57 @@
+"""Looks through what is stored of every tenant."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import TypeVar
+
+from apikeychain.doctor import verdicts
+from apikeychain.doctor.finding import Finding, told
+from apikeychain.doctor.keys import look_deeper, opens
+from apikeychain.model.ids import TenantId
+from apikeychain.model.records import AddedRoute, ProjectKey, Record, SealedSecret, Tenant
+from apikeychain.ports.key_service import KeyService
+from apikeychain.ports.store import Store, TenantReader
+
+R = TypeVar("R", bound=Record)
+_PAGE = 500
+_SUMMED = (("key service", "the platform key opens what is stored"), ("routes", "none forwards undeclared parameters"),
+           ("secrets", "none is short"))  # fmt: skip
+
+
+async def look_at_stored(store: Store, keys: KeyService, *, deep: bool) -> list[Finding]:
+    """What is to be told of any tenant; where nothing is, one line for each thing that was looked at.
+
+    Raises:
+        BackendUnavailableError: the store does not answer.
+    """
+    found: list[Finding] = []
+    async for tenant in _tenants(store):
+        found += await told("tenants", _of_tenant(store, keys, tenant, deep))
+    silent = {check for check, _ in _SUMMED} - {finding.check for finding in found}
+    return found + [Finding(check, "ok", what) for check, what in _SUMMED if check in silent]
+
+
+async def _of_tenant(store: Store, keys: KeyService, id_: TenantId, deep: bool) -> Sequence[Finding]:  # noqa: FBT001  # as it was asked
+    async with store.reading(id_) as reader:
+        tenant = await reader.get(Tenant, ())
+        routes, secrets = await _all(reader, AddedRoute), await _all(reader, SealedSecret)
+        project_keys = await _all(reader, ProjectKey) if deep else []
+    found = [*verdicts.of_routes(id_, routes), *verdicts.of_secrets(id_, secrets)]
+    if tenant and not await opens(keys, tenant):
+        what = f"the platform key does not open what is stored of {id_}"
+        return [*found, Finding("key service", "failure", what, "restore the one that belongs to this data")]
+    return found + (await look_deeper(keys, tenant, project_keys) if tenant else [])
+
+
+async def _tenants(store: Store) -> AsyncGenerator[TenantId, None]:
+    after = ""
+    while page := await store.tenants(after, _PAGE):
+        for tenant in page:
+            yield tenant
+        after = page[-1]
+
+
+async def _all(reader: TenantReader, kind: type[R]) -> list[R]:
+    found: list[R] = []
+    while page := await reader.list(kind, found[-1].key if found else ("",), _PAGE):
+        found += page
+    return found

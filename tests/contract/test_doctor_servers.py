@@ -1,0 +1,230 @@
+"""The doctor on PostgreSQL, Valkey and OpenBao: each thing that is broken there is told, and nothing else."""
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trustme
+
+from apikeychain import APIKeyChain
+from apikeychain.backends.memory_keys import MemoryKeyService
+from apikeychain.backends.memory_signals import MemorySignals
+from apikeychain.backends.sql import SQLStore
+from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS
+from apikeychain.doctor import examination
+from apikeychain.doctor.database import look_at_postgres
+from apikeychain.doctor.examination import examine
+from apikeychain.doctor.finding import Finding
+from apikeychain.doctor.keys import look_at_keys
+from apikeychain.doctor.valkey import _is_local, look_at_valkey
+from apikeychain.environment.wiring import Environment, read_environment
+from apikeychain.model.keys import KeyContext
+from apikeychain.ports.signals import Change
+from apikeychain.testing.servers.openbao import OpenBaoServer
+from apikeychain.testing.servers.valkey import ValkeyServer
+from management import fill
+from served_postgres import Database
+from tls_front import tls_front
+
+_KEY = "doctor"
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Generator[ValkeyServer, None, None]:
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def variables(database: Database, openbao: OpenBaoServer, valkey: ValkeyServer, tmp_path: Path) -> dict[str, str]:
+    """Of a keychain on all of them, in which nothing is wrong."""
+    openbao.new_key(_KEY)
+    role = openbao.app_role("gate", key=_KEY)
+    assert not isinstance(role.secret_id, Path)
+    secret_id = tmp_path / "secret-id"
+    secret_id.touch(0o600)
+    secret_id.write_bytes(role.secret_id.reveal())
+    return {
+        "APIKEYCHAIN_DATABASE_URL": database.tls_url,
+        "APIKEYCHAIN_DATABASE_CA_FILE": str(database.server.authority),
+        "APIKEYCHAIN_VALKEY_URL": valkey.url,
+        "APIKEYCHAIN_OPENBAO_ADDRESS": openbao.address,
+        "APIKEYCHAIN_OPENBAO_ROLE_ID": role.role_id,
+        "APIKEYCHAIN_OPENBAO_SECRET_ID_FILE": str(secret_id),
+        "APIKEYCHAIN_OPENBAO_KEY": _KEY,
+        "APIKEYCHAIN_OPENBAO_CA_FILE": str(openbao.ca_file),
+    }
+
+
+async def broken(variables: dict[str, str]) -> list[Finding]:
+    return [finding for finding in await examine(read_environment(variables)) if finding.state != "ok"]
+
+
+async def test_where_all_is_well_nothing_is_told(variables: dict[str, str]) -> None:
+    async with APIKeyChain.from_environment(variables | {"APIKEYCHAIN_KDF": "pbkdf2-sha512"}) as keychain:
+        await fill(await (await keychain.create_tenant("acme")).create_project("shop"))
+    found = await examine(read_environment(variables | {"APIKEYCHAIN_SIGNALS": "valkey"}), deep=True)
+    assert [finding for finding in found if finding.state != "ok"] == []
+    told = [(finding.check, finding.told) for finding in found]
+    assert told[2:6] == [
+        ("database", "PostgreSQL answers"),
+        ("database", "the connection is TLS 1.3"),
+        ("database", f"its tables have version {VERSIONS[-1]}"),
+        ("database", told[5][1]),
+    ]
+    assert {check for check, _ in told} == {
+        *("settings", "files", "database", "valkey", "key service", "signals", "project keys", "routes", "secrets")
+    }
+
+
+async def test_a_database_that_is_down_is_told(variables: dict[str, str], database: Database) -> None:
+    database.server.stop()
+    (found,) = await broken(variables)
+    assert (found.check, found.state) == ("database", "failure")
+    assert found.told.startswith("the store does not answer")
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("ALTER TABLE apikeychain.secrets NO FORCE ROW LEVEL SECURITY", "secrets does not FORCE ROW LEVEL SECURITY"),
+        (f"UPDATE apikeychain.{VERSION_TABLE} SET version_num = 'v9'", "has version v9, this apikeychain knows up to"),  # noqa: S608  # constants
+        (
+            f"UPDATE apikeychain.{VERSION_TABLE} SET version_num = '{VERSIONS[0]}'",  # noqa: S608  # likewise
+            f"has version {VERSIONS[0]}, this apikeychain needs {VERSIONS[-1]}: run `apikeychain migrate`",
+        ),
+    ],
+    ids=["no wall", "newer", "older"],
+)
+async def test_tables_that_are_not_as_they_should_be_are_told(
+    variables: dict[str, str], database: Database, damage: str, told: str
+) -> None:
+    database.execute(damage)
+    (found,) = await broken(variables)
+    assert (found.check, found.state) == ("database", "failure")
+    assert told in found.told
+
+
+async def test_a_role_that_may_more_is_told(variables: dict[str, str], database: Database) -> None:
+    found = await broken(variables | {"APIKEYCHAIN_DATABASE_URL": database.admin_url})
+    assert {(finding.check, finding.state) for finding in found} == {("database", "failure")}
+    assert found[0].told == "the role postgres is a superuser, for whom no policy holds: connect as another"
+
+
+async def test_a_database_that_was_not_migrated_is_told(variables: dict[str, str], empty_database: Database) -> None:
+    found = await broken(variables | {"APIKEYCHAIN_DATABASE_URL": empty_database.url})
+    assert {(finding.check, finding.state) for finding in found} == {("database", "failure")}
+    assert "run `apikeychain migrate`" in found[0].told
+
+
+async def test_a_server_that_may_evict_claims_is_told(variables: dict[str, str], valkey: ValkeyServer) -> None:
+    valkey.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        (found,) = await broken(variables)
+    finally:
+        valkey.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert (found.check, found.state) == ("valkey", "failure")
+    assert "maxmemory-policy is allkeys-lru" in found.told
+
+
+async def test_a_valkey_that_is_down_or_silent_is_told(variables: dict[str, str], valkey: ValkeyServer) -> None:
+    with valkey.silent():
+        (found,) = await broken(variables)
+    assert (found.check, found.told) == ("valkey", "valkey does not answer: TimeoutError")
+    valkey.stop()
+    try:
+        (found,) = await broken(variables)
+    finally:
+        valkey.start()
+    assert (found.check, found.state) == ("valkey", "failure")
+
+
+async def test_a_key_service_that_is_sealed_is_told(variables: dict[str, str], openbao: OpenBaoServer) -> None:
+    openbao.seal()
+    (found,) = await broken(variables)
+    assert (found.check, found.state) == ("key service", "failure")
+    assert "sealed" in found.told
+
+
+async def test_a_file_with_a_secret_that_others_can_read_is_told(variables: dict[str, str]) -> None:
+    path = variables["APIKEYCHAIN_OPENBAO_SECRET_ID_FILE"]
+    os.chmod(path, 0o644)  # noqa: PTH101  # nothing else runs here
+    (found,) = await broken(variables)
+    assert (found.check, found.state, found.told) == ("files", "warning", f"the file {path} is open to others")
+
+
+async def test_clocks_that_differ_are_told(database: Database, valkey: ValkeyServer) -> None:
+    def late() -> float:
+        return time.time() - 60
+
+    async with SQLStore.postgres(database.url) as store:
+        found = [*await look_at_postgres(store, late), *await look_at_valkey(valkey.url, late)]
+    assert [(finding.check, finding.state) for finding in found if finding.state != "ok"] == [
+        ("database", "failure"),
+        ("valkey", "failure"),
+    ]
+    assert "its clock is 60.0 s ahead of this machine's" in found[3].told
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (ssl.TLSVersion.TLSv1_3, ("ok", "the connection is TLS 1.3")),
+        (ssl.TLSVersion.TLSv1_2, ("ok", "the connection does not leave this machine")),
+    ],
+    ids=["1.3", "1.2"],
+)
+async def test_the_version_of_tls_is_that_of_the_connection(
+    valkey: ValkeyServer, tmp_path: Path, version: ssl.TLSVersion, told: tuple[str, str]
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    async with tls_front(valkey.port, authority, version) as port:
+        found = await look_at_valkey(f"valkeys://localhost:{port}/0?ssl_ca_certs={tmp_path}/ca.pem")
+    assert (found[1].state, found[1].told) == told
+
+
+@pytest.mark.parametrize(
+    ("url", "is_local"),
+    [
+        ("unix:///run/valkey.sock", True),
+        ("valkey://localhost:6379/0", True),
+        ("valkey://127.0.0.1", True),
+        ("redis://[::1]:1", True),
+        ("valkey://valkey.example:6379", False),
+        ("valkey://u:p@192.0.2.1", False),
+    ],
+)
+def test_a_way_to_another_machine_is_known(url: str, is_local: bool) -> None:
+    assert _is_local(url) == is_local
+
+
+class _Silent(MemorySignals):
+    async def subscribe(self) -> AsyncGenerator[Change, None]:
+        await asyncio.Event().wait()
+        yield Change(None)
+
+
+async def test_signals_that_nobody_hears_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "_SIGNALS_SECONDS", 0.01)
+    async with APIKeyChain.embedded(tmp_path):
+        pass
+    found = read_environment({"APIKEYCHAIN_DATA": str(tmp_path)})
+    deaf = Environment(choices=found.choices, plugs=replace(found.plugs, signals=_Silent()))
+    told = [finding for finding in await examine(deaf) if finding.check == "signals"]
+    assert told == [Finding("signals", "failure", "nobody tells of changes: they take effect within 30 s")]
+
+
+class _Liar(MemoryKeyService):
+    async def unwrap(self, wrapped: bytes, context: KeyContext) -> bytes:
+        return bytes(32)
+
+
+async def test_a_key_service_that_gives_back_another_key_is_told() -> None:
+    (found,) = await look_at_keys(_Liar())
+    assert (found.state, found.told) == ("failure", "what it unwraps is not what was wrapped")
