@@ -23,6 +23,7 @@ from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.signals import Signals
 from apikeychain.ports.store import Store
+from apikeychain.readiness import PlugReadiness, Readiness
 from apikeychain.residence import Residence
 from apikeychain.rules import headers, problem
 from apikeychain.rules.caller import identify, parse_trusted
@@ -237,6 +238,16 @@ class APIKeyChain(TenantVerbs):
             raise NotOpenError(_NOT_OPEN)
         self._take_lock()
         return await pipeline.handle(call)
+
+    async def ready(self) -> Readiness:
+        """Whether a call could be served now, plug by plug: for the host's health check. Answers within 2 s, always.
+
+        An open keychain is asked; it is not opened for that. What it says of why is for the log, not for callers.
+        """
+        residence = self._residence
+        if residence is None or self._pipeline is None:
+            return Readiness((PlugReadiness("keychain", ok=False, why=_NOT_OPEN),))
+        return await residence.asking.ask()
 
     def failed(self, call: Call, error: AnswerError) -> Reply:
         """The answer to a call for which `handle` raised."""

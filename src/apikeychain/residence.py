@@ -26,6 +26,7 @@ from apikeychain.model.network import Network
 from apikeychain.model.records import Tenant
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
+from apikeychain.readiness import Asking
 from apikeychain.rules.caller import parse_trusted
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
@@ -51,7 +52,8 @@ class Residence:
         clock: monotonic seconds, for how long anything is kept or waited for.
 
     Attributes:
-        office: for the management verbs; `pipeline`: for calls. Both are of use after `opened`.
+        office: for the management verbs; `pipeline`: for calls; `asking`: for health checks. They are of use after
+            `opened`.
         entered: how often the keychain was opened into it.
     """
 
@@ -84,6 +86,8 @@ class Residence:
         )
         self._ledger = Ledger(plugs.store, now=_now, clock=clock)
         self.pipeline: Pipeline | None = None
+        self._hears = False
+        self.asking = Asking(plugs, lambda: self._hears, clock)
         self.entered = 0
         self._stop = asyncio.Event()
         self._open: asyncio.Future[None] = self._loop.create_future()
@@ -138,6 +142,7 @@ class Residence:
             plugs.signals,
         ):
             await _enter(stack, plug)
+        stack.push_async_callback(self.asking.close)
         await self._require_key()
         guard = Egress(nat64_prefixes=settings.nat64_prefixes)
         upstream = await _enter(stack, plugs.upstream(guard))
@@ -201,11 +206,13 @@ class Residence:
             try:
                 async with contextlib.aclosing(self._plugs.signals.subscribe()) as changes:
                     async for change in changes:
+                        self._hears = True
                         self._forget(change.project)
             except BackendUnavailableError:
                 _log.warning("changes are not heard for now: they take effect within 30 s")
             except Exception:  # noqa: BLE001 - a plug that broke its contract once is still listened to
                 _log.exception("changes are not heard for now: they take effect within 30 s")
+            self._hears = False
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     def _forget(self, project: ProjectId | None) -> None:
