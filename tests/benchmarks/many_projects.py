@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from apikeychain.backends.sql import SQLStore
-from apikeychain.backends.sql.postgres.migration import APPLICATION, migrate_postgres
+from apikeychain.backends.sql.postgres.migration import migrate_postgres
+from apikeychain.backends.sql.postgres.roles import APPLICATION
 from apikeychain.backends.sql.postgres.store import PostgresStore
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import LedgerDraft
