@@ -1,13 +1,11 @@
 """The default Upstream, on aiohttp: about a tenth of httpx's work for a call."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
@@ -15,6 +13,7 @@ from aiohttp.tracing import Trace
 from multidict import CIMultiDict
 from yarl import URL
 
+from apikeychain.backends.door import Door
 from apikeychain.backends.exchange import KEPT_SECONDS, Exchange
 from apikeychain.backends.tls import client_context
 from apikeychain.errors import UpstreamRefusedError
@@ -97,7 +96,7 @@ class AiohttpUpstream:
         if (session := self._sessions.get(key)) is not None:
             return session
         connector = _Connector(
-            resolver=_Door(self._guard, network),
+            resolver=Door(self._guard, network),
             use_dns_cache=False,
             ssl=context,
             # No limit here: one provider that hangs would take the connections of all others.
@@ -168,32 +167,6 @@ class _Answer(aiohttp.ClientResponse):
         super().close()
         if transport is not None:
             transport.abort()
-
-
-class _Door(AbstractResolver):
-    """Hands the guard's addresses to aiohttp, which dials nothing else."""
-
-    def __init__(self, guard: Guard, network: Network) -> None:
-        self._guard, self._network = guard, network
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        del family  # aiohttp sorts them itself
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in await self._guard.addresses(host, port, self._network)
-        ]
-
-    async def close(self) -> None:
-        """Nothing is kept here."""
 
 
 def _url(request: UpstreamRequest) -> URL:

@@ -308,4 +308,4 @@ async def test_one_that_was_never_asked_for_a_token_closes(stand: Stand) -> None
     service = stand.service()
     with pytest.raises(BackendUnavailableError, match=r"it refuses \(403\): its AppRole is wrong"):
         await service.__aenter__()
-    assert service._lines == {}
+    assert len(service._lines) == 0

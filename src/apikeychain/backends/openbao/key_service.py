@@ -20,7 +20,8 @@ from apikeychain.backends.openbao.line import Line
 from apikeychain.backends.openbao.place import name_problems, parse_place, path_problems
 from apikeychain.backends.openbao.tokens import AppRole, Token
 from apikeychain.backends.openbao.wire import BAD_REQUEST, NOT_FOUND, Answer, Wire
-from apikeychain.errors import InvalidValueError, NotOpenError, SealedValueError, SettingsError
+from apikeychain.backends.opened_lines import OpenedLines
+from apikeychain.errors import InvalidValueError, SealedValueError, SettingsError
 from apikeychain.model.keys import KeyContext
 
 _WRAPPED = re.compile(r"vault:v[1-9][0-9]{0,8}:([A-Za-z0-9+/]{38,}={0,2})")
@@ -72,7 +73,7 @@ class OpenBaoKeyService:
         if problems:
             raise SettingsError(problems)
         self._login, self._mount, self._key = login, mount, key
-        self._lines: dict[asyncio.AbstractEventLoop, Line] = {}
+        self._lines: OpenedLines[Line] = OpenedLines()
 
     async def __aenter__(self) -> Self:
         """Log in and look at the key.
@@ -81,26 +82,12 @@ class OpenBaoKeyService:
             SettingsError: the key is missing or not what it has to be, or the authorities cannot be read.
             BackendUnavailableError: OpenBao does not answer, or does not know us.
         """
-        loop = asyncio.get_running_loop()
-        if loop not in self._lines:
-            context = await asyncio.to_thread(self._place.context)
-            self._lines = {loop: line for loop, line in self._lines.items() if not loop.is_closed()}
-            self._lines.setdefault(loop, Line(Wire(self._place, context), self._login))
-        self._line.entered += 1
-        try:
-            self._require(await self._line.ask(self._path("keys")))
-        except BaseException:
-            await self.__aexit__()
-            raise
+        await self._lines.enter(self._new_line, self._greet)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close what belongs to this event loop."""
-        line = self._line
-        line.entered -= 1
-        if line.entered == 0:
-            del self._lines[asyncio.get_running_loop()]
-            await line.aclose()
+        await self._lines.leave()
 
     async def wrap(self, key: bytes, context: KeyContext) -> bytes:
         """See KeyService.wrap."""
@@ -183,6 +170,12 @@ class OpenBaoKeyService:
         if wrong:
             raise SettingsError([f"the transit key {self._key!r}: {name} is wrong, {why}" for name, why in wrong])
 
+    async def _new_line(self) -> Line:
+        return Line(Wire(self._place, await asyncio.to_thread(self._place.context)), self._login)
+
+    async def _greet(self) -> None:
+        self._require(await self._line.ask(self._path("keys")))
+
     def _refuse(self, answer: Answer) -> NoReturn:
         self._line.refuse(answer.why(f"the transit key {self._path('keys')} is not as it was"))
 
@@ -191,11 +184,7 @@ class OpenBaoKeyService:
 
     @property
     def _line(self) -> Line:
-        line = self._lines.get(asyncio.get_running_loop())
-        if line is None:
-            msg = "the key service is not open in this event loop: use it inside `async with`"
-            raise NotOpenError(msg)
-        return line
+        return self._lines.here
 
 
 def _spelled(wrapped: bytes) -> str:

@@ -1,21 +1,18 @@
 """Where an OpenBao is, as the operator says it, and what is refused of it before anything is dialled.
 
 The operator chooses the address, and it is mostly a private one: no guard of tenants' destinations stands before it.
-What travels is keys, so it goes over TLS, or to this machine alone.
 
-Source: RFC 6761, 6.3 (localhost); contracts 4, "Connection".
+Source: contracts 4, "Connection".
 """
 
-import ipaddress
 import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from apikeychain.backends.address import parse_address
 from apikeychain.errors import SettingsError
 
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _NAME, _PATH = re.compile(_SEGMENT), re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _UNIX = "unix://"
@@ -65,21 +62,8 @@ def parse_place(address: str, *, namespace: str, ca_file: Path | None) -> tuple[
         if not path.startswith("/"):
             problems.append("address: a Unix socket is written with its whole path, like unix:///run/openbao.sock")
         return Place("http://socket.invalid", path, namespace), problems
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), "", None
-    shown = f"[{host}]" if ":" in host else host
-    base = f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
-    # Written out again and compared: no user name, path or query hides in it. The text is not told, it may hold one.
-    if address.removesuffix("/").lower() != base or not _HOST.fullmatch(shown):
-        problems.append("address: write https://host:port and nothing more, or unix:///path/of/its/socket")
-    elif parts.scheme == "http" and not _is_loopback(host):
-        problems.append("address: http is for this machine alone (127.0.0.1, [::1], localhost); write https")
-    elif parts.scheme not in {"http", "https"}:
-        problems.append("address: it begins with https://, or unix://")
-    return Place(base, "", namespace, ca_file), problems
+    base, _, wrong = parse_address("address", address, ", or unix:///path/of/its/socket")
+    return Place(base, "", namespace, ca_file), problems + wrong
 
 
 def name_problems(what: str, text: str) -> list[str]:
@@ -90,10 +74,3 @@ def name_problems(what: str, text: str) -> list[str]:
 def path_problems(what: str, text: str) -> list[str]:
     """What is wrong with a mount or namespace, which may have several segments."""
     return [] if _PATH.fullmatch(text) else [f"{what}: {text!r} is no path like a/b (no slash before or behind)"]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

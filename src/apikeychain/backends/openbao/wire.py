@@ -15,10 +15,9 @@ import httpx
 
 from apikeychain.backends.openbao.dialling import Transport
 from apikeychain.backends.openbao.place import Place
+from apikeychain.backends.patience import CONNECT_SECONDS, TOTAL_SECONDS
 from apikeychain.secret import Secret
 
-CONNECT_SECONDS = 2.0
-TOTAL_SECONDS = 5.0
 MAX_ANSWER_BYTES = 64 * 1024
 
 NO_ANSWER = 0
@@ -51,16 +50,17 @@ class Answer:
         return self.is_good or self.status in {BAD_REQUEST, NOT_FOUND}
 
     @property
+    def is_failure(self) -> bool:
+        """See Told. A refusal concerns what was asked."""
+        return not self.is_told and self.status != FORBIDDEN
+
+    @property
     def is_passing(self) -> bool:
-        """Whether the same may well be done a moment later."""
+        """See Told."""
         return self.status in {NO_ANSWER, THROTTLED} or self.status >= _SERVER
 
     def why(self, refused: str) -> str:
-        """The reason, for the operator; nothing in it is OpenBao's own text.
-
-        Args:
-            refused: what a refusal means.
-        """
+        """See Told."""
         if self.status == NO_ANSWER:
             return self.reason
         if self.status == THROTTLED:
