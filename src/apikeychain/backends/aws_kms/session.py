@@ -1,0 +1,113 @@
+"""The connections under the AWS client: through the door, few, without cookies, redirects, proxies or a second try.
+
+Source: contracts 4, "Connection".
+"""
+
+import ssl
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Self
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from apikeychain.backends.door import Door
+from apikeychain.backends.patience import CONNECT_SECONDS, TOTAL_SECONDS
+from apikeychain.model.network import Network
+from apikeychain.ports.upstream import Guard
+
+MAX_ANSWER_BYTES = 256 * 1024
+_CONNECTIONS = 16
+# Idle ones end before a server or a device between closes them unseen.
+_KEPT_SECONDS = 15.0
+_HTTPS = 443
+
+
+class TooLongError(Exception):
+    """An answer that nobody waits for the end of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A body that was read, as the client asks for it."""
+
+    body: bytes
+
+    async def read(self) -> bytes:
+        """All of it."""
+        return self.body
+
+
+class Session:
+    """What the client sends with, in place of its own.
+
+    Args:
+        guard: the only source of addresses.
+        network: what may be dialled.
+        context: of its TLS.
+        given: what the client would tell its own: proxies of the environment among them, which are not used.
+    """
+
+    def __init__(self, guard: Guard, network: Network, context: ssl.SSLContext, **given: object) -> None:
+        del given
+        self._guard, self._network, self._context = guard, network, context
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=Door(self._guard, self._network),
+                use_dns_cache=False,
+                ssl=self._context,
+                limit=_CONNECTIONS,
+                keepalive_timeout=_KEPT_SECONDS,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept", "Content-Type", "User-Agent"),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, connect=CONNECT_SECONDS),
+        )
+        # No public switch for it: a request that was sent is sent again by nobody but the line.
+        self._session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # likewise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, request: Any) -> Any:  # noqa: ANN401 - a prepared request and an answer of the client's own
+        """The answer to a signed request, read whole."""
+        if self._session is None:
+            raise ConnectionError
+        url = URL(str(request.url), encoded=True)
+        self._guard.admit(url.host or "", url.port or _HTTPS, self._network)
+        async with self._session.request(
+            request.method,
+            url,
+            headers=CIMultiDict((name, _text(value)) for name, value in request.headers.items()),
+            data=request.body,
+            allow_redirects=False,
+        ) as response:
+            body = await _whole(response)
+            lines = {name.lower(): value for name, value in response.headers.items()}
+        answer = import_module("aiobotocore.awsrequest").AioAWSResponse
+        return answer(request.url, response.status, lines, Read(body))
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise TooLongError
+    return body
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("ascii") if isinstance(value, bytes) else value
