@@ -23,7 +23,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def test_the_policies_of_the_page_are_those_that_the_tests_run_under() -> None:
-    assert [json.loads(block) for block in blocks("json")] == [policy("gate"), policy("operator")]
+    assert [json.loads(block) for block in blocks("text")] == [policy("gate"), policy("operator")]
 
 
 def functions() -> dict[str, Any]:
