@@ -11,6 +11,7 @@ from apikeychain.model.provider import HeaderCredential, Provider
 from apikeychain.model.records import ProjectKey, SealedSecret, Tenant
 from apikeychain.secret import Secret
 from apikeychain.vault import Vault
+from apikeychain.vault.key_services import KeyServices
 
 TENANT, PROJECT = TenantId("acme"), ProjectId("p_abcdefghijklmnopqrst")
 OTHER_PROJECT = ProjectId("p_tsrqponmlkjihgfedcba")
@@ -42,7 +43,7 @@ class Household:
     async def found(cls, clock: Callable[[], float]) -> "Household":
         """A fresh one, with nothing opened yet."""
         service = CountingKeyService()
-        vault = Vault(service, kdf="pbkdf2-sha512", clock=clock)
+        vault = Vault(KeyServices(service), kdf="pbkdf2-sha512", clock=clock)
         tenant = await vault.new_tenant(TENANT, NOW)
         key = await vault.new_project_key(tenant, PROJECT, 1, NOW)
         service.unwraps = 0
@@ -50,7 +51,7 @@ class Household:
 
     def fresh_vault(self) -> Vault:
         """A vault that has opened nothing, as after a restart."""
-        return Vault(self.service, kdf="pbkdf2-sha512")
+        return Vault(KeyServices(self.service), kdf="pbkdf2-sha512")
 
     async def put(self, plain: str = PLAIN, *, name: str = "main", version: int = 1) -> SealedSecret:
         """The row of a sealed secret."""

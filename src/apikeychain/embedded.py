@@ -5,8 +5,8 @@ Source: contracts 10 ("The embedded default"); architecture, "What it is".
 
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
@@ -44,6 +44,7 @@ class Plugs:
     Attributes:
         upstream: makes the plug out of the guard through which it must dial.
         serving: held while calls are served, where that is for one process.
+        key_services: further ones, by the name in the rows of their tenants.
     """
 
     store: Store
@@ -53,6 +54,7 @@ class Plugs:
     signals: Signals
     upstream: UpstreamFactory
     serving: Serving | None = None
+    key_services: Mapping[str, KeyService] = field(default_factory=dict[str, KeyService])
 
 
 class Instead(TypedDict, total=False):
@@ -64,6 +66,7 @@ class Instead(TypedDict, total=False):
     replay_guard: ReplayGuard | None
     signals: Signals | None
     upstream: UpstreamFactory | None
+    key_services: Mapping[str, KeyService] | None
 
 
 def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instead: Instead) -> Plugs:

@@ -31,6 +31,7 @@ from apikeychain.rules.sanitizers import parse_sanitizers
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.tenant_verbs import TenantVerbs
+from apikeychain.vault.key_services import parse_key_services
 
 _NOT_OPEN = "the keychain is not open: use it inside `async with keychain:` or behind the middleware's lifespan"
 
@@ -46,6 +47,7 @@ class APIKeyChain(TenantVerbs):
             entered.
         upstream: makes the plug that talks to providers out of the guard through which it must dial.
         serving: held while calls are served, where that is for one process.
+        key_services: further ones, by the name in the rows of their tenants.
         settings: the operator's choices.
         network: exceptions for single providers, by base URL; never stored and never a tenant's. One holds for every
             tenant that registers that base URL, unless it names its `tenants`.
@@ -53,7 +55,8 @@ class APIKeyChain(TenantVerbs):
             call, and may refuse it.
 
     Raises:
-        InvalidValueError: a key of `network` is no base URL; one of `sanitizers` no provider's name, or no function.
+        InvalidValueError: a key of `network` is no base URL; one of `sanitizers` no provider's name, or no function;
+            one of `key_services` no name, or the default's.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class APIKeyChain(TenantVerbs):
         signals: Signals,
         upstream: UpstreamFactory,
         serving: Serving | None = None,
+        key_services: Mapping[str, KeyService] | None = None,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
@@ -78,6 +82,7 @@ class APIKeyChain(TenantVerbs):
             signals=signals,
             upstream=upstream,
             serving=serving,
+            key_services=parse_key_services(key_services),
         )
         self.settings = settings or APIKeyChainSettings()
         self._networks = {

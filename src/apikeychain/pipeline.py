@@ -178,7 +178,7 @@ class Pipeline:
         stored = project.signing_keys.get(sent.signing_key_id)
         if stored is None:
             return None
-        tenant = project.tenant.id
+        tenant = project.tenant
         key = self._vault.opened_signing_key(tenant, stored) or await self._vault.open_signing_key(
             tenant, project.keys, stored, current=lambda: self._snapshots.holds(project)
         )
@@ -251,7 +251,7 @@ class Pipeline:
         if sealed is None:
             hint = f"Put the secret {route.route.secret_name!r} for the provider {route.provider.name!r}."
             raise SecretUnavailableError(hint)
-        tenant, provider = project.tenant.id, route.provider
+        tenant, provider = project.tenant, route.provider
         return self._vault.opened(tenant, sealed, provider) or await self._vault.open_secret(
             tenant, project.keys, sealed, provider, current=lambda: self._snapshots.holds(project)
         )

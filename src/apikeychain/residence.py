@@ -23,14 +23,16 @@ from apikeychain.errors import BackendUnavailableError, DamagedDataError, KeyFil
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.network import Network
-from apikeychain.model.records import Tenant
+from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.readiness import Asking
+from apikeychain.ports.key_service import KeyService
 from apikeychain.rules.caller import parse_trusted
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
 from apikeychain.tenants.change import Office
+from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
 from apikeychain.watch.claims import Claims
 from apikeychain.watch.meter import Meter
@@ -67,10 +69,11 @@ class Residence:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plugs, self._clock, self._loop = plugs, clock, asyncio.get_running_loop()
+        key_services = KeyServices(plugs.key_service, plugs.key_services)
         self.office = Office(
             store=plugs.store,
-            key_service=plugs.key_service,
-            vault=Vault(plugs.key_service, kdf=settings.kdf, clock=clock),
+            key_services=key_services,
+            vault=Vault(key_services, kdf=settings.kdf, clock=clock),
             signals=plugs.signals,
             settings=settings,
             networks=networks,
@@ -143,6 +146,8 @@ class Residence:
         ):
             await _enter(stack, plug)
         stack.push_async_callback(self.asking.close)
+        for name, service in plugs.key_services.items():
+            await self._enter_key_service(stack, name, service)
         await self._require_key()
         guard = Egress(nat64_prefixes=settings.nat64_prefixes)
         upstream = await _enter(stack, plugs.upstream(guard))
@@ -169,6 +174,23 @@ class Residence:
             clock=self._clock,
         )
 
+    async def _enter_key_service(self, stack: AsyncExitStack, name: str, service: KeyService) -> None:
+        """Enter one of several key services; while one does not answer, its tenants alone are closed."""
+        try:
+            await _enter(stack, service)
+        except BackendUnavailableError as error:
+            _log.error("the tenants of the key service %r are closed until it answers: %s", name, error.hint)
+            self.office.key_services.shut(name, is_shut=True)
+            stack.push_async_callback(_end, self._loop.create_task(self._enter_later(stack, name, service)))
+
+    async def _enter_later(self, stack: AsyncExitStack, name: str, service: KeyService) -> None:
+        while True:
+            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+            with contextlib.suppress(BackendUnavailableError):
+                await _enter(stack, service)
+                self.office.key_services.shut(name, is_shut=False)
+                return
+
     def _tell_of_open_networks(self) -> None:
         for base_url, network in self.office.networks.items():
             if network.private and network.tenants is None:
@@ -179,7 +201,7 @@ class Residence:
                 )
 
     async def _require_key(self) -> None:
-        """Refuse a key service that opens nothing of what the store holds: of one tenant alone it may be damaged."""
+        """Refuse a default that opens nothing of what the store holds of its tenants: one alone may be damaged."""
         foreign = False
         for tenant in await self._plugs.store.tenants("", _KEY_TRIALS):
             try:
@@ -196,9 +218,10 @@ class Residence:
     async def _has_opened(self, tenant: TenantId) -> bool:
         async with self._plugs.store.reading(tenant) as records:
             stored = await records.get(Tenant, ())
-        if stored is not None:
-            await self.office.vault.pseudonym_key(stored)
-        return stored is not None
+        if stored is None or stored.key_service != DEFAULT_KEY_SERVICE:
+            return False
+        await self.office.vault.pseudonym_key(stored)
+        return True
 
     async def _listen(self) -> None:
         """Drop what is held of a project that changed, and everything when changes may have gone unheard."""

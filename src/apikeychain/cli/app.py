@@ -14,6 +14,7 @@ from apikeychain.cli import (
     ledger,
     migrate,
     origin,
+    platform_key,
     project,
     provider,
     route,
@@ -36,6 +37,7 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
+app.command(platform_key.app)
 for _noun in (tenant.app, project.app, origin.app, provider.app, route.app, secret.app, signing_key.app, ledger.app):
     app.command(_noun)
 project.app.command(suspension.suspend)

@@ -16,6 +16,7 @@ from apikeychain.model.route import ProxyRoute, Require
 Key = tuple[str, ...]
 KDF = Literal["argon2id", "pbkdf2-sha512"]
 Scope = Literal["caller", "origin", "route", "project"]
+DEFAULT_KEY_SERVICE = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Tenant:
     Attributes:
         wrapped_secret: the 32-byte tenant secret that every derived key needs.
         wrapped_pseudonym_key: the 32-byte key of the pseudonyms in its ledger; destroyed with the tenant.
+        key_service: the name of the key service that wrapped these and every key of its projects.
     """
 
     kind: ClassVar[str] = "tenant"
@@ -32,6 +34,7 @@ class Tenant:
     created: datetime
     wrapped_secret: bytes = field(repr=False)
     wrapped_pseudonym_key: bytes = field(repr=False)
+    key_service: str = DEFAULT_KEY_SERVICE
     generation: int = 1
 
     @property

@@ -15,11 +15,11 @@ from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import JSON, LedgerDraft
 from apikeychain.model.network import Network
 from apikeychain.model.records import Project, Record, Tenant
-from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.signals import Change, Signals
 from apikeychain.ports.store import R, Store, TenantStore
 from apikeychain.rules import chain
 from apikeychain.settings import APIKeyChainSettings
+from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
 
 _log = logging.getLogger("apikeychain")
@@ -35,7 +35,7 @@ class Office:
     """
 
     store: Store
-    key_service: KeyService
+    key_services: KeyServices
     vault: Vault
     signals: Signals
     settings: APIKeyChainSettings

@@ -1,17 +1,23 @@
-"""A tenant's keys after the platform key turned: the same keys, wrapped anew.
+"""A tenant's keys after the platform key turned, or for another key service: the same keys, wrapped anew.
 
 The key service works between two transactions: in one it would keep all waiting who write.
 
 Source: contracts 5, "Rotation".
 """
 
+from dataclasses import replace
+
 from apikeychain.errors import ConflictError, DoesNotExistError
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.records import ProjectKey, Tenant
+from apikeychain.model.ledger import JSON
+from apikeychain.model.records import Project, ProjectKey, Tenant
+from apikeychain.ports.store import R, TenantReader
 from apikeychain.rules import chain
 from apikeychain.snapshots import children
 from apikeychain.tenants.change import Office, project_change
-from apikeychain.vault.turn import rewrap_project_key, rewrap_tenant
+from apikeychain.vault.turn import Handover, rewrap_project_key, rewrap_tenant
+
+_PAGE = 500
 
 
 async def rewrap_tenant_keys(office: Office, tenant: TenantId, actor: str) -> None:
@@ -22,11 +28,8 @@ async def rewrap_tenant_keys(office: Office, tenant: TenantId, actor: str) -> No
         ConflictError: they changed meanwhile.
     """
     async with office.store.reading(tenant) as store:
-        stored = await store.get(Tenant, ())
-    if stored is None:
-        msg = f"there is no tenant {tenant!r}"
-        raise DoesNotExistError(msg)
-    wrapped = await rewrap_tenant(office.key_service, stored)
+        stored = await require_tenant(store, tenant)
+    wrapped = await rewrap_tenant(office.key_services.of(stored), stored)
     async with office.store.tenant(tenant) as store:
         await store.replace(wrapped, stored.generation)
         await store.append([chain.admin("key.rewrapped", at=office.now(), actor=actor)])
@@ -40,13 +43,69 @@ async def rewrap_keys_of(office: Office, tenant: TenantId, project: ProjectId, a
         ConflictError: its keys changed meanwhile.
     """
     async with office.store.reading(tenant) as store:
-        keys = await children(store, ProjectKey, project)
-    wrapped = [await rewrap_project_key(office.key_service, tenant, key) for key in keys]
+        keys, owner = await children(store, ProjectKey, project), await require_tenant(store, tenant)
+    service = office.key_services.of(owner)
+    wrapped = [await rewrap_project_key(service, tenant, key) for key in keys]
     async with project_change(office, tenant, project, actor) as change:
-        if await children(change.store, ProjectKey, project) != keys:
+        if change.tenant.key_service != owner.key_service or await children(change.store, ProjectKey, project) != keys:
             msg = f"the keys of the project {project!r} changed while they were wrapped anew: do it again"
             raise ConflictError(msg)
         for old, new in zip(keys, wrapped, strict=True):
             await change.store.replace(new, old.generation)
             change.note("key.rewrapped", version=new.version, number=new.number)
     return len(keys)
+
+
+async def move_keys(office: Office, tenant: TenantId, to: str, actor: str) -> int:
+    """Wrap every key of a tenant with another key service, and return how many there are.
+
+    Raises:
+        InvalidValueError: there is no such key service.
+        DoesNotExistError: there is no such tenant.
+        SealedValueError: a key does not unwrap; nothing is changed then.
+        ConflictError: its keys changed meanwhile; nothing is changed then.
+        BackendUnavailableError: a key service does not answer; likewise.
+    """
+    new = office.key_services.named(to)
+    async with office.store.reading(tenant) as store:
+        owner, keys = await require_tenant(store, tenant), await _all(store, ProjectKey)
+    if owner.key_service == to:
+        return 0
+    handover = Handover(office.key_services.of(owner), new)
+    moved = replace(await rewrap_tenant(handover, owner), key_service=to)
+    wrapped = [await rewrap_project_key(handover, tenant, key) for key in keys]
+    async with office.store.tenant(tenant) as store:
+        if await require_tenant(store, tenant) != owner or await _all(store, ProjectKey) != keys:
+            msg = f"the keys of the tenant {tenant!r} changed while they were moved: do it again"
+            raise ConflictError(msg)
+        await store.replace(moved, owner.generation)
+        for old, key in zip(keys, wrapped, strict=True):
+            await store.replace(key, old.generation)
+        projects = await _all(store, Project)
+        for project in projects:
+            await store.replace(replace(project, generation=project.generation + 1), project.generation)
+        data: dict[str, JSON] = {"key_service": to, "before": owner.key_service, "keys": 1 + len(keys)}
+        await store.append([chain.admin("tenant.changed", at=office.now(), actor=actor, data=data)])
+    for project in projects:
+        await office.announce(project.id)
+    return 1 + len(keys)
+
+
+async def require_tenant(store: TenantReader, tenant: TenantId) -> Tenant:
+    """The tenant's record.
+
+    Raises:
+        DoesNotExistError: there is none.
+    """
+    stored = await store.get(Tenant, ())
+    if stored is None:
+        msg = f"there is no tenant {tenant!r}"
+        raise DoesNotExistError(msg)
+    return stored
+
+
+async def _all(store: TenantReader, kind: type[R]) -> list[R]:
+    found: list[R] = []
+    while page := await store.list(kind, found[-1].key if found else (), _PAGE):
+        found += page
+    return found

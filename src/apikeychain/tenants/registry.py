@@ -2,7 +2,8 @@
 
 from apikeychain.errors import AlreadyExistsError, DoesNotExistError, InvalidValueError
 from apikeychain.model.ids import TenantId, parse_project_id, parse_tenant_id
-from apikeychain.model.records import Tenant
+from apikeychain.model.ledger import JSON
+from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.rules import chain
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.project import ProjectAdmin
@@ -11,19 +12,20 @@ from apikeychain.tenants.tenant import TenantAdmin
 _PAGE = 500
 
 
-async def create_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
+async def create_tenant(office: Office, tenant: str, actor: str, key_service: str = DEFAULT_KEY_SERVICE) -> TenantAdmin:
     """A new tenant.
 
     Raises:
         AlreadyExistsError: there is one of that id.
-        InvalidValueError: not an id.
+        InvalidValueError: not an id, or there is no such key service.
     """
     tenant_id, moment = parse_tenant_id(tenant), office.now()
     if tenant_id == chain.PLATFORM:
         msg = f"the tenant id {tenant!r} is reserved"
         raise InvalidValueError(msg)
-    entry = chain.admin("tenant.created", at=moment, actor=actor)
-    record = await office.vault.new_tenant(tenant_id, moment)
+    data: dict[str, JSON] = {} if key_service == DEFAULT_KEY_SERVICE else {"key_service": key_service}
+    entry = chain.admin("tenant.created", at=moment, actor=actor, data=data)
+    record = await office.vault.new_tenant(tenant_id, moment, key_service)
     async with office.store.tenant(tenant_id) as store:
         if await store.get(Tenant, ()):
             msg = f"there is a tenant {tenant!r} already"

@@ -110,7 +110,7 @@ async def first_key(office: Office, tenant: TenantId, project: ProjectId) -> Pro
     if owner is None:
         return None
     fresh = None if keys else await office.vault.new_project_key(owner, project, 1, office.now())
-    await office.vault.open_keys(tenant, keys if fresh is None else [fresh])
+    await office.vault.open_keys(owner, keys if fresh is None else [fresh])
     return fresh
 
 
@@ -145,7 +145,7 @@ async def _holds(change: ProjectChange, stored: SealedSecret, registered: Regist
         return False
     try:
         async with soon():
-            opened = await change.office.vault.open_secret(change.tenant.id, keys, stored, registered.provider)
+            opened = await change.office.vault.open_secret(change.tenant, keys, stored, registered.provider)
     except SecretUnavailableError:
         return False
     return opened.matches(secret)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from apikeychain.errors import DoesNotExistError, InvalidValueError, StillInUseError
 from apikeychain.model.ids import ProjectId, TenantId, base64url, new_signing_key_id
-from apikeychain.model.records import ProjectKey, SigningKey
+from apikeychain.model.records import ProjectKey, SigningKey, Tenant
 from apikeychain.model.session_key import SessionKey, parse_user
 from apikeychain.primitives import KEY_BYTES, random_bytes
 from apikeychain.secret import Secret
@@ -93,10 +93,11 @@ async def make_session_key(
         raise InvalidValueError(msg)
     async with office.store.reading(tenant) as store:
         keys = {key.version: key for key in await children(store, ProjectKey, project)}
+        owner = await store.get(Tenant, ())
         stored = max(await children(store, SigningKey, project), key=lambda key: (key.created, key.id), default=None)
-    if stored is None:
+    if owner is None or stored is None:
         msg = "the project has no signing key to make a session key of: add one with add_signing_key()"
         raise DoesNotExistError(msg)
     key_id = SessionKey(stored.id, int((office.now() + ttl).timestamp()), parse_user(user)).id
-    text = await office.vault.open_signing_key(tenant, keys, stored)
+    text = await office.vault.open_signing_key(owner, keys, stored)
     return ShownKey(key_id, session_key(text, key_id, origin))

@@ -124,6 +124,23 @@ class TenantAdmin:
         projects = await self.list_projects()
         return 1 + sum([await keys.rewrap_keys_of(self._office, self.id, p.id, self.actor) for p in projects])
 
+    async def move_keys(self, to: str) -> int:
+        """Wrap every key of the tenant with another key service of the keychain, in one change.
+
+        Args:
+            to: its name; ``"default"`` is that of ``key_service=``.
+
+        Returns:
+            How many keys were wrapped anew; 0 where the tenant is there already.
+
+        Raises:
+            InvalidValueError: there is no such key service.
+            SealedValueError: a key does not unwrap; nothing is changed then.
+            ConflictError: somebody else wraps or adds keys at the same time; likewise.
+            BackendUnavailableError: a key service does not answer; likewise.
+        """
+        return await keys.move_keys(self._office, self.id, to, self.actor)
+
     async def entries(self, after: int = 0, limit: int = 100) -> Sequence[LedgerEntry]:
         """At most `limit` entries of the tenant's ledger with a seq above `after`, in order."""
         async with self._office.store.reading(self.id) as store:

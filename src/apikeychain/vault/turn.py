@@ -8,8 +8,10 @@ Source: contracts 5, "Rotation"; spec 3.3.
 
 import asyncio
 from dataclasses import replace
+from typing import Protocol, final
 
 from apikeychain.model.ids import TenantId
+from apikeychain.model.keys import KeyContext
 from apikeychain.model.records import ProjectKey, Tenant
 from apikeychain.ports.key_service import KeyService
 from apikeychain.primitives import equal
@@ -18,7 +20,32 @@ from apikeychain.vault.derivation import derived_key
 from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
 
 
-async def rewrap_tenant(key_service: KeyService, tenant: Tenant) -> Tenant:
+class Rewraps(Protocol):
+    """What wraps a key anew: a key service, or two of which one hands over to the other."""
+
+    async def rewrap(self, wrapped: bytes, context: KeyContext) -> bytes:
+        """See KeyService.rewrap."""
+        ...
+
+
+@final
+class Handover:
+    """Wraps anew with another key service.
+
+    Args:
+        old: who wrapped it.
+        new: who wraps it from now on.
+    """
+
+    def __init__(self, old: KeyService, new: KeyService) -> None:
+        self._old, self._new = old, new
+
+    async def rewrap(self, wrapped: bytes, context: KeyContext) -> bytes:
+        """The same key under the newest version of the new service; it passes through this process."""
+        return await self._new.wrap(await self._old.unwrap(wrapped, context), context)
+
+
+async def rewrap_tenant(key_service: Rewraps, tenant: Tenant) -> Tenant:
     """The next generation of a tenant's record, its keys wrapped under the newest platform key.
 
     Raises:
@@ -34,7 +61,7 @@ async def rewrap_tenant(key_service: KeyService, tenant: Tenant) -> Tenant:
     )
 
 
-async def rewrap_project_key(key_service: KeyService, tenant: TenantId, key: ProjectKey) -> ProjectKey:
+async def rewrap_project_key(key_service: Rewraps, tenant: TenantId, key: ProjectKey) -> ProjectKey:
     """The next generation of a project key's record, everything in it wrapped under the newest platform key.
 
     Raises:

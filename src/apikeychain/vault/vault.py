@@ -18,8 +18,7 @@ from apikeychain.errors import InvalidValueError, SealedValueError, SecretUnavai
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.keys import SealContext
 from apikeychain.model.provider import Provider
-from apikeychain.model.records import KDF, ProjectKey, SealedSecret, SigningKey, Tenant
-from apikeychain.ports.key_service import KeyService
+from apikeychain.model.records import DEFAULT_KEY_SERVICE, KDF, ProjectKey, SealedSecret, SigningKey, Tenant
 from apikeychain.primitives import (
     KEY_BYTES,
     KEY_VERSION_BYTES,
@@ -33,6 +32,7 @@ from apikeychain.secret import Secret
 from apikeychain.vault import contexts
 from apikeychain.vault.cache import MAX_USES, Label, OpenedValues, always
 from apikeychain.vault.derivation import derived_key, fingerprint, metadata
+from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
 
 
@@ -40,30 +40,32 @@ class Vault:
     """Envelope encryption for every tenant of a keychain.
 
     Args:
-        key_service: who holds the platform key.
+        key_services: who holds the platform key of each tenant.
         kdf: how new project keys are derived; older ones keep theirs.
         clock: seconds that only grow.
     """
 
-    def __init__(self, key_service: KeyService, *, kdf: KDF, clock: Callable[[], float] = time.monotonic) -> None:
-        self._key_service = key_service
+    def __init__(self, key_services: KeyServices, *, kdf: KDF, clock: Callable[[], float] = time.monotonic) -> None:
+        self._key_services = key_services
         self._kdf: KDF = kdf
         self._keys: OpenedValues[bytes] = OpenedValues(clock, max_uses=MAX_USES)
         self._secrets: OpenedValues[Secret] = OpenedValues(clock)
         self._derivations: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
-    async def new_tenant(self, tenant: TenantId, created: datetime) -> Tenant:
+    async def new_tenant(self, tenant: TenantId, created: datetime, key_service: str = DEFAULT_KEY_SERVICE) -> Tenant:
         """A tenant with a fresh tenant secret and pseudonym key, both wrapped.
 
         Raises:
+            InvalidValueError: there is no key service of that name.
             BackendUnavailableError: the key service does not answer.
         """
-        wrap = self._key_service.wrap
+        wrap = self._key_services.named(key_service).wrap
         return Tenant(
             id=tenant,
             created=created,
             wrapped_secret=await wrap(random_bytes(KEY_BYTES), contexts.of_tenant_secret(tenant)),
             wrapped_pseudonym_key=await wrap(random_bytes(KEY_BYTES), contexts.of_pseudonym_key(tenant)),
+            key_service=key_service,
         )
 
     async def new_project_key(self, tenant: Tenant, project: ProjectId, number: int, created: datetime) -> ProjectKey:
@@ -80,7 +82,8 @@ class Vault:
             BackendUnavailableError: the key service does not answer.
         """
         version, master, salt = random_bytes(KEY_VERSION_BYTES), random_bytes(KEY_BYTES), random_bytes(SALT_BYTES)
-        secret = await unwrap_key(self._key_service, tenant.wrapped_secret, contexts.of_tenant_secret(tenant.id))
+        service = self._key_services.of(tenant)
+        secret = await unwrap_key(service, tenant.wrapped_secret, contexts.of_tenant_secret(tenant.id))
         async with self._one_at_a_time():
             derived = await asyncio.to_thread(
                 derived_key,
@@ -101,7 +104,7 @@ class Vault:
             wrapped_derived=b"",
             wrapped_metadata=b"",
         )
-        return await self._wrapped(tenant.id, bare, master, derived)
+        return await self._wrapped(tenant, bare, master, derived)
 
     async def seal_secret(  # noqa: PLR0917 - everything that the value is bound to, in the order of the context
         self,
@@ -126,7 +129,7 @@ class Vault:
             SealedValueError: the project's key does not open.
             BackendUnavailableError: the key service does not answer.
         """
-        derived = await self._derived_key(tenant.id, key)
+        derived = await self._derived_key(tenant, key)
         context = contexts.of_secret(tenant.id, key.project, provider, name, version)
         sealed = seal_value(derived, bytes.fromhex(key.version), secret.reveal(), context.encoded)
         return sealed, fingerprint(derived, contexts.of_fingerprint_key(tenant.id, key.project), secret)
@@ -138,10 +141,10 @@ class Vault:
             SealedValueError: the project's key does not open.
             BackendUnavailableError: the key service does not answer.
         """
-        derived = await self._derived_key(tenant.id, key)
+        derived = await self._derived_key(tenant, key)
         return fingerprint(derived, contexts.of_fingerprint_key(tenant.id, key.project), secret)
 
-    async def open_keys(self, tenant_id: TenantId, keys: Iterable[ProjectKey]) -> None:
+    async def open_keys(self, tenant: Tenant, keys: Iterable[ProjectKey]) -> None:
         """Open a project's keys ahead of a use that has no time; one that does not open is told at that use.
 
         Raises:
@@ -149,15 +152,15 @@ class Vault:
         """
         for key in keys:
             with contextlib.suppress(SealedValueError):
-                await self._derived_key(tenant_id, key)
+                await self._derived_key(tenant, key)
 
-    def opened(self, tenant_id: TenantId, sealed: SealedSecret, provider: Provider) -> Secret | None:
+    def opened(self, tenant: Tenant, sealed: SealedSecret, provider: Provider) -> Secret | None:
         """The secret, if `open_secret` opened the same row for the same provider a short while ago."""
-        return self._secrets.peek(_label(tenant_id, sealed, provider))
+        return self._secrets.peek(_label(tenant, sealed, provider))
 
     async def open_secret(
         self,
-        tenant_id: TenantId,
+        tenant: Tenant,
         keys: Mapping[str, ProjectKey],
         sealed: SealedSecret,
         provider: Provider,
@@ -167,7 +170,7 @@ class Vault:
         """The secret of a row.
 
         Args:
-            tenant_id: whose project it is.
+            tenant: whose project it is.
             keys: the versions of the project's key, by version.
             sealed: the row.
             provider: the stored provider that the row names.
@@ -180,31 +183,31 @@ class Vault:
         """
         if sealed.provider != provider.name:
             raise SecretUnavailableError
-        context = contexts.of_secret(tenant_id, sealed.project, provider, sealed.name, sealed.version)
-        label = _label(tenant_id, sealed, provider)
-        return await self._fetch(label, keys, sealed.sealed, context, current)
+        context = contexts.of_secret(tenant.id, sealed.project, provider, sealed.name, sealed.version)
+        label = _label(tenant, sealed, provider)
+        return await self._fetch(tenant, label, keys, sealed.sealed, context, current)
 
     async def seal_signing_key(self, tenant: Tenant, key: ProjectKey, key_id: str, text: Secret) -> bytes:
         """The sealed value of a signing key. See `seal_secret`."""
-        derived = await self._derived_key(tenant.id, key)
+        derived = await self._derived_key(tenant, key)
         context = contexts.of_signing_key(tenant.id, key.project, key_id)
         return seal_value(derived, bytes.fromhex(key.version), text.reveal(), context.encoded)
 
-    def opened_signing_key(self, tenant_id: TenantId, stored: SigningKey) -> Secret | None:
+    def opened_signing_key(self, tenant: Tenant, stored: SigningKey) -> Secret | None:
         """The text of a signing key, if `open_signing_key` opened the same row a short while ago."""
-        return self._secrets.peek((tenant_id, stored.project, stored))
+        return self._secrets.peek(_signing_label(tenant, stored))
 
     async def open_signing_key(
         self,
-        tenant_id: TenantId,
+        tenant: Tenant,
         keys: Mapping[str, ProjectKey],
         stored: SigningKey,
         *,
         current: Callable[[], bool] = always,
     ) -> Secret:
         """The text of a signing key. See `open_secret`."""
-        context = contexts.of_signing_key(tenant_id, stored.project, stored.id)
-        return await self._fetch((tenant_id, stored.project, stored), keys, stored.sealed, context, current)
+        context = contexts.of_signing_key(tenant.id, stored.project, stored.id)
+        return await self._fetch(tenant, _signing_label(tenant, stored), keys, stored.sealed, context, current)
 
     async def pseudonym_key(self, tenant: Tenant) -> bytes:
         """The 32-byte key of the pseudonyms in a tenant's ledger.
@@ -215,8 +218,8 @@ class Vault:
         """
         wrapped, context = tenant.wrapped_pseudonym_key, contexts.of_pseudonym_key(tenant.id)
         return await self._keys.fetch(
-            (tenant.id, None, wrapped),
-            lambda: unwrap_key(self._key_service, wrapped, context),
+            (tenant.id, None, (tenant.key_service, wrapped)),
+            lambda: unwrap_key(self._key_services.of(tenant), wrapped, context),
         )
 
     def forget(self, project: ProjectId | None) -> None:
@@ -224,8 +227,9 @@ class Vault:
         self._keys.forget(project)
         self._secrets.forget(project)
 
-    async def _wrapped(self, tenant: TenantId, bare: ProjectKey, master: bytes, derived: bytes) -> ProjectKey:
-        wrap, project, version = self._key_service.wrap, bare.project, bare.version
+    async def _wrapped(self, owner: Tenant, bare: ProjectKey, master: bytes, derived: bytes) -> ProjectKey:
+        wrap, tenant = self._key_services.of(owner).wrap, owner.id
+        project, version = bare.project, bare.version
         return replace(
             bare,
             wrapped_master=await wrap(master, contexts.of_master_key(tenant, project, version)),
@@ -233,12 +237,15 @@ class Vault:
             wrapped_metadata=await wrap(metadata(bare), contexts.of_metadata(tenant, project, version)),
         )
 
-    async def _derived_key(self, tenant: TenantId, key: ProjectKey, current: Callable[[], bool] = always) -> bytes:
-        label = _key_label(tenant, key)
-        return await self._keys.fetch(label, lambda: unwrap_derived_key(self._key_service, tenant, key), current)
+    async def _derived_key(self, tenant: Tenant, key: ProjectKey, current: Callable[[], bool] = always) -> bytes:
+        async def opened() -> bytes:
+            return await unwrap_derived_key(self._key_services.of(tenant), tenant.id, key)
 
-    async def _fetch(
+        return await self._keys.fetch(_key_label(tenant, key), opened, current)
+
+    async def _fetch(  # noqa: PLR0917 - whose, which, with what, what, bound to what, and whether to keep it
         self,
+        tenant: Tenant,
         label: Label,
         keys: Mapping[str, ProjectKey],
         sealed: bytes,
@@ -250,7 +257,7 @@ class Vault:
                 key = keys.get(key_version_of(sealed).hex())
                 if key is None:
                     raise SecretUnavailableError
-                derived = await self._derived_key(label[0], key, current)
+                derived = await self._derived_key(tenant, key, current)
                 # Every byte decodes here, so that what is no secret is refused by Secret, whose error shows nothing.
                 return Secret(open_value(derived, sealed, context.encoded).decode("latin-1"))
             except (SealedValueError, InvalidValueError):
@@ -258,7 +265,7 @@ class Vault:
 
         def ends() -> float:
             # A secret does not outlive the key that opened it: 5 minutes after a key service was closed to us, all is.
-            return self._keys.until(_key_label(label[0], keys[key_version_of(sealed).hex()]))
+            return self._keys.until(_key_label(tenant, keys[key_version_of(sealed).hex()]))
 
         return await self._secrets.fetch(label, opened, current, ends)
 
@@ -269,12 +276,17 @@ class Vault:
         return self._derivations[1]
 
 
-def _key_label(tenant: TenantId, key: ProjectKey) -> Label:
-    # The whole record is the label: a column that changes is compared with the wrapped metadata again.
-    return (tenant, key.project, key)
+def _key_label(tenant: Tenant, key: ProjectKey) -> Label:
+    # The whole record is the label: a column that changes is compared with the wrapped metadata again. So is the name
+    # of the key service: what another one opened is not what this one would.
+    return (tenant.id, key.project, (tenant.key_service, key))
 
 
-def _label(tenant: TenantId, sealed: SealedSecret, provider: Provider) -> Label:
+def _label(tenant: Tenant, sealed: SealedSecret, provider: Provider) -> Label:
     # The sealed bytes are part of it: a name that was removed and put again counts its versions from 1 anew.
     row = (sealed.name, sealed.version, sealed.provider, sealed.sealed, provider.name, provider.base_url)
-    return (tenant, sealed.project, row)
+    return (tenant.id, sealed.project, (tenant.key_service, row))
+
+
+def _signing_label(tenant: Tenant, stored: SigningKey) -> Label:
+    return (tenant.id, stored.project, (tenant.key_service, stored))

@@ -15,7 +15,7 @@ from apikeychain.model.records import ProjectKey, SealedSecret
 from apikeychain.primitives import key_version_of
 from apikeychain.secret import Secret
 from outside import cases
-from sample_keys import NOW, OTHER_PROJECT, PLAIN, PROJECT, TENANT, WEATHER, Household
+from sample_keys import NOW, OTHER_PROJECT, PLAIN, PROJECT, WEATHER, Household
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -47,7 +47,7 @@ async def house() -> Household:
 
 async def refused(house: Household, row: SealedSecret, key: ProjectKey) -> SecretUnavailableError:
     with pytest.raises(SecretUnavailableError) as caught:
-        await house.fresh_vault().open_secret(TENANT, {key.version: key}, row, WEATHER)
+        await house.fresh_vault().open_secret(house.tenant, {key.version: key}, row, WEATHER)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return caught.value
 
@@ -156,11 +156,11 @@ async def test_no_failure_shows_the_plaintext(house: Household, caplog: pytest.L
             house.service.reachable = True
 
     steps: list[Callable[[], Awaitable[object]]] = [
-        lambda: vault.open_secret(TENANT, house.keys, bad, WEATHER),
-        lambda: vault.open_secret(TENANT, {}, row, WEATHER),
-        lambda: vault.open_secret(TENANT, house.keys, replace(row, version=9), WEATHER),
+        lambda: vault.open_secret(house.tenant, house.keys, bad, WEATHER),
+        lambda: vault.open_secret(house.tenant, {}, row, WEATHER),
+        lambda: vault.open_secret(house.tenant, house.keys, replace(row, version=9), WEATHER),
         lambda: vault.seal_secret(house.tenant, replace(house.key, number=9), WEATHER, "main", 1, secret),
-        lambda: down(lambda: house.fresh_vault().open_secret(TENANT, house.keys, row, WEATHER)),
+        lambda: down(lambda: house.fresh_vault().open_secret(house.tenant, house.keys, row, WEATHER)),
         lambda: down(lambda: house.fresh_vault().seal_secret(house.tenant, house.key, WEATHER, "main", 1, secret)),
     ]
     for step in steps:

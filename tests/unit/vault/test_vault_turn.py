@@ -23,13 +23,13 @@ async def test_after_a_turn_everything_opens_without_the_old_platform_key(house:
     key = await rewrap_project_key(house.service, TENANT, house.key)
     await house.service.retire(1)
     vault = house.fresh_vault()
-    opened = await vault.open_secret(TENANT, {key.version: key}, row, WEATHER)
+    opened = await vault.open_secret(house.tenant, {key.version: key}, row, WEATHER)
     assert opened.matches(Secret(PLAIN))
     assert await vault.pseudonym_key(tenant) == pseudonyms
     assert await vault.fingerprint(tenant, key, Secret(PLAIN)) == row.fingerprint
     assert await rederive(house.service, tenant, key)
     with pytest.raises(SecretUnavailableError):
-        await house.fresh_vault().open_secret(TENANT, house.keys, row, WEATHER)
+        await house.fresh_vault().open_secret(house.tenant, house.keys, row, WEATHER)
 
 
 async def test_a_turn_changes_the_wrapped_keys_and_the_generation_and_nothing_else(house: Household) -> None:

@@ -10,6 +10,7 @@ from apikeychain.model.provider import HeaderCredential, Provider
 from apikeychain.primitives import seal_value
 from apikeychain.secret import Secret
 from apikeychain.vault import Vault, contexts
+from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.wrapping import unwrap_derived_key
 from sample_keys import NOW, OTHER_PROJECT, PLAIN, PROJECT, TENANT, WEATHER, Household
 
@@ -34,7 +35,7 @@ async def house(clock: Clock) -> Household:
 
 async def test_a_sealed_secret_opens(house: Household) -> None:
     row = await house.put()
-    opened = await house.fresh_vault().open_secret(TENANT, house.keys, row, WEATHER)
+    opened = await house.fresh_vault().open_secret(house.tenant, house.keys, row, WEATHER)
     assert opened.matches(Secret(PLAIN))
 
 
@@ -54,18 +55,18 @@ async def test_a_fingerprint_says_nothing_across_projects(house: Household) -> N
 
 async def test_an_opened_secret_is_at_hand_without_waiting_for_five_minutes(house: Household, clock: Clock) -> None:
     row = await house.put()
-    assert house.vault.opened(TENANT, row, WEATHER) is None
-    opened = await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
-    assert house.vault.opened(TENANT, row, WEATHER) is opened
+    assert house.vault.opened(house.tenant, row, WEATHER) is None
+    opened = await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
+    assert house.vault.opened(house.tenant, row, WEATHER) is opened
     clock.now += 300
-    assert house.vault.opened(TENANT, row, WEATHER) is None
+    assert house.vault.opened(house.tenant, row, WEATHER) is None
 
 
 async def test_a_hundred_calls_at_once_make_one_trip_for_the_key(house: Household) -> None:
     rows = [await house.put(name=f"n{number}") for number in range(4)]
     house.service.unwraps = 0
     vault = house.fresh_vault()
-    await asyncio.gather(*(vault.open_secret(TENANT, house.keys, row, WEATHER) for row in rows * 25))
+    await asyncio.gather(*(vault.open_secret(house.tenant, house.keys, row, WEATHER) for row in rows * 25))
     assert house.service.unwraps == 2  # the metadata and the derived key
 
 
@@ -76,62 +77,62 @@ async def test_opened_keys_serve_while_the_key_service_is_down_until_their_time_
     row, unopened = await house.put(), await house.put(name="unopened")
     house.service.reachable = False
     clock.now += 299
-    assert (await house.vault.open_secret(TENANT, house.keys, unopened, WEATHER)).matches(Secret(PLAIN))
+    assert (await house.vault.open_secret(house.tenant, house.keys, unopened, WEATHER)).matches(Secret(PLAIN))
     clock.now += 1
     with pytest.raises(BackendUnavailableError):
-        await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+        await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
 
 
 async def test_a_secret_does_not_outlive_the_key_that_opened_it(house: Household, clock: Clock) -> None:
     early, late = await house.put(), await house.put(name="late")
-    await house.vault.open_secret(TENANT, house.keys, early, WEATHER)
+    await house.vault.open_secret(house.tenant, house.keys, early, WEATHER)
     clock.now += 179
-    await house.vault.open_secret(TENANT, house.keys, late, WEATHER)
+    await house.vault.open_secret(house.tenant, house.keys, late, WEATHER)
     house.service.reachable = False
     clock.now += 120.9
     for row in (early, late):
-        assert (await house.vault.open_secret(TENANT, house.keys, row, WEATHER)).matches(Secret(PLAIN))
+        assert (await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)).matches(Secret(PLAIN))
     clock.now += 0.1
     for row in (early, late):
         with pytest.raises(BackendUnavailableError):
-            await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+            await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
 
 
 async def test_a_project_that_is_called_all_the_time_never_waits_for_the_key_service(
     house: Household, clock: Clock
 ) -> None:
     row = await house.put()
-    began = await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+    began = await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
     house.service.unwraps = 0
     for _ in range(1500):
         clock.now += 1
         held = len(house.vault._secrets)
-        await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+        await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
         assert (held, len(house.vault._secrets)) == (1, 1)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert 2 * 1500 / 300 <= house.service.unwraps <= 2 * 1500 / 175
-    assert house.vault.opened(TENANT, row, WEATHER) is not began
+    assert house.vault.opened(house.tenant, row, WEATHER) is not began
 
 
 async def test_forgetting_a_project_forgets_its_keys_and_secrets_at_once(house: Household) -> None:
     row = await house.put()
-    await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+    await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
     house.service.unwraps = 0
     house.vault.forget(OTHER_PROJECT)
-    assert house.vault.opened(TENANT, row, WEATHER) is not None
+    assert house.vault.opened(house.tenant, row, WEATHER) is not None
     await house.put(name="another")
     assert house.service.unwraps == 0
     house.vault.forget(PROJECT)
-    assert house.vault.opened(TENANT, row, WEATHER) is None
-    await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+    assert house.vault.opened(house.tenant, row, WEATHER) is None
+    await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
     assert house.service.unwraps == 2
 
 
 async def test_neither_secret_nor_key_is_kept_of_a_row_that_was_read_before_a_change(house: Household) -> None:
     row, vault = await house.put(), house.fresh_vault()
-    opened = await vault.open_secret(TENANT, house.keys, row, WEATHER, current=lambda: False)
+    opened = await vault.open_secret(house.tenant, house.keys, row, WEATHER, current=lambda: False)
     assert opened.matches(Secret(PLAIN))
     assert len(vault._secrets) == len(vault._keys) == 0
 
@@ -139,19 +140,19 @@ async def test_neither_secret_nor_key_is_kept_of_a_row_that_was_read_before_a_ch
 async def test_opened_keys_are_opened_once_and_one_that_does_not_open_keeps_nobody(house: Household) -> None:
     broken = replace(house.key, wrapped_derived=house.key.wrapped_master)
     vault = house.fresh_vault()
-    await vault.open_keys(TENANT, [broken, house.key])
+    await vault.open_keys(house.tenant, [broken, house.key])
     house.service.reachable = False
     sealed, _ = await vault.seal_secret(house.tenant, house.key, WEATHER, "main", 1, Secret(PLAIN))
     assert sealed
     with pytest.raises(BackendUnavailableError):
-        await house.fresh_vault().open_keys(TENANT, [house.key])
+        await house.fresh_vault().open_keys(house.tenant, [house.key])
 
 
 async def test_a_name_that_was_removed_and_put_again_is_another_secret(house: Household) -> None:
     old, new = await house.put("the-old-secret"), await house.put("the-new-secret")
-    await house.vault.open_secret(TENANT, house.keys, old, WEATHER)
-    assert house.vault.opened(TENANT, new, WEATHER) is None
-    opened = await house.vault.open_secret(TENANT, house.keys, new, WEATHER)
+    await house.vault.open_secret(house.tenant, house.keys, old, WEATHER)
+    assert house.vault.opened(house.tenant, new, WEATHER) is None
+    opened = await house.vault.open_secret(house.tenant, house.keys, new, WEATHER)
     assert opened.matches(Secret("the-new-secret"))
 
 
@@ -165,42 +166,42 @@ async def test_a_name_that_was_removed_and_put_again_is_another_secret(house: Ho
 )
 async def test_a_provider_that_moved_gets_no_secret_even_from_the_cache(house: Household, base_url: str) -> None:
     row = await house.put()
-    await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+    await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
     moved = replace(WEATHER, base_url=base_url)
-    assert house.vault.opened(TENANT, row, moved) is None
+    assert house.vault.opened(house.tenant, row, moved) is None
     with pytest.raises(SecretUnavailableError):
-        await house.vault.open_secret(TENANT, house.keys, row, moved)
+        await house.vault.open_secret(house.tenant, house.keys, row, moved)
 
 
 async def test_a_new_path_below_the_same_host_keeps_the_secret(house: Household) -> None:
     row = await house.put()
     deeper = replace(WEATHER, base_url="https://api.weather.example/v3")
-    assert (await house.vault.open_secret(TENANT, house.keys, row, deeper)).matches(Secret(PLAIN))
+    assert (await house.vault.open_secret(house.tenant, house.keys, row, deeper)).matches(Secret(PLAIN))
 
 
 async def test_a_provider_of_another_name_at_the_same_address_gets_no_secret(house: Household) -> None:
     row = await house.put()
-    await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+    await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
     twin = Provider("twin", WEATHER.base_url, HeaderCredential("X-Leak"))
-    assert house.vault.opened(TENANT, row, twin) is None
+    assert house.vault.opened(house.tenant, row, twin) is None
     with pytest.raises(SecretUnavailableError):
-        await house.vault.open_secret(TENANT, house.keys, row, twin)
+        await house.vault.open_secret(house.tenant, house.keys, row, twin)
 
 
 async def test_a_row_that_was_moved_does_not_open(house: Household) -> None:
     row = await house.put()
-    await house.vault.open_secret(TENANT, house.keys, row, WEATHER)
+    await house.vault.open_secret(house.tenant, house.keys, row, WEATHER)
     for moved in (
         replace(row, name="other"),
         replace(row, version=2),
         replace(row, project=OTHER_PROJECT),
         replace(row, provider="other"),
     ):
-        assert house.vault.opened(TENANT, moved, WEATHER) is None
+        assert house.vault.opened(house.tenant, moved, WEATHER) is None
         with pytest.raises(SecretUnavailableError):
-            await house.vault.open_secret(TENANT, house.keys, moved, WEATHER)
+            await house.vault.open_secret(house.tenant, house.keys, moved, WEATHER)
     with pytest.raises(SecretUnavailableError):
-        await house.vault.open_secret(TenantId("other"), house.keys, row, WEATHER)
+        await house.vault.open_secret(replace(house.tenant, id=TenantId("other")), house.keys, row, WEATHER)
 
 
 @pytest.mark.parametrize("plaintext", [b"k\xc3\xa9y-of-the-weather", b"two\nlines", b"short", b""], ids=range(4))
@@ -212,7 +213,7 @@ async def test_a_sealed_value_that_holds_no_secret_is_unavailable_and_not_shown(
     context = contexts.of_secret(TENANT, PROJECT, WEATHER, row.name, row.version)
     sealed = seal_value(derived, bytes.fromhex(house.key.version), plaintext, context.encoded)
     with pytest.raises(SecretUnavailableError) as caught:
-        await house.vault.open_secret(TENANT, house.keys, replace(row, sealed=sealed), WEATHER)
+        await house.vault.open_secret(house.tenant, house.keys, replace(row, sealed=sealed), WEATHER)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
@@ -221,7 +222,7 @@ async def test_secrets_that_are_opened_one_after_the_other_make_one_trip_for_the
     rows, vault = [await house.put(name=name) for name in ("one", "two")], house.fresh_vault()
     house.service.unwraps = 0
     for row in rows:
-        await vault.open_secret(TENANT, house.keys, row, WEATHER)
+        await vault.open_secret(house.tenant, house.keys, row, WEATHER)
     assert house.service.unwraps == 2
 
 
@@ -239,7 +240,7 @@ async def test_a_secret_whose_key_version_is_gone_is_unavailable(house: Househol
     row = await house.put()
     for keys in ({}, {"00" * 16: house.key}):
         with pytest.raises(SecretUnavailableError):
-            await house.vault.open_secret(TENANT, keys, row, WEATHER)
+            await house.vault.open_secret(house.tenant, keys, row, WEATHER)
 
 
 async def test_older_versions_of_a_key_still_open_what_they_sealed(house: Household) -> None:
@@ -247,7 +248,7 @@ async def test_older_versions_of_a_key_still_open_what_they_sealed(house: Househ
     newer = await house.vault.new_project_key(house.tenant, PROJECT, 2, NOW + timedelta(days=1))
     keys = {**house.keys, newer.version: newer}
     assert newer.version != house.key.version
-    assert (await house.vault.open_secret(TENANT, keys, row, WEATHER)).matches(Secret(PLAIN))
+    assert (await house.vault.open_secret(house.tenant, keys, row, WEATHER)).matches(Secret(PLAIN))
 
 
 async def test_a_tenant_has_two_keys_of_its_own_which_no_one_else_unwraps(house: Household) -> None:
@@ -269,7 +270,7 @@ async def test_the_pseudonym_key_is_fetched_once(house: Household) -> None:
 
 
 async def test_a_project_key_remembers_how_it_was_made(house: Household) -> None:
-    vault = Vault(house.service, kdf="argon2id")
+    vault = Vault(KeyServices(house.service), kdf="argon2id")
     keys = await asyncio.gather(*(vault.new_project_key(house.tenant, PROJECT, number, NOW) for number in (2, 3)))
     assert [(key.kdf, key.number, len(key.salt), key.generation) for key in keys] == [
         ("argon2id", 2, 32, 1),

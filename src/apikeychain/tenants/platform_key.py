@@ -1,0 +1,108 @@
+"""The platform key of a key service turns: a new version, everything wrapped anew, the end of an old one.
+
+Each deed leaves an entry in the ledger's chain of the platform.
+
+Source: contracts 5, "Rotation", 6 (the chain `platform`).
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from apikeychain.errors import ConflictError, DamagedDataError, DoesNotExistError, SealedValueError
+from apikeychain.model.ids import TenantId
+from apikeychain.model.ledger import JSON, timestamp
+from apikeychain.model.records import Tenant
+from apikeychain.rules import chain
+from apikeychain.tenants.change import Office
+from apikeychain.tenants.tenant import TenantAdmin
+
+Progress = Callable[[TenantId, int], None]
+_PAGE = 100
+_log = logging.getLogger("apikeychain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrapped:
+    """What came of wrapping everything anew.
+
+    Attributes:
+        tenants: whose keys were wrapped anew.
+        failed: those of whom a key was not; the version that wrapped it must not be retired.
+    """
+
+    tenants: int
+    failed: tuple[TenantId, ...]
+
+
+async def rotate(office: Office, key_service: str, actor: str) -> int:
+    """A new version of the platform key, and its number.
+
+    Raises:
+        InvalidValueError: there is no such key service.
+        BackendUnavailableError: it does not answer, or does not allow it.
+    """
+    version = await office.key_services.named(key_service).rotate()
+    await _note(office, "key.rotated", actor, key_service=key_service, version=version)
+    return version
+
+
+async def retire(office: Office, key_service: str, version: int, actor: str) -> datetime:
+    """The end of an old version, and when it is gone for good.
+
+    Raises:
+        InvalidValueError: there is no such key service, or this version cannot be retired.
+        BackendUnavailableError: it does not answer, or does not allow it.
+    """
+    gone = await office.key_services.named(key_service).retire(version)
+    await _note(office, "key.retired", actor, key_service=key_service, version=version, gone=timestamp(gone))
+    return gone
+
+
+async def rewrap(office: Office, key_service: str, actor: str, *, after: str, progress: Progress | None) -> Rewrapped:
+    """Wrap every key of every tenant of a key service under its newest version; doing it again does no harm.
+
+    Args:
+        office: of the open keychain.
+        key_service: its name.
+        actor: the label for the ledger.
+        after: the tenant with which an earlier run ended, or "".
+        progress: told after each tenant: its id, and how many it were.
+
+    Raises:
+        InvalidValueError: there is no such key service.
+        BackendUnavailableError: it does not answer. What was wrapped anew until then stays so.
+    """
+    office.key_services.named(key_service)
+    done, failed, last = 0, list[TenantId](), after
+    while page := await office.store.tenants(last, _PAGE):
+        for tenant in page:
+            try:
+                if not await _rewrapped(office, tenant, key_service, actor):
+                    continue
+            except (ConflictError, DamagedDataError, DoesNotExistError, SealedValueError) as error:
+                _log.error("the keys of the tenant %s are not wrapped anew: %s", tenant, type(error).__name__)
+                failed.append(tenant)
+                continue
+            done += 1
+            if progress is not None:
+                progress(tenant, done)
+        last = page[-1]
+    await _note(office, "key.rewrapped", actor, key_service=key_service, tenants=done, failed=len(failed))
+    return Rewrapped(tenants=done, failed=tuple(failed))
+
+
+async def _rewrapped(office: Office, tenant: TenantId, key_service: str, actor: str) -> bool:
+    """Whether the tenant is of that key service, its keys wrapped anew then."""
+    async with office.store.reading(tenant) as store:
+        stored = await store.get(Tenant, ())
+    if stored is None or stored.key_service != key_service:
+        return False
+    await TenantAdmin(office, tenant, actor).rewrap_keys()
+    return True
+
+
+async def _note(office: Office, kind: str, actor: str, **data: JSON) -> None:
+    async with office.store.tenant(chain.PLATFORM) as store:
+        await store.append([chain.admin(kind, at=office.now(), actor=actor, data=data)])

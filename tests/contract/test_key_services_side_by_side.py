@@ -1,0 +1,94 @@
+"""A whole keychain with an OpenBao and a key file: each tenant has its own, and an outage of one closes no other."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings
+from apikeychain.embedded import DATABASE
+from apikeychain.testing.local_provider import LocalProvider
+from apikeychain.testing.servers.openbao import OpenBaoServer
+from gate import Gate, echo_key, host, weather_shop
+
+QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
+SHUT = 1.05
+
+
+async def statuses(*gates: Gate) -> tuple[tuple[int, str], ...]:
+    """What a call gets at each, with nothing held of it from before."""
+    for gate in gates:
+        gate.keychain._residence._forget(None)  # type: ignore[union-attr]  # it is open
+    answers = [await gate.get() for gate in gates]
+    return tuple((answer.status, answer.code) for answer in answers)
+
+
+def rename(data: Path, old: str, new: str) -> None:
+    """Write another name into the row of the tenant `there`, as whoever can write the database would."""
+    database = sqlite3.connect(data / DATABASE)
+    with database:
+        named = f'"key_service":"{old}"', f'"key_service":"{new}"'
+        done = database.execute("UPDATE tenants SET body = replace(body, ?, ?) WHERE tenant = 'there'", named)
+        assert done.rowcount == 1
+    database.close()
+
+
+async def test_each_tenant_is_served_by_its_own_and_an_outage_or_an_edited_row_closes_no_other(
+    openbao: OpenBaoServer, tmp_path: Path
+) -> None:
+    openbao.new_key("side-by-side")
+    bao = openbao.key_service(openbao.app_role("operator", key="side-by-side"), key="side-by-side")
+    async with LocalProvider("weather.localhost") as local:
+        local.on("/data/2.5/weather", echo_key)
+        base = f"https://weather.localhost:{local.port}"
+        keychain = APIKeyChain.embedded(
+            tmp_path, key_services={"bao": bao}, settings=QUICK, network={base: local.network}
+        )
+        app = APIKeyChainMiddleware(host, keychain)
+        async with keychain:
+            here, there = await keychain.create_tenant("here"), await keychain.create_tenant("there", key_service="bao")
+            gates = [Gate(keychain, local, tenant, await weather_shop(tenant, base), app) for tenant in (here, there)]
+            good, down = (200, ""), (503, "backend-unavailable")
+            assert await statuses(*gates) == (good, good)
+            openbao.stop()
+            assert await statuses(*gates) == (good, down)
+            openbao.start()
+            await asyncio.sleep(SHUT)
+            assert await statuses(*gates) == (good, good)
+            for name, answer in (("default", (503, "ledger-unavailable")), ("lost", down)):
+                await asyncio.to_thread(rename, tmp_path, "bao", name)
+                assert await statuses(*gates) == (good, answer)
+                await asyncio.to_thread(rename, tmp_path, name, "bao")
+            assert await here.move_keys("bao") == 2
+            assert await there.move_keys("default") == 2
+            openbao.stop()
+            assert await statuses(*gates) == (down, good)
+            openbao.start()
+            await asyncio.sleep(SHUT)
+            assert await keychain.rotate_platform_key(key_service="bao") == 2
+            assert (await keychain.rewrap_keys(key_service="bao")).tenants == 1
+            await keychain.retire_platform_key(1, key_service="bao")
+            assert await statuses(*gates) == (good, good)
+
+
+async def test_a_keychain_opens_without_a_key_service_of_some_tenants_and_has_it_when_it_is_back(
+    openbao: OpenBaoServer, tmp_path: Path
+) -> None:
+    openbao.new_key("absent")
+    bao = openbao.key_service(openbao.app_role("gate", key="absent"), key="absent")
+    async with LocalProvider("weather.localhost") as local:
+        local.on("/data/2.5/weather", echo_key)
+        base = f"https://weather.localhost:{local.port}"
+        keychain = APIKeyChain.embedded(
+            tmp_path, key_services={"bao": bao}, settings=QUICK, network={base: local.network}
+        )
+        async with keychain:
+            there = await keychain.create_tenant("there", key_service="bao")
+            gate = Gate(keychain, local, there, await weather_shop(there, base), APIKeyChainMiddleware(host, keychain))
+            assert await statuses(gate) == ((200, ""),)
+        openbao.stop()
+        async with keychain:
+            assert await statuses(gate) == ((503, "backend-unavailable"),)
+            openbao.start()
+            async with asyncio.timeout(20):
+                while await statuses(gate) != ((200, ""),):  # noqa: ASYNC110 - nothing tells when it is back
+                    await asyncio.sleep(0.2)
