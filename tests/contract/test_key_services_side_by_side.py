@@ -5,10 +5,15 @@ import sqlite3
 from pathlib import Path
 
 from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings
+from apikeychain.backends.memory_keys import MemoryKeyService
+from apikeychain.backends.sql import SQLStore
+from apikeychain.backends.sql.postgres.store import PostgresStore
 from apikeychain.embedded import DATABASE
+from apikeychain.rules.chain import PLATFORM
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from gate import Gate, echo_key, host, weather_shop
+from served_postgres import Database
 
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
 SHUT = 1.05
@@ -92,3 +97,39 @@ async def test_a_keychain_opens_without_a_key_service_of_some_tenants_and_has_it
             async with asyncio.timeout(20):
                 while await statuses(gate) != ((200, ""),):  # noqa: ASYNC110 - nothing tells when it is back
                     await asyncio.sleep(0.2)
+
+
+async def test_rows_from_before_there_were_others_keep_the_default_in_postgresql_and_sqlite(
+    database: Database, tmp_path: Path
+) -> None:
+    ours, theirs = MemoryKeyService(), MemoryKeyService()
+    for store in (SQLStore.postgres(database.url), SQLStore.sqlite(tmp_path / DATABASE)):
+        async with APIKeyChain.in_memory(
+            store=store, key_service=ours, key_services={"theirs": theirs}, settings=QUICK
+        ) as keychain:
+            await keychain.create_tenant("there")
+            await keychain.create_tenant("moved", key_service="theirs")
+            # As an older release wrote it.
+            if isinstance(store, PostgresStore):
+                database.execute(_FORGET.format(schema="apikeychain."))
+            else:
+                await asyncio.to_thread(_forget, tmp_path)
+            there = await keychain.tenant("there")
+            assert await there.rewrap_keys() == 1
+            assert await there.move_keys("theirs") == 1
+            assert await keychain.rotate_platform_key(key_service="theirs")
+            assert (await keychain.rewrap_keys(key_service="theirs")).tenants == 2
+            assert (await keychain.rewrap_keys()).tenants == 0
+            async with keychain._office.store.reading(PLATFORM) as records:
+                kinds = [entry.kind for entry in await records.entries(0, 9)]
+            assert kinds == ["key.rotated", "key.rewrapped", "key.rewrapped"]
+
+
+_FORGET = """UPDATE {schema}tenants SET body = replace(body, ',"key_service":"default"', '') WHERE tenant = 'there'"""
+
+
+def _forget(data: Path) -> None:
+    database = sqlite3.connect(data / DATABASE)
+    with database:
+        assert database.execute(_FORGET.format(schema="")).rowcount == 1
+    database.close()

@@ -49,6 +49,7 @@ _FURTHER = {
     "vault.contexts": ("unit/vault/test_vault_derivation.py",),
     "vault.vault": (
         "unit/vault/test_vault_attacks.py",
+        "unit/vault/test_vault_key_services.py",
         "unit/vault/test_vault_signing_keys.py",
         "unit/vault/test_vault_turn.py",
     ),
