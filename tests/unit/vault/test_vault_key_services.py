@@ -1,6 +1,7 @@
 """Several key services: each tenant's keys are wrapped by its own, and opened by no other."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -11,7 +12,6 @@ from apikeychain.errors import BackendUnavailableError, InvalidValueError, Seale
 from apikeychain.secret import Secret
 from apikeychain.vault import Vault
 from apikeychain.vault.key_services import KeyServices, parse_key_services
-from apikeychain.vault.turn import Handover, rewrap_project_key, rewrap_tenant
 from sample_keys import NOW, PLAIN, PROJECT, TENANT, WEATHER, CountingKeyService, Household
 
 
@@ -65,21 +65,25 @@ async def test_a_row_that_names_none_that_is_there_closes_its_tenant_and_is_told
     house: Household, caplog: pytest.LogCaptureFixture
 ) -> None:
     lost = replace(house.tenant, key_service="lost")
+    reason = "the key service 'lost' of the tenant acme is not given to this keychain (key_services=)"
     for _ in range(3):
-        with pytest.raises(BackendUnavailableError, match="'lost' of the tenant acme is not given to this keychain"):
+        with pytest.raises(BackendUnavailableError, match=f"^{re.escape(reason)}$"):
             await house.vault.pseudonym_key(lost)
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert caplog.record_tuples == [("apikeychain", logging.ERROR, f"{reason}: the tenant is closed")]
     assert await house.vault.pseudonym_key(house.tenant)
 
 
 def test_a_name_is_looked_up_or_told_with_those_that_there_are(house: Household) -> None:
     services = KeyServices(house.service, {"kms": house.service, "bao": house.service})
     assert services.named("kms") is services.named("default") is house.service
-    with pytest.raises(InvalidValueError, match="no key service 'KMS': this keychain has bao, default, kms"):
+    with pytest.raises(
+        InvalidValueError, match=r"^there is no key service 'KMS': this keychain has bao, default, kms$"
+    ):
         services.named("KMS")
     services.shut("kms", is_shut=True)
     for ask in (services.named, lambda name: services.of(replace(house.tenant, key_service=name))):
-        with pytest.raises(BackendUnavailableError, match="is not open yet: it did not answer"):
+        told = "^the key service 'kms' (of the tenant acme )?is not open yet: it did not answer$"
+        with pytest.raises(BackendUnavailableError, match=told):
             ask("kms")
     services.shut("kms", is_shut=False)
     assert services.named("kms") is services.of(replace(house.tenant, key_service="kms"))
@@ -89,19 +93,10 @@ def test_the_names_that_a_host_gives_are_names_and_not_the_default_s() -> None:
     service = MemoryKeyService()
     assert parse_key_services({"kms": service}) == {"kms": service}
     assert parse_key_services(None) == {}
-    for name, told in (("Not A Name", "key service"), ("", "key service"), ("default", "is that of key_service=")):
+    for name, told in (
+        ("Not A Name", "^not a key service name"),
+        ("", "^not a key service name"),
+        ("default", "^the key service 'default' is that of key_service=$"),
+    ):
         with pytest.raises(InvalidValueError, match=told):
             parse_key_services({name: service})
-
-
-async def test_a_handover_wraps_what_the_old_one_opens_and_the_new_one_alone_opens_it(house: Household) -> None:
-    new = MemoryKeyService()
-    handover = Handover(house.service, new)
-    tenant = await rewrap_tenant(handover, house.tenant)
-    key = await rewrap_project_key(handover, TENANT, house.key)
-    row = await house.put()
-    opened = Vault(KeyServices(new), kdf="pbkdf2-sha512")
-    assert (await opened.open_secret(tenant, {key.version: key}, row, WEATHER)).matches(Secret(PLAIN))
-    assert await opened.pseudonym_key(tenant) == await house.vault.pseudonym_key(house.tenant)
-    with pytest.raises(SealedValueError):
-        await house.fresh_vault().pseudonym_key(tenant)

@@ -2,10 +2,13 @@ from dataclasses import replace
 
 import pytest
 
+from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.errors import SealedValueError, SecretUnavailableError
 from apikeychain.model.ids import TenantId
 from apikeychain.secret import Secret
-from apikeychain.vault.turn import rederive, rewrap_project_key, rewrap_tenant
+from apikeychain.vault import Vault
+from apikeychain.vault.key_services import KeyServices
+from apikeychain.vault.turn import Handover, rederive, rewrap_project_key, rewrap_tenant
 from sample_keys import NOW, OTHER_PROJECT, PLAIN, TENANT, WEATHER, Household
 
 
@@ -66,3 +69,16 @@ async def test_a_key_in_use_that_its_parts_do_not_give_is_told(house: Household)
 async def test_a_changed_column_is_refused_before_anything_is_derived(house: Household) -> None:
     with pytest.raises(SealedValueError):
         await rederive(house.service, house.tenant, replace(house.key, kdf="argon2id"))
+
+
+async def test_a_handover_wraps_what_the_old_one_opens_and_the_new_one_alone_opens_it(house: Household) -> None:
+    new = MemoryKeyService()
+    handover = Handover(house.service, new)
+    tenant = await rewrap_tenant(handover, house.tenant)
+    key = await rewrap_project_key(handover, TENANT, house.key)
+    row = await house.put()
+    opened = Vault(KeyServices(new), kdf="pbkdf2-sha512")
+    assert (await opened.open_secret(tenant, {key.version: key}, row, WEATHER)).matches(Secret(PLAIN))
+    assert await opened.pseudonym_key(tenant) == await house.vault.pseudonym_key(house.tenant)
+    with pytest.raises(SealedValueError):
+        await house.fresh_vault().pseudonym_key(tenant)
