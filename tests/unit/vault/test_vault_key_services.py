@@ -82,7 +82,7 @@ def test_a_name_is_looked_up_or_told_with_those_that_there_are(house: Household)
         services.named("KMS")
     services.shut("kms", is_shut=True)
     for ask in (services.named, lambda name: services.of(replace(house.tenant, key_service=name))):
-        told = "^the key service 'kms' (of the tenant acme )?is not open yet: it did not answer$"
+        told = r"^the key service 'kms' (of the tenant acme )?is not open yet: it did not answer$"
         with pytest.raises(BackendUnavailableError, match=told):
             ask("kms")
     services.shut("kms", is_shut=False)
