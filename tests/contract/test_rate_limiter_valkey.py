@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apikeychain.backends.memory_limiter import _balance
-from apikeychain.backends.memory_windows import Counter, Moments, Window
+from apikeychain.backends.memory_windows import Counter, Moments, Window, balance_of
 from apikeychain.backends.valkey import ValkeyGuard
 from apikeychain.model.quota import Balance, Quota, Spend
 from apikeychain.ports.rate_limiter import RateLimiter
@@ -76,7 +75,7 @@ class Twins:
                 window.take(now)
                 self.windows[key] = window
         found = zip(spends, windows, admitted, strict=True)
-        return tuple(_balance(spend, window, now, admitted=had_room) for spend, window, had_room in found)
+        return tuple(balance_of(spend, window, now, admitted=had_room) for spend, window, had_room in found)
 
     def window(self, key: Spend, now: float) -> Window:
         kept = self.windows.get(key)

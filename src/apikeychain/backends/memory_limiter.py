@@ -17,9 +17,8 @@ import threading
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
-from math import floor
 
-from apikeychain.backends.memory_windows import Counter, Moments, Window
+from apikeychain.backends.memory_windows import Counter, Moments, Window, balance_of
 from apikeychain.model.quota import Balance, Spend
 
 MAX_BUCKETS = 100_000
@@ -57,7 +56,7 @@ class MemoryRateLimiter:
                     if spend.cost:
                         self._take(spend, window, now)
             return tuple(
-                _balance(spend, window, now, admitted=had_room)
+                balance_of(spend, window, now, admitted=had_room)
                 for spend, window, had_room in zip(spends, windows, admitted, strict=True)
             )
 
@@ -93,8 +92,3 @@ class MemoryRateLimiter:
         if more:
             self._size += more
             group.weight += more
-
-
-def _balance(spend: Spend, window: Window, now: float, *, admitted: bool) -> Balance:
-    wait = window.passes_in(now) if admitted else window.room_in(now, spend.quota.amount)
-    return Balance(spend, admitted, max(0, spend.quota.amount - window.used(now)), max(1, floor(wait) + 1))

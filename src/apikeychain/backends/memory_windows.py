@@ -1,4 +1,4 @@
-"""What one bucket of MemoryRateLimiter remembers: two counters, or the moments of its calls.
+"""What one bucket of a limiter remembers: two counters, or the moments of its calls.
 
 A *counter* keeps two numbers; the previous window weighs as much as the window still overlaps it::
 
@@ -16,6 +16,8 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from math import floor
+
+from apikeychain.model.quota import Balance, Spend
 
 # So many moments take the memory of one counter.
 _MOMENTS_OF_A_COUNTER = 32
@@ -114,3 +116,16 @@ class Moments:
 
 
 Window = Counter | Moments
+
+
+def balance_of(spend: Spend, window: Window, now: float, *, admitted: bool) -> Balance:
+    """What a spend is told of its bucket.
+
+    Args:
+        spend: of the bucket.
+        window: what is remembered, after the spend.
+        now: of the limiter's clock.
+        admitted: whether it had room before.
+    """
+    wait = window.passes_in(now) if admitted else window.room_in(now, spend.quota.amount)
+    return Balance(spend, admitted, max(0, spend.quota.amount - window.used(now)), max(1, floor(wait) + 1))
