@@ -11,8 +11,10 @@ from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.postgres.migration import migrate_postgres
 from apikeychain.backends.sql.postgres.roles import APPLICATION
 from apikeychain.backends.sql.postgres.store import PostgresStore
+from apikeychain.ports.store import Store
 from apikeychain.testing.records import ACME, SHOP, project, tenant
 from apikeychain.testing.servers.postgres import PostgresServer
+from apikeychain.testing.store import StoreContract
 
 # The login that workers have; it is in the role of the application.
 WEB = "web"
@@ -47,20 +49,17 @@ class Database:
 
 
 @pytest.fixture(scope="session")
-def started_postgres() -> Generator[PostgresServer, None, None]:
-    with PostgresServer() as server:
-        server.create_database(_TEMPLATE)
-        asyncio.run(migrate_postgres(server.url(_TEMPLATE)))
-        server.execute(f"CREATE ROLE {WEB} LOGIN PASSWORD 'made-up' IN ROLE {APPLICATION}")
-        yield server
+def template(postgres_server: PostgresServer) -> str:
+    """The name of a migrated database that others are copies of."""
+    return migrated(postgres_server)
 
 
-@pytest.fixture
-def postgres(started_postgres: PostgresServer) -> Generator[PostgresServer, None, None]:
-    """The server, which is there again for the next test."""
-    yield started_postgres
-    if not started_postgres.is_running:
-        started_postgres.start()
+def migrated(server: PostgresServer) -> str:
+    """Make that database on the server, and the login of workers."""
+    server.create_database(_TEMPLATE)
+    asyncio.run(migrate_postgres(server.url(_TEMPLATE)))
+    server.execute(f"CREATE ROLE {WEB} LOGIN PASSWORD 'made-up' IN ROLE {APPLICATION}")
+    return _TEMPLATE
 
 
 @pytest.fixture
@@ -70,15 +69,39 @@ def empty_database(postgres: PostgresServer) -> Generator[Database, None, None]:
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> Generator[Database, None, None]:
-    yield from lent_database(postgres)
+def database(postgres: PostgresServer, template: str) -> Generator[Database, None, None]:
+    yield from lent_database(postgres, template)
 
 
-def lent_database(server: PostgresServer, template: str = _TEMPLATE) -> Generator[Database, None, None]:
+def lent_database(server: PostgresServer, template: str) -> Generator[Database, None, None]:
     name = server.create_database(template=template)
     yield Database(server, name)
     if server.is_running:
         server.drop_database(name)
+
+
+class OnPostgres(StoreContract):
+    """Against a server of its own, with another worker's connections beside."""
+
+    @pytest.fixture(autouse=True)
+    def server(self, postgres: PostgresServer) -> PostgresServer:
+        self._server = postgres
+        return postgres
+
+    @pytest.fixture
+    async def store(self, database: Database) -> AsyncGenerator[PostgresStore, None]:
+        async with SQLStore.postgres(database.url) as store:
+            yield store
+
+    @pytest.fixture
+    async def sibling(self, database: Database, store: Store) -> AsyncGenerator[PostgresStore, None]:
+        async with SQLStore.postgres(database.url) as sibling:
+            assert sibling is not store
+            yield sibling
+
+    async def pull_plug(self, store: Store) -> None:
+        """The server is gone, in the middle of its connections."""
+        self._server.stop()
 
 
 @asynccontextmanager

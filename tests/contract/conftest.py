@@ -2,18 +2,30 @@
 
 import pytest
 
+from apikeychain.testing.fixtures import (
+    openbao,
+    openbao_server,
+    postgres,
+    postgres_server,
+    s3,
+    s3_server,
+)
 from apikeychain.testing.servers.aws import AWSServer, aws_server
-from apikeychain.testing.servers.openbao import OpenBaoServer, openbao_server
-from served_postgres import database, empty_database, postgres, started_postgres
+from served_postgres import database, empty_database, template
 
-__all__ = ["aws_server", "database", "empty_database", "openbao_server", "postgres", "started_postgres"]
-
-
-@pytest.fixture
-def openbao(openbao_server: OpenBaoServer) -> OpenBaoServer:
-    """The OpenBao of the run, serving, also where the test before stopped, sealed or hung it."""
-    openbao_server.start()
-    return openbao_server
+__all__ = [
+    "aws",
+    "aws_server",
+    "database",
+    "empty_database",
+    "openbao",
+    "openbao_server",
+    "postgres",
+    "postgres_server",
+    "s3",
+    "s3_server",
+    "template",
+]
 
 
 @pytest.fixture

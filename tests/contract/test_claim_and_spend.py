@@ -7,20 +7,14 @@ import pytest
 
 from apikeychain.backends.valkey import ValkeyGuard
 from apikeychain.ports.claim_and_spend import ClaimAndSpend
+from apikeychain.testing import fixtures
 from apikeychain.testing.claim_and_spend import ClaimAndSpendContract
 from apikeychain.testing.servers import valkey
 from one_plug import Both
 from valkey_clock import let_it_have_run
 
-shared = valkey.valkey_server
-
-
-@pytest.fixture
-def server(shared: valkey.ValkeyServer) -> Generator[valkey.ValkeyServer, None, None]:
-    """The module's server, which a test may stop."""
-    yield shared
-    if not shared.is_running:
-        shared.start()
+valkey_server = fixtures.valkey_server
+server = fixtures.valkey
 
 
 @pytest.fixture(scope="module")

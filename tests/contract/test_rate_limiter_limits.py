@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 
 import pytest
 from limits.aio.storage import MemoryStorage, RedisStorage
@@ -13,19 +13,13 @@ from apikeychain.backends.limits_limiter import LimitsRateLimiter
 from apikeychain.errors import BackendSettingsError, BackendUnavailableError, InvalidValueError, MissingExtraError
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.ports.rate_limiter import RateLimiter
+from apikeychain.testing import fixtures
 from apikeychain.testing.rate_limiter import RateLimiterContract
 from apikeychain.testing.servers import valkey
 from command import run
 
-shared = valkey.valkey_server
-
-
-@pytest.fixture
-def server(shared: valkey.ValkeyServer) -> Generator[valkey.ValkeyServer, None, None]:
-    """The module's server, which a test may stop."""
-    yield shared
-    if not shared.is_running:
-        shared.start()
+valkey_server = fixtures.valkey_server
+server = fixtures.valkey
 
 
 def url_of(server: valkey.ValkeyServer) -> str:
@@ -36,7 +30,8 @@ class TestOnValkey(RateLimiterContract):
     @pytest.fixture
     async def limiter(self, server: valkey.ValkeyServer) -> AsyncGenerator[LimitsRateLimiter, None]:
         self.server = server
-        async with LimitsRateLimiter(url_of(server)) as limiter:
+        # A connection for each of 40 spends at once takes a slow machine a while.
+        async with LimitsRateLimiter(url_of(server), timeout_seconds=60) as limiter:
             yield limiter
 
     async def cut_off(self, limiter: RateLimiter) -> bool:
@@ -66,7 +61,6 @@ async def test_who_loses_the_last_call_has_taken_one_of_the_narrower_bucket_and_
 ) -> None:
     wide = spend_of(exact=exact)
     callers = [spend_of(3, exact=exact, name="address") for _ in range(30)]
-    # A connection for each of them takes a slow machine a while.
     async with LimitsRateLimiter(url_of(server), timeout_seconds=60) as limiter:
         told = await asyncio.gather(*(limiter.spend([narrow, wide]) for narrow in callers))
         assert sum(all(balance.admitted for balance in balances) for balances in told) == 5

@@ -1,6 +1,6 @@
 """The limiter on a real server: the contract, and the same answers as the windows in memory give."""
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
@@ -12,21 +12,15 @@ from apikeychain.backends.memory_windows import Counter, Moments, Window, balanc
 from apikeychain.backends.valkey import ValkeyGuard
 from apikeychain.model.quota import Balance, Quota, Spend
 from apikeychain.ports.rate_limiter import RateLimiter
+from apikeychain.testing import fixtures
 from apikeychain.testing.rate_limiter import RateLimiterContract
 from apikeychain.testing.servers import valkey
 from valkey_clock import Turned, turned
 
-shared = valkey.valkey_server
+valkey_server = fixtures.valkey_server
+server = fixtures.valkey
 NOW = 1_800_000_000.0
 one_server = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture
-def server(shared: valkey.ValkeyServer) -> Generator[valkey.ValkeyServer, None, None]:
-    """The module's server, which a test may stop."""
-    yield shared
-    if not shared.is_running:
-        shared.start()
 
 
 class TestValkeyGuard(RateLimiterContract):

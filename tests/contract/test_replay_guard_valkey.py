@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,23 +11,23 @@ import pytest
 from apikeychain.backends.valkey.guard import SCRIPT, ValkeyGuard
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ports.replay_guard import KEPT_SECONDS, Claim, ReplayGuard
+from apikeychain.testing import fixtures
 from apikeychain.testing.replay_guard import NOW, Clock, ReplayGuardContract, token
 from apikeychain.testing.servers import valkey
 from valkey_clock import Turned, let_it_have_run, turned
 
-shared = valkey.valkey_server
+valkey_server = fixtures.valkey_server
+shared = fixtures.valkey
 # What a claim takes in the server, and more.
 _CLAIM_BYTES = 4000
 
 
 @pytest.fixture
-def server(shared: valkey.ValkeyServer) -> Generator[valkey.ValkeyServer, None, None]:
+def server(shared: valkey.ValkeyServer) -> valkey.ValkeyServer:
     """The module's server, emptied, which a test may stop and limit."""
-    shared.ask("FLUSHALL")
-    yield shared
-    if not shared.is_running:
-        shared.start()
     shared.ask("CONFIG", "SET", "maxmemory", 0)
+    shared.ask("FLUSHALL")
+    return shared
 
 
 class Limited:

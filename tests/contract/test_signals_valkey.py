@@ -1,7 +1,7 @@
 """Signals on a real server: the contract, and what is heard after a connection was lost."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
@@ -9,19 +9,13 @@ import pytest
 from apikeychain.backends.valkey import ValkeySignals
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ports.signals import Change, Signals
+from apikeychain.testing import fixtures
 from apikeychain.testing.servers import valkey
 from apikeychain.testing.signals import SHOP, SignalsContract, soon, subscribed
 from gate import open_gate
 
-shared = valkey.valkey_server
-
-
-@pytest.fixture
-def server(shared: valkey.ValkeyServer) -> Generator[valkey.ValkeyServer, None, None]:
-    """The module's server, which a test may stop."""
-    yield shared
-    if not shared.is_running:
-        shared.start()
+valkey_server = fixtures.valkey_server
+server = fixtures.valkey
 
 
 class TestValkeySignals(SignalsContract):

@@ -1,4 +1,4 @@
-"""Keys are made at the least cost; a real PostgreSQL for who asks for one; what every test of a fault looks at last."""
+"""Keys are made at the least cost; real servers for who asks for one; what every test of a fault looks at last."""
 
 import asyncio
 import logging
@@ -6,11 +6,20 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from apikeychain.testing.fixtures import postgres, postgres_server
 from gate import KEY
 from key_costs import low_key_costs
-from served_postgres import database, empty_database, postgres, started_postgres
+from served_postgres import database, empty_database, template
 
-__all__ = ["database", "empty_database", "left", "low_key_costs", "postgres", "started_postgres"]
+__all__ = [
+    "database",
+    "empty_database",
+    "left",
+    "low_key_costs",
+    "postgres",
+    "postgres_server",
+    "template",
+]
 
 
 @pytest.fixture

@@ -11,13 +11,15 @@ import pytest
 from apikeychain import APIKeyChain, APIKeyChainMiddleware
 from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals
 from apikeychain.model.headers import Line
+from apikeychain.testing import fixtures
 from apikeychain.testing.servers import valkey
 from gate import APP, WEATHER, Answer, Gate, host, open_gate
 from one_plug import Apart, Both
 from signer import Signer, signer_of
 from valkey_clock import let_it_have_run
 
-shared = valkey.valkey_server
+valkey_server = fixtures.valkey_server
+shared = fixtures.valkey
 QUERY = b"q=Paris"
 ORIGIN = (b"origin", APP.encode())
 STRICT = replace(WEATHER, name="strict", require="signature")
@@ -128,14 +130,12 @@ async def test_two_plugs_that_could_do_both_are_still_two() -> None:
 
 
 @pytest.fixture
-async def server(shared: valkey.ValkeyServer) -> AsyncGenerator[valkey.ValkeyServer, None]:
+async def server(shared: valkey.ValkeyServer) -> valkey.ValkeyServer:
     """The module's server, emptied, as one that has run for an hour."""
     shared.ask("FLUSHALL")
     async with ValkeyGuard(shared.url):
         let_it_have_run(shared)
-    yield shared
-    if not shared.is_running:
-        shared.start()
+    return shared
 
 
 async def second_worker(stack: AsyncExitStack, gate: Gate, url: str) -> Gate:

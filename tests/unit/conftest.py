@@ -1,6 +1,16 @@
-"""Keys are made at the least cost; and a real PostgreSQL for who asks for one."""
+"""Keys are made at the least cost; and real servers for who asks for one."""
 
+from apikeychain.testing.fixtures import postgres, postgres_server, s3, s3_server
 from key_costs import low_key_costs
-from served_postgres import database, empty_database, postgres, started_postgres
+from served_postgres import database, empty_database, template
 
-__all__ = ["database", "empty_database", "low_key_costs", "postgres", "started_postgres"]
+__all__ = [
+    "database",
+    "empty_database",
+    "low_key_costs",
+    "postgres",
+    "postgres_server",
+    "s3",
+    "s3_server",
+    "template",
+]

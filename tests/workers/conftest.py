@@ -7,21 +7,22 @@ import pytest
 import pytest_asyncio
 
 from apikeychain.backends.valkey import ValkeyGuard
+from apikeychain.testing.fixtures import openbao_server, postgres_server, valkey_server
 from apikeychain.testing.local_provider import LocalProvider, Visit
-from apikeychain.testing.servers.openbao import OpenBaoServer, openbao_server
+from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.postgres import PostgresServer
-from apikeychain.testing.servers.valkey import ValkeyServer, valkey_server
+from apikeychain.testing.servers.valkey import ValkeyServer
 from fleet import KEY, Fleet, Workers, opened, running
-from served_postgres import Database, lent_database, started_postgres
+from served_postgres import Database, lent_database, template
 from valkey_clock import let_it_have_run
 
-__all__ = ["openbao_server", "started_postgres", "valkey_server"]
+__all__ = ["openbao_server", "postgres_server", "template", "valkey_server"]
 _NAMES = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def database(started_postgres: PostgresServer) -> Generator[Database, None, None]:
-    yield from lent_database(started_postgres)
+def database(postgres_server: PostgresServer, template: str) -> Generator[Database, None, None]:
+    yield from lent_database(postgres_server, template)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from importlib import util
 
@@ -16,19 +16,13 @@ from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals
 from apikeychain.errors import BackendSettingsError, BackendUnavailableError, InvalidValueError, MissingExtraError
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.ports.signals import Change
+from apikeychain.testing import fixtures
 from apikeychain.testing.servers import valkey
 from command import ROOT
 from valkey_clock import let_it_have_run
 
-shared = valkey.valkey_server
-
-
-@pytest.fixture
-def server(shared: valkey.ValkeyServer) -> Generator[valkey.ValkeyServer, None, None]:
-    """The module's server, which a test may stop."""
-    yield shared
-    if not shared.is_running:
-        shared.start()
+valkey_server = fixtures.valkey_server
+server = fixtures.valkey
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from collections import Counter
 import pytest
 
 from apikeychain.backends.valkey import ValkeyGuard
+from apikeychain.testing import fixtures
 from apikeychain.testing.servers import valkey
 from valkey_clock import let_it_have_run
 
-server = valkey.valkey_server
+server = fixtures.valkey_server
 WORKERS = 4
 # Each worker says that it is ready, waits for the word, and prints how often it got what.
 _WORKER = """

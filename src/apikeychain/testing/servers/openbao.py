@@ -12,13 +12,12 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self, cast
 
 import httpx
-import pytest
 import trustme
 
 from apikeychain.backends.openbao import AppRole, OpenBaoKeyService
@@ -251,13 +250,6 @@ class OpenBaoServer:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-
-
-@pytest.fixture(scope="session")
-def openbao_server() -> Generator[OpenBaoServer, None, None]:
-    """One OpenBao for a whole run; import it into a conftest. A test that stops it starts it again."""
-    with OpenBaoServer() as server:
-        yield server
 
 
 def _binary() -> str:

