@@ -1,10 +1,6 @@
-from collections.abc import Sequence
-
 import pytest
 
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
-from apikeychain.errors import BackendUnavailableError
-from apikeychain.model.quota import Balance, Spend
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.testing.rate_limiter import RateLimiterContract
 
@@ -41,26 +37,3 @@ async def test_a_plug_that_does_not_say_how_it_is_cut_off_is_told_to() -> None:
 
     with pytest.raises(NotImplementedError, match="say how MemoryRateLimiter is cut off"):
         await Silent().cut_off(MemoryRateLimiter())
-
-
-class Remote:
-    """A limiter behind a wire."""
-
-    def __init__(self) -> None:
-        self.behind, self.plugged = MemoryRateLimiter(), True
-
-    async def spend(self, spends: Sequence[Spend]) -> tuple[Balance, ...]:
-        if not self.plugged:
-            raise BackendUnavailableError
-        return await self.behind.spend(spends)
-
-
-class TestRemoteLimiter(RateLimiterContract):
-    @pytest.fixture
-    def limiter(self) -> Remote:
-        return Remote()
-
-    async def cut_off(self, limiter: RateLimiter) -> bool:
-        assert isinstance(limiter, Remote)
-        limiter.plugged = False
-        return True

@@ -32,6 +32,8 @@ def _name(page: Path) -> str:
 
 
 _RUN = [page for page in _PAGES if _blocks(page)]
+_TEST = re.compile(r"^(async def test_|def test_|class Test)", re.MULTILINE)
+_TESTS = [page for page in _RUN if any(_TEST.search(block) for _, block in _blocks(page))]
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=_name)
@@ -57,6 +59,14 @@ def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch
     if "app" in names:
         with TestClient(names["app"]) as client:  # the page's own lifespan runs, and what it configures is stored
             assert client.get("/api/apikeychain/nothing").status_code in {403, 404}
+
+
+@pytest.mark.parametrize("page", _TESTS, ids=_name)
+def test_the_tests_of_a_page_pass(page: Path, tmp_path: Path) -> None:
+    file = tmp_path / "test_page.py"
+    file.write_text("".join(block for _, block in _blocks(page)))
+    own = ("-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "--rootdir", tmp_path)
+    assert " passed" in module("pytest", *own, file, cwd=tmp_path)
 
 
 async def _run(page: Path, names: dict[str, Any]) -> None:
