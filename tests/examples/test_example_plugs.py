@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.store import Store
+from apikeychain.testing.key_service import KeyServiceContract
 from apikeychain.testing.rate_limiter import RateLimiterContract
 from apikeychain.testing.store import StoreContract
 from examples_of import example
 
-PLUGS = {name: example(name) for name in ("custom_store", "custom_rate_limiter")}
+PLUGS = {name: example(name) for name in ("custom_store", "custom_rate_limiter", "custom_key_service")}
 
 
 class TestFolderStore(StoreContract):
@@ -42,3 +44,15 @@ class TestSpacingRateLimiter(RateLimiterContract):
 
     async def cut_off(self, limiter: RateLimiter) -> bool:
         return False
+
+
+class TestFolderKeyService(KeyServiceContract):
+    @pytest.fixture
+    def key_service(self, tmp_path: Path) -> KeyService:
+        self.folder = tmp_path / "keys"
+        self.folder.mkdir()
+        service: KeyService = PLUGS["custom_key_service"].FolderKeyService(self.folder)
+        return service
+
+    async def pull_plug(self, key_service: KeyService) -> None:
+        self.folder.rename(self.folder.with_name("gone"))

@@ -18,7 +18,8 @@ _PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 # Blocks of these kinds are shown, not run. Anything else is a mistake: a Python block that escapes the test.
-_SHOWN = {"console", "text", "html", "js", "toml", "{toctree}"}
+_SHOWN = {"console", "text", "html", "js", "toml", "{toctree}", "{literalinclude}"}
+_EXAMPLES = str(ROOT / "examples")
 
 
 def _blocks(page: Path) -> list[tuple[int, str]]:
@@ -50,9 +51,13 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
 @pytest.mark.parametrize("page", _RUN, ids=_name)
 def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+<<<<<<< HEAD
     for name in [name for name in os.environ if name.startswith("APIKEYCHAIN_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("APIKEYCHAIN_DATA", "apikeychain-data")
+=======
+    monkeypatch.syspath_prepend(_EXAMPLES)
+>>>>>>> 4bb9486 (Pages on writing a store and a key service, whose tests run as an author writes them; an example of a key service)
     monkeypatch.setenv("OPENWEATHER_KEY", "a-made-up-key-of-openweather")
     names: dict[str, Any] = {"__name__": "__page__"}
     asyncio.run(_run(page, names))
@@ -66,7 +71,12 @@ def test_the_tests_of_a_page_pass(page: Path, tmp_path: Path) -> None:
     file = tmp_path / "test_page.py"
     file.write_text("".join(block for _, block in _blocks(page)))
     own = ("-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "--rootdir", tmp_path)
-    assert " passed" in module("pytest", *own, file, cwd=tmp_path)
+    assert " passed" in module("pytest", *own, file, cwd=tmp_path, env=_with_examples("PYTHONPATH"))
+
+
+def _with_examples(variable: str) -> dict[str, str]:
+    """A search path with the examples, which pages load as a reader would."""
+    return {variable: os.pathsep.join(filter(None, (_EXAMPLES, os.environ.get(variable))))}
 
 
 async def _run(page: Path, names: dict[str, Any]) -> None:
@@ -83,7 +93,15 @@ def test_the_python_blocks_of_the_pages_pass_a_type_checker(tmp_path: Path) -> N
     pages = [tmp_path / f"page_{number}.py" for number in range(len(_RUN))]
     for page, file in zip(_RUN, pages, strict=True):
         file.write_text("".join(block for _, block in _blocks(page)))
-    module("mypy", "--check-untyped-defs", "--cache-dir", tmp_path / "cache", *pages, cwd=tmp_path)
+    module(
+        "mypy",
+        "--check-untyped-defs",
+        "--cache-dir",
+        tmp_path / "cache",
+        *pages,
+        cwd=tmp_path,
+        env=_with_examples("MYPYPATH"),
+    )
 
 
 def test_the_readme_shows_the_two_commands_and_ci_runs_the_second() -> None:
