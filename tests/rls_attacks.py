@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from apikeychain.backends.sql.postgres.migration import APPLICATION, OWNER
+from apikeychain.backends.sql.postgres.roles import APPLICATION, OWNER
 from apikeychain.backends.sql.schema import SHELVES
 from outside import cases
 from served_postgres import Database

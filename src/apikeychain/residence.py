@@ -26,8 +26,8 @@ from apikeychain.model.network import Network
 from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
-from apikeychain.readiness import Asking
 from apikeychain.ports.key_service import KeyService
+from apikeychain.readiness import Asking
 from apikeychain.rules.caller import parse_trusted
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots

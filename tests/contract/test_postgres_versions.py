@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from apikeychain.backends.sql.postgres.migration import APPLICATION
+from apikeychain.backends.sql.postgres.roles import APPLICATION
 from apikeychain.testing.servers.postgres import PostgresServer
 from apikeychain.testing.servers.postgres_programs import folder_of, installed
 from rls_attacks import CATALOGUE_ATTACKS, COMMON, SESSION_ATTACKS, fill, fillings, holds, run, stock

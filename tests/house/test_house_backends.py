@@ -70,6 +70,7 @@ PLUGS = (
     Plug("KeyService", "MemoryKeyService", "", "", "no", "", _ALL, "test_key_service.py"),
     Plug("KeyService", "LocalKeyService", "", "machine", "yes", "", _ALL, "test_key_service.py"),
     Plug("KeyService", "OpenBaoKeyService", "", "network", "yes", "yes", _ALL, "test_key_service_openbao.py"),
+    Plug("KeyService", "AWSKeyService", "aws", "network", "yes", "yes", _ALL, "test_key_service_aws.py"),
     Plug("RateLimiter", "MemoryRateLimiter", "", "", "no", "", _ALL, "test_rate_limiter_memory.py"),
     Plug(
         "RateLimiter",
@@ -135,6 +136,8 @@ PLUGS = (
     Plug("Upstream", "HttpxUpstream", "", "", "no", "yes", _ALL, "test_upstream_httpx.py"),
 )
 _HEAD = "| port | plug | extra | shared between processes | outlives the process | TLS | clauses that it holds |"
+# Its verbs are those that the client of AWS asks for.
+_NO_PLUGS = {"Session"}
 _ATOMIC = {"Store", "RateLimiter", "ReplayGuard", "ClaimAndSpend"}
 
 
@@ -146,7 +149,7 @@ def _found() -> set[tuple[str, str]]:
         if "migrations" in module.name:
             continue
         for name, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            if cls.__module__.startswith(package.__name__) and not name.startswith("_"):
+            if cls.__module__.startswith(package.__name__) and not name.startswith("_") and name not in _NO_PLUGS:
                 found |= {(port, name) for port, verbs in _VERBS.items() if all(hasattr(cls, verb) for verb in verbs)}
     return found
 

@@ -51,13 +51,10 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
 @pytest.mark.parametrize("page", _RUN, ids=_name)
 def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-<<<<<<< HEAD
     for name in [name for name in os.environ if name.startswith("APIKEYCHAIN_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("APIKEYCHAIN_DATA", "apikeychain-data")
-=======
     monkeypatch.syspath_prepend(_EXAMPLES)
->>>>>>> 4bb9486 (Pages on writing a store and a key service, whose tests run as an author writes them; an example of a key service)
     monkeypatch.setenv("OPENWEATHER_KEY", "a-made-up-key-of-openweather")
     names: dict[str, Any] = {"__name__": "__page__"}
     asyncio.run(_run(page, names))

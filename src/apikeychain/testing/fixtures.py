@@ -10,9 +10,9 @@
     async def test_it(valkey):
         async with ValkeyGuard(valkey.url) as guard: ...
 
-`postgres`, `valkey`, `openbao` and `s3` are there again for the next test, whatever a test did to them. Each is started
-when the first test asks for it and serves the whole session (``..._server``), so keep to databases, keys and buckets of
-your own. A conftest may as well import the ones that it wants, ``valkey`` together with ``valkey_server``.
+`postgres`, `valkey`, `openbao`, `aws` and `s3` are there again for the next test, whatever a test did to them. Each is
+started when the first test asks for it and serves the whole session (``..._server``), so keep to databases, keys and
+buckets of your own. A conftest may as well import the ones that it wants, ``valkey`` together with ``valkey_server``.
 """
 
 from collections.abc import Generator
@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from apikeychain.testing.servers.aws import AWSServer
     from apikeychain.testing.servers.openbao import OpenBaoServer
     from apikeychain.testing.servers.postgres import PostgresServer
     from apikeychain.testing.servers.s3 import S3Server
     from apikeychain.testing.servers.valkey import ValkeyServer
 
 __all__ = [
+    "aws",
+    "aws_server",
     "openbao",
     "openbao_server",
     "postgres",
@@ -88,6 +91,23 @@ def openbao(openbao_server: "OpenBaoServer") -> Generator["OpenBaoServer", None,
     """The OpenBao of the session, which a test may stop, seal or hang."""
     yield openbao_server
     openbao_server.start()
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Generator["AWSServer", None, None]:
+    """A local AWS for the whole session."""
+    from apikeychain.testing.servers.aws import AWSServer  # noqa: PLC0415 - who asks for one loads one
+
+    with AWSServer() as server:
+        yield server
+
+
+@pytest.fixture
+def aws(aws_server: "AWSServer") -> Generator["AWSServer", None, None]:
+    """The local AWS of the session, which a test may stop or hang; it serves whoever asks."""
+    yield aws_server
+    aws_server.start()
+    aws_server.enforce(enforced=False)
 
 
 @pytest.fixture(scope="session")

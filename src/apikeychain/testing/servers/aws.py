@@ -12,12 +12,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
 from importlib.util import find_spec
 from typing import Any, Self, cast
 
 import httpx
-import pytest
 
 from apikeychain.backends.aws_kms import AccessKey, AWSKeyService
 from apikeychain.errors import MissingExtraError
@@ -218,13 +216,6 @@ class AWSServer:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-
-
-@pytest.fixture(scope="session")
-def aws_server() -> Generator[AWSServer, None, None]:
-    """One local AWS for a whole run; import it into a conftest. A test that stops it starts it again."""
-    with AWSServer() as server:
-        yield server
 
 
 def _between(text: str, name: str) -> str:
