@@ -189,7 +189,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "Vault.new_project_key: b'' -> b'XXXX'": _NEVER_READ,
         "Vault.new_project_key: b'' -> b'XXXX' #2": _NEVER_READ,
         "Vault.new_project_key: b'' -> b'XXXX' #3": _NEVER_READ,
-        "Vault.pseudonym_key: (tenant.id, None, wrapped) -> (tenant.id, wrapped)": (
+        "Vault.pseudonym_key: (tenant.id, None, (tenant.key_service, wrapped)) -> "
+        "(tenant.id, (tenant.key_service, wrapped))": (
             "The wrapped key stands where a project would: it is none, so that only a dropping of all drops it."
         ),
     },

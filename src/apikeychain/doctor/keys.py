@@ -9,7 +9,7 @@ from apikeychain.model.keys import KeyContext
 from apikeychain.model.records import ProjectKey, Tenant
 from apikeychain.ports.key_service import KeyService
 from apikeychain.vault import contexts
-from apikeychain.vault.rederivation import rederive
+from apikeychain.vault.turn import rederive
 from apikeychain.vault.wrapping import unwrap_key
 
 _CHECK = "key service"
@@ -52,10 +52,12 @@ async def look_deeper(keys: KeyService, tenant: Tenant, stored: Iterable[Project
     for key in stored:
         name = f"version {key.number} of the key of {tenant.id}/{key.project}"
         try:
-            await rederive(keys, tenant, key)
+            derives = await rederive(keys, tenant, key)
         except SealedValueError:
+            derives = False
+        if derives:
+            found.append(Finding("project keys", "ok", f"{name} is what its parts derive"))
+        else:
             told = f"{name} is not what its parts derive, or was changed"
             found.append(Finding("project keys", "failure", told, "restore it from a backup"))
-        else:
-            found.append(Finding("project keys", "ok", f"{name} is what its parts derive"))
     return found

@@ -128,7 +128,7 @@ def secure(reply: Reply, call: Call, caller: Caller, *, development: bool) -> Re
 
 def hsts(caller: Caller, *, development: bool) -> HeaderLines:
     """The line that keeps a browser on https; none over http, in development, for localhost or for an IP host."""
-    return (HSTS,) if caller.scheme == "https" and not development and _is_public_name(caller.host) else ()
+    return (HSTS,) if caller.scheme == "https" and not development and is_public_name(caller.host) else ()
 
 
 def _is_single(name: bytes) -> bool:
@@ -145,7 +145,7 @@ def _vary(lines: HeaderLines) -> bytes:
     return b", ".join([field for field in fields if field and field.lower() != b"origin"] + [b"Origin"])
 
 
-def _is_public_name(host: str) -> bool:
+def is_public_name(host: str) -> bool:
     """Whether `host` (with or without a port) is a DNS name beyond this machine."""
     name = host.partition(":")[0].lower()
     last = name.rpartition(".")[2]

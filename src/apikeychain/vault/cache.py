@@ -137,7 +137,6 @@ class OpenedValues(Generic[V]):
             return
         renew_at = began + (until - began) * random.uniform(*RENEW_AFTER)  # noqa: S311 - spreads the load, keeps no secret
         self._entries[label] = entry = _Entry(value, until, renew_at)
-        self._entries.move_to_end(label)
         while len(self._entries) > self._capacity:
             self._entries.popitem(last=False)
         # Dropped by a timer too: what nobody asks for again must not outlive its time in memory.

@@ -115,6 +115,30 @@ async def test_what_cannot_be_opened_anew_is_tried_again_after_some_seconds_and_
     assert min(after - before for before, after in pairwise(asked)) >= 2.5
 
 
+async def test_each_value_is_opened_anew_by_itself_from_its_moment_on(
+    opened: OpenedValues[str], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apikeychain.vault.cache.RENEW_AFTER", (0.5, 0.5))
+    for name in "ab":
+        await opened.fetch(label(name), at_once(f"old {name}"))
+    clock.now += 149.9
+    assert [opened.peek(label(name)) for name in "ab"] == ["old a", "old b"]
+    clock.now = 1150
+    assert [opened.peek(label(name)) for name in "ab"] == [None, None]
+    for name in "ab":
+        assert await opened.fetch(label(name), at_once(f"new {name}")) == f"old {name}"
+    await asyncio.sleep(0.01)
+    assert [opened.peek(label(name)) for name in "ab"] == ["new a", "new b"]
+
+
+@pytest.mark.parametrize(("left", "kept"), [(-0.5, 0), (0, 0), (0.5, 1)])
+async def test_what_has_no_time_left_is_handed_out_and_not_kept(
+    opened: OpenedValues[str], clock: Clock, left: float, kept: int
+) -> None:
+    assert await opened.fetch(label(), at_once("value"), ends=lambda: clock.now + left) == "value"
+    assert len(opened) == kept
+
+
 async def test_when_values_are_opened_anew_is_not_the_same_moment_for_all(clock: Clock) -> None:
     opened = OpenedValues[str](clock)
     for number in range(200):

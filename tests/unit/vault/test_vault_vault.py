@@ -70,6 +70,16 @@ async def test_a_hundred_calls_at_once_make_one_trip_for_the_key(house: Househol
     assert house.service.unwraps == 2  # the metadata and the derived key
 
 
+async def test_a_key_is_opened_anew_after_so_many_uses(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [await house.put(name=f"n{number}") for number in range(5)]
+    monkeypatch.setattr("apikeychain.vault.vault.MAX_USES", 2)
+    vault = house.fresh_vault()
+    house.service.unwraps = 0
+    for row in rows:
+        await vault.open_secret(house.tenant, house.keys, row, WEATHER)
+    assert house.service.unwraps == 4  # twice the metadata and the derived key
+
+
 async def test_opened_keys_serve_while_the_key_service_is_down_until_their_time_is_over(
     house: Household,
     clock: Clock,
