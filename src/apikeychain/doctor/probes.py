@@ -83,17 +83,14 @@ async def look_at_deployment(
 
 
 async def _tls(place: Place, context: ssl.SSLContext) -> TLSFacts:
+    is_old_spoken = await _speaks_old(place)
     async with asyncio.timeout(_SECONDS):
         _, writer = await asyncio.open_connection(place.host, place.port, ssl=context)
-        spoken = cast("ssl.SSLObject", writer.get_extra_info("ssl_object"))
-        ends = ssl.cert_time_to_seconds(cast("dict[str, Any]", spoken.getpeercert())["notAfter"])
-        writer.close()
-    is_old_spoken = await _speaks_old(place)
-    return TLSFacts(
-        version=spoken.version() or "",
-        is_old_spoken=is_old_spoken,
-        days_left=(ends - time.time()) / _DAY_SECONDS,
-    )
+    spoken = cast("ssl.SSLObject", writer.get_extra_info("ssl_object"))
+    ends = ssl.cert_time_to_seconds(cast("dict[str, Any]", spoken.getpeercert())["notAfter"])
+    writer.close()
+    days_left = (ends - time.time()) / _DAY_SECONDS
+    return TLSFacts(version=spoken.version() or "", is_old_spoken=is_old_spoken, days_left=days_left)
 
 
 async def _speaks_old(place: Place) -> bool:
