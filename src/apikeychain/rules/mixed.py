@@ -10,6 +10,7 @@ Source: contracts 4 ("Redaction"); Baeza-Yates and Gonnet 1992 (Shift-And).
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from apikeychain.rules.escapes import LEADS, LONGEST, Escapes, Reading, ends
 from apikeychain.rules.fixed_forms import Span
@@ -30,7 +31,7 @@ class MixedText:
             self._masks[byte] |= 1 << place
 
     def finds(self, reading: Reading) -> Iterator[Span]:
-        """Where it stands with an escape in it, those that overlap as one."""
+        """Where it stands with an escape in it, in the order of the ends: those that end near each other as one."""
         if self._core not in reading.said:
             return
         escapes = reading.escapes(frozenset(self._text))
@@ -45,7 +46,8 @@ class MixedText:
             if lead < at:
                 continue
             at = self._prefix(buffer, lead, at)
-            states, ahead = 1, dict[int, int]()
+            states = 1
+            ahead: dict[int, int] = {}
             while at <= lead or states > 1 or ahead:
                 states |= ahead.pop(at, 0)
                 if states & whole:
@@ -63,7 +65,7 @@ class MixedText:
 
     def _leads(self, buffer: bytes, escapes: Escapes) -> Iterator[int]:
         """Where a text may be under way: an escape of its first byte, or of one that follows what stands before."""
-        first, pairs = self._text[0], set(zip(self._text, self._text[1:], strict=False))
+        first, pairs = self._text[0], set(pairwise(self._text))
         for lead, (_, byte) in escapes.items():
             if byte == first or (lead and (buffer[lead - 1], byte) in pairs):
                 yield lead
@@ -79,8 +81,9 @@ class MixedText:
         """The first place from which one of the ends `run` is reached."""
         masks, whole, goals = self._masks, 1 << len(self._text), set(run)
         at = first = run[-1]
-        states, ahead = 0, dict[int, int]()
-        while at >= run[0] or states or ahead:
+        states = whole
+        ahead: dict[int, int] = {}
+        while states or ahead:
             states |= ahead.pop(at, 0) | (whole if at in goals else 0)
             if states & 1:
                 first = at
