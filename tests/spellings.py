@@ -24,7 +24,8 @@ def _spelled(byte: int) -> re.Pattern[bytes]:
     return re.compile("|".join(several).encode())
 
 
-def _mixed(body: bytes, text: bytes) -> Spans:
+def mixed_spans(body: bytes, text: bytes) -> Spans:
+    """Where `text` stands in `body`, each byte as itself or as an escape."""
     spans: Spans = set()
     for start in range(len(body)):
         places = {start}
@@ -73,7 +74,7 @@ def slow_scrub(body: bytes, texts: Sequence[bytes]) -> bytes:
     """`body` without any form of `texts`."""
     spans: Spans = set()
     for text in texts:
-        spans |= _mixed(body, text) | _hex(body, text) | _base64(body, text, _STANDARD) | _base64(body, text, _URL)
+        spans |= mixed_spans(body, text) | _hex(body, text) | _base64(body, text, _STANDARD) | _base64(body, text, _URL)
     out, reached, begun = bytearray(body), 0, 0
     for start, end in sorted(spans):
         begun = begun if start < reached else start

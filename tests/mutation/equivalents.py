@@ -22,6 +22,7 @@ _BY_SEARCH = (
     "What is not found by the period is found by the search, as was tried for all texts of two letters up to 6."
 )
 _SAME_NUMBER = "The quotient is the same for each of the three alignments."
+_BEGINS_ANYWHERE = "The lowest bit is always set, as a text may begin anywhere."
 _ANY_BREAK = "No secret goes on behind a line feed, whatever stands beside it."
 _SOME_BOOLEAN = "The value is only judged to be a boolean: what goes up is the text."
 _NO_NAME = "It is the name of a model that nobody is told."
@@ -128,6 +129,21 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "FixedForm.starts: 1 -> 2 #2": _BY_SEARCH,
         "_base64: 6 -> 7": _SAME_NUMBER,
         "_base64: 64 -> 65 #2": _SAME_NUMBER,
+    },
+    "rules.mixed": {
+        "MixedText.__init__: 256 -> 257": "There is no byte 256.",
+        "MixedText.finds: if self._core not in reading.said: -> if False:": _SAVES_TIME,
+        "MixedText._forward: 1 -> 2 #3": _BEGINS_ANYWHERE,
+        "MixedText._forward: 0 -> 1 #2": _BEGINS_ANYWHERE,
+        (
+            "MixedText._forward: if not masks[buffer[at]] and self._text[0] not in buffer[at + 1:escape[0]]: -> "
+            "if False:"
+        ): _SAVES_TIME,
+        "MixedText._forward: at + 1:escape[0] -> :escape[0]": _SAVES_TIME,
+        "MixedText._forward: at + 1:escape[0] -> at + 1:": _SAVES_TIME,
+        "MixedText._forward: 1 -> 0 #6": "The byte there is none of the text's, and so not its first.",
+        "MixedText._prefix: lead > least and masks[buffer[lead - 1]] -> lead > least": _SAVES_TIME,
+        "MixedText._back: while states or ahead: -> while True:": _SAVES_TIME,
     },
     "rules.scrubbing": {
         "top: 64 -> 65": _PIECES,

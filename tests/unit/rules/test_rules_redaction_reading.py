@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from apikeychain.rules.escapes import LONGEST, Reading, ends, pieces
 from apikeychain.rules.fixed_forms import FixedForm
-from apikeychain.rules.mixed import core
 from apikeychain.rules.unescaped import is_unescaped
 from spellings import every_spelling
 
@@ -169,27 +168,6 @@ def test_a_text_without_a_lead_is_for_a_plain_search(text: bytes) -> None:
 @pytest.mark.parametrize("text", [b"z%z", b"z&z", b"z\\z", b"%", b"&z", b"z\\", b"zzzzz;zz", b"#x4a1;z"])
 def test_a_text_with_a_lead_or_behind_a_long_end_of_an_escape_is_not(text: bytes) -> None:
     assert not is_unescaped(text)
-
-
-BEHIND = b"z" * (LONGEST - 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "sure"),
-    [
-        (b"zzz%41zz", b"zzz"),
-        (b"41zz%41z", b"zz"),
-        (b"zz%" + BEHIND + b"yyy", b"yyy"),
-        (b"zz&" + BEHIND + b"yyy\\" + BEHIND + b"xx", b"yyy"),
-        (b"zz\\" + BEHIND + b"y", b"zz"),
-        (b"zzzzz;zy\\", b"zy"),
-        (b"zzzzz;zy", b"zy"),
-        (b"%41", b""),
-        (b"%", b""),
-    ],
-)
-def test_the_core_of_a_text_is_its_longest_part_that_is_said_however_it_is_read(text: bytes, sure: bytes) -> None:
-    assert core(text) == sure
 
 
 @pytest.mark.parametrize(
