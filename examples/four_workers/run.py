@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -207,10 +208,12 @@ async def main(*, once: bool) -> int:
             return 0 if await show(url, shop, office, valkey_is_old) else 1
         say(f"\nTry it:     curl -H 'Origin: {ORIGIN}' '{url}{shop.url('weather')}?q=Paris'")
         say("            Ctrl-C ends it.")
-        await asyncio.Event().wait()
+        ended = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        await ended.wait()
     return 0
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(asyncio.run(main(once="--once" in sys.argv[1:])))
+    sys.exit(asyncio.run(main(once="--once" in sys.argv[1:])))

@@ -64,7 +64,8 @@ async def test_one_that_was_stopped_is_told_and_asked_again_when_it_runs(
     aws: AWSServer, service: AWSKeyService, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrapped = await service.wrap(KEY, CONTEXT)
-    aws.stop()
+    for _ in range(2):
+        aws.stop()
     began = time.monotonic()
     await require_closed(service, wrapped, "it does not answer")
     assert time.monotonic() - began < 2

@@ -16,7 +16,8 @@ def test_without_its_wheel_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 def test_one_that_does_not_come_up_shows_its_log() -> None:
     with OpenBaoServer(tls=False) as server:
-        server.stop()
+        for _ in range(2):
+            server.stop()
         server.hang()
         (server._folder / "openbao.hcl").write_text("no configuration {")
         with pytest.raises(RuntimeError, match=r"OpenBao did not come up:(?s:.*)error loading configuration"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +167,13 @@ def test_short_secrets_and_routes_that_forward_are_warned_of(filled: Terminal) -
     ]
 
 
+async def _lose_the_master_key(data: Path) -> None:
+    """Put wrapped bytes there that the platform key does not open."""
+    async with SQLStore.sqlite(data / DATABASE) as store, store.tenant(_ACME) as acme:
+        (key,) = await acme.list(ProjectKey, (), 10)
+        await acme.replace(replace(key, wrapped_master=bytes(96), generation=key.generation + 1), key.generation)
+
+
 async def _swap_derived_key(data: Path) -> None:
     """Put another derived key in the place of the one that the parts derive, as well wrapped."""
     async with SQLStore.sqlite(data / DATABASE) as store, store.tenant(_ACME) as acme:
@@ -175,8 +183,11 @@ async def _swap_derived_key(data: Path) -> None:
         await acme.replace(replace(key, wrapped_derived=wrapped, generation=key.generation + 1), key.generation)
 
 
-def test_a_key_that_its_parts_do_not_derive_is_told_by_a_deep_look(filled: Terminal) -> None:
-    asyncio.run(_swap_derived_key(filled.data))
+@pytest.mark.parametrize("damage", [_swap_derived_key, _lose_the_master_key], ids=["swapped", "lost"])
+def test_a_key_that_its_parts_do_not_derive_is_told_by_a_deep_look(
+    filled: Terminal, damage: Callable[[Path], Coroutine[None, None, None]]
+) -> None:
+    asyncio.run(damage(filled.data))
     assert len(told(filled)) == 1
     (line,) = told(filled, "--deep", holds=False)[1:]
     assert line.startswith("failure  project keys  version 1 of the key of acme/p_")
