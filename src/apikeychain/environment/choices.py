@@ -87,6 +87,9 @@ def with_files(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
                 variables[url] = Path(path).read_text("utf-8").strip()
             except (OSError, ValueError) as fault:
                 problems.append(f"{file}: the file cannot be read ({type(fault).__name__})")
+            else:
+                # As if it were not named, workers would go on without what it names.
+                problems += [] if variables[url] else [f"{file}: the file is empty"]
     return variables, problems
 
 

@@ -17,8 +17,9 @@ from served_postgres import Database, shop_in
         "DELETE FROM apikeychain.heads WHERE tenant = 'globex'",
         "UPDATE apikeychain.heads SET size = 1 WHERE tenant = 'globex'",
         "UPDATE apikeychain.heads SET size = -1 WHERE tenant = 'globex'",
+        "UPDATE apikeychain.heads SET hash = '\\x00' WHERE tenant = 'globex'",
     ],
-    ids=["gone", "behind", "no size"],
+    ids=["gone", "behind", "no size", "no hash"],
 )
 async def test_a_head_that_is_not_where_its_chain_ends_is_named_and_nothing_is_written(
     database: Database, damage: str

@@ -244,6 +244,14 @@ def test_names_of_others_are_none_of_ours(tmp_path: Path) -> None:
     read_environment({"APIKEYCHAIN_DATA": str(tmp_path), "KEYCHAIN_X": "1", "apikeychain_x": "1"})
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL", "VALKEY_URL"])
+def test_a_file_that_is_empty_is_no_choice_of_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").write_text("\n")
+    shared = {"DATABASE_URL": _DATABASE, "VALKEY_URL": _VALKEY, "KEY_FILE": tmp_path / "key"}
+    given = {other: value for other, value in shared.items() if other != name}
+    assert problems(**given, **{f"{name}_FILE": tmp_path / "empty"}) == [f"{name}_FILE: the file is empty"]
+
+
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "url").write_bytes(b"\xff")
     (told,) = problems(DATA=tmp_path, VALKEY_URL_FILE=tmp_path / "url")

@@ -19,6 +19,7 @@ from apikeychain.model.records import Key, Record
 R = TypeVar("R", bound=Record)
 # What an entry can hold as its number; a head at the end of it has no next one.
 _MAX_SIZE = (1 << 53) - 1
+_HASH_BYTES = 32
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
@@ -90,7 +91,12 @@ def head_of(tenant: TenantId, row: RowMapping) -> Head:
         DamagedDataError: it does not.
     """
     size, value = row["size"], row["hash"]
-    if not isinstance(size, int) or not 0 < size < _MAX_SIZE or not isinstance(value, bytes):
+    if (
+        not isinstance(size, int)
+        or not 0 < size < _MAX_SIZE
+        or not isinstance(value, bytes)
+        or len(value) != _HASH_BYTES
+    ):
         raise _damaged_head(tenant)
     return Head(tenant, size, value)
 
