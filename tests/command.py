@@ -16,11 +16,10 @@ def run(
     *command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None, expected: int = 0, seconds: int = 600
 ) -> str:
     """The output of `command`, which must end with `expected`. It is not measured: it looks at files, not into src."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_", "PYTEST_"))}
     done = subprocess.run(  # noqa: S603  # the commands are written in the tests
         [str(part) for part in command],
         cwd=cwd,
-        env=clean | (env or {}),
+        env=unmeasured() | (env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -31,6 +30,11 @@ def run(
     told = f"$ {' '.join(map(str, command))}\n{done.stdout}"
     assert done.returncode == expected, f"{told}\nended with {done.returncode}, expected {expected}"
     return done.stdout
+
+
+def unmeasured() -> dict[str, str]:
+    """The environment of a process that is not measured: one that a signal ends would leave broken data behind."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_", "PYTEST_"))}
 
 
 def module(name: str, *arguments: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:

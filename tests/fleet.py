@@ -8,9 +8,7 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,17 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 import canary
-from apikeychain import (
-    APIKeyChain,
-    APIKeyChainMiddleware,
-    APIKeyChainSettings,
-    Network,
-    Provider,
-    ProxyRoute,
-    QueryCredential,
-    QueryParameter,
-    Secret,
-)
+from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings, Network, Secret
 from apikeychain.backends.openbao import AppRole, OpenBaoKeyService
 from apikeychain.backends.sql import PostgresSignals, SQLStore
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
@@ -42,13 +30,15 @@ from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.openbao import OpenBaoServer
+from apikeychain.testing.servers.ports import free_port
 from apikeychain.testing.servers.valkey import ValkeyServer
+from command import unmeasured
+from gate import APP, weather_shop
+from processes import until_open
 from served_postgres import Database
 from signer import Signer
 
 WORKERS = 4
-ORIGIN = "https://app.example.com"
-KEY = canary.secret()
 _VARIABLE = "FLEET"
 _WIDE = "1000000/minute"
 _FOLDER = Path(__file__).parent
@@ -148,7 +138,7 @@ class Fleet:
     async def call(self, worker: int, project: ProjectAdmin | None = None, lines: Sequence[Line] = ()) -> Answered:
         """One call of a page, or of whoever signed it."""
         url = f"{self.workers.addresses[worker]}{(project or self.shop).url('weather')}?q=Paris"
-        headers = [("Origin", ORIGIN), *((name.decode(), value.decode()) for name, value in lines)]
+        headers = [("Origin", APP), *((name.decode(), value.decode()) for name, value in lines)]
         began, status, code = asyncio.get_running_loop().time(), 0, ""
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             async with self.workers.session.get(url, headers=headers) as answer:
@@ -208,25 +198,9 @@ class Fleet:
         return Counter(answered.status for answered in self.answers)
 
 
-async def weather_shop(acme: TenantAdmin, provider: str, name: str, quota: str = _WIDE) -> ProjectAdmin:
-    """A project with one route."""
-    shop = await acme.ensure_project(name)
-    route = ProxyRoute(
-        "weather",
-        provider="weather",
-        path="/weather",
-        parameters=[QueryParameter("q", pattern="[A-Za-z]{1,64}", required=True)],
-    )
-    await shop.configure(
-        origins=[ORIGIN],
-        providers=[Provider("weather", provider, QueryCredential("appid"))],
-        secrets={"weather": Secret(KEY)},
-        routes=[route],
-        quota=quota,
-        address_quota=quota,
-        enabled=True,
-    )
-    return shop
+async def limited_shop(workers: Workers, name: str, quota: str = _WIDE) -> ProjectAdmin:
+    """A project with a quota."""
+    return await weather_shop(workers.acme, workers.shared.provider, name, quota=quota, address_quota=quota)
 
 
 @asynccontextmanager
@@ -249,9 +223,10 @@ async def running(
     )
     async with AsyncExitStack() as stack:
         keychain = await stack.enter_async_context(shared.keychain())
-        ports = [_free_port() for _ in range(WORKERS)]
-        stack.push_async_callback(_end, await _start(shared, ports))
-        await asyncio.gather(*map(_until_open, ports))
+        ports = [free_port() for _ in range(WORKERS)]
+        parent = await _start(shared, ports)
+        stack.push_async_callback(_end, parent)
+        await asyncio.gather(*(until_open(port, parent) for port in ports))
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))
         addresses = [f"http://127.0.0.1:{port}" for port in ports]
         yield Workers(shared, addresses, session, await keychain.ensure_tenant("acme"))
@@ -259,7 +234,7 @@ async def running(
 
 async def opened(workers: Workers, name: str) -> Fleet:
     """A new project, which every worker has served once."""
-    shop = await weather_shop(workers.acme, workers.shared.provider, name)
+    shop = await limited_shop(workers, name)
     key = await shop.add_signing_key()
     fleet = Fleet(workers, workers.acme, shop, Signer(key.id, key.key.reveal(), shop.id))
     assert {answered.status for answered in await fleet.one_each()} == {200}
@@ -267,13 +242,12 @@ async def opened(workers: Workers, name: str) -> Fleet:
 
 
 async def _start(shared: Shared, ports: Sequence[int]) -> asyncio.subprocess.Process:
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_"))}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         str(_FOLDER / "fleet.py"),
         *map(str, ports),
         cwd=_FOLDER,
-        env=unmeasured | {_VARIABLE: json.dumps(asdict(shared))},
+        env=unmeasured() | {_VARIABLE: json.dumps(asdict(shared))},
         start_new_session=True,
     )
 
@@ -283,24 +257,6 @@ async def _end(parent: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(parent.pid, signal.SIGTERM)
     await parent.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-async def _until_open(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with contextlib.suppress(ConnectionError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            return
-        await asyncio.sleep(0.05)
-    msg = "a worker did not start"
-    raise TimeoutError(msg)
 
 
 def _fork(ports: Sequence[str]) -> None:

@@ -171,8 +171,9 @@ async def weather_shop(
     *,
     routes: Sequence[ProxyRoute] = (WEATHER,),
     provider: Provider | None = None,
+    **more: Any,
 ) -> ProjectAdmin:
-    """A project of the tenant, in front of the provider at `base`."""
+    """A project of the tenant, in front of the provider at `base`; `more` is configured as it is."""
     shop = await acme.ensure_project(name)
     given = provider or Provider("weather", base, QueryCredential("appid"))
     await shop.configure(
@@ -181,6 +182,7 @@ async def weather_shop(
         secrets={"weather": Secret(KEY)},
         routes=routes,
         enabled=True,
+        **more,
     )
     return shop
 

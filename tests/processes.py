@@ -1,6 +1,7 @@
 """Other processes that use a keychain, for tests of what happens between two of them."""
 
-import os
+import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import Generator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from typing import IO
 
 import canary
+from command import unmeasured
 from key_costs import LEAST
 
 _FRAME = """
@@ -29,11 +31,6 @@ except Exception as error:
 """
 
 
-def _clean() -> dict[str, str]:
-    """Not measured: a process that is killed, or whose disk is full, leaves broken data behind."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_", "PYTEST_"))}
-
-
 def program(body: str) -> str:
     """A script whose `body` has a `keychain` on `directory`."""
     return _FRAME.format(body="\n".join(f"    {line}" for line in body.strip().splitlines()), costs=LEAST)
@@ -44,7 +41,7 @@ def run_other(body: str, *arguments: object) -> tuple[int, str]:
     done = subprocess.run(  # noqa: S603  # our own program
         [sys.executable, "-c", program(body), *map(str, arguments)],
         stdout=subprocess.PIPE,
-        env=_clean(),
+        env=unmeasured(),
         text=True,
         check=False,
         timeout=60,
@@ -57,7 +54,7 @@ def run_other(body: str, *arguments: object) -> tuple[int, str]:
 def other_running(body: str, *arguments: object) -> Generator[tuple["subprocess.Popen[str]", IO[str]], None, None]:
     """A process that runs `body`, killed at the end of the block, and its output."""
     process = subprocess.Popen(  # noqa: S603  # our own program
-        [sys.executable, "-c", program(body), *map(str, arguments)], stdout=subprocess.PIPE, env=_clean(), text=True
+        [sys.executable, "-c", program(body), *map(str, arguments)], stdout=subprocess.PIPE, env=unmeasured(), text=True
     )
     assert process.stdout
     try:
@@ -66,3 +63,20 @@ def other_running(body: str, *arguments: object) -> Generator[tuple["subprocess.
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+async def until_open(port: int, process: asyncio.subprocess.Process) -> None:
+    """Wait until somebody listens on the port.
+
+    Raises:
+        RuntimeError: the process that should has ended.
+    """
+    async with asyncio.timeout(60):
+        while process.returncode is None:
+            with contextlib.suppress(ConnectionError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.05)
+    msg = "the server did not start"
+    raise RuntimeError(msg)

@@ -9,6 +9,8 @@ from typing import Literal
 
 import trustme
 
+from cable import pour
+
 Forwarding = Literal["nothing", "overwrites", "believes"]
 
 
@@ -33,10 +35,8 @@ async def tls_front(
 
     async def front(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port)
-        forwards = (
-            _hand_on(reader, behind_writer) if forwarding == "nothing" else _say(reader, behind_writer, forwarding)
-        )
-        await asyncio.gather(forwards, _hand_on(behind_reader, writer))
+        forwards = pour(reader, behind_writer) if forwarding == "nothing" else _say(reader, behind_writer, forwarding)
+        await asyncio.gather(forwards, pour(behind_reader, writer))
 
     async with await asyncio.start_server(front, "127.0.0.1", 0, ssl=context) as server:
         yield int(server.sockets[0].getsockname()[1])
@@ -52,13 +52,3 @@ async def _say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, forwa
             writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
             await writer.drain()
     writer.close()
-
-
-async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(65_536):
-            writer.write(piece)
-            await writer.drain()
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()

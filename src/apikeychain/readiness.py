@@ -19,6 +19,7 @@ from apikeychain.flights import Flights, Parcel
 from apikeychain.model.keys import KeyContext
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.primitives import KEY_BYTES, random_bytes
+from apikeychain.vault.wrapping import goes_round
 
 READY_SECONDS = 2.0
 _KEPT_SECONDS = 1.0
@@ -105,8 +106,7 @@ class Asking:
         await self._plugs.store.tenants("", 1)
 
     async def _wrap(self) -> None:
-        key, keys = random_bytes(KEY_BYTES), self._plugs.key_service
-        if await keys.unwrap(await keys.wrap(key, _CONTEXT), _CONTEXT) != key:
+        if not await goes_round(self._plugs.key_service, _CONTEXT):
             msg = "what it unwraps is not what was wrapped"
             raise BackendUnavailableError(msg)
 

@@ -217,6 +217,14 @@ async def children(store: TenantReader, kind: type[R], project: ProjectId) -> li
         after = own[-1].key
 
 
+async def every(store: TenantReader, kind: type[R]) -> list[R]:
+    """All records of a kind that the tenant has, in the order of their keys."""
+    found: list[R] = []
+    while page := await store.list(kind, found[-1].key if found else (), _PAGE):
+        found += page
+    return found
+
+
 def _hold(cache: dict[ProjectId, V], key: ProjectId, value: V, bound: int) -> None:
     """Keep `value` as the newest; the oldest goes when there are more than `bound`."""
     cache.pop(key, None)

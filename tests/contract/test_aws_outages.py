@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import logging
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -11,14 +10,10 @@ import pytest
 
 from apikeychain.backends.aws_kms import AccessKey, AWSKeyService
 from apikeychain.errors import BackendUnavailableError, InvalidValueError, NotOpenError, SealedValueError, SettingsError
-from apikeychain.model.keys import KeyContext
 from apikeychain.secret import Secret
 from apikeychain.testing.servers.aws import REGION, AWSServer
+from outages import CONTEXT, KEY, KEY_IN_BASE64, SHUT, all_heard, require_closed, require_open, require_patience
 
-KEY = bytes(range(7, 39))
-CONTEXT = KeyContext(tenant="acme", project="p_aaaaaaaaaaaaaaaaaaaa", purpose="derived", version="00" * 16)
-# How long a key service that was refused refuses by itself, at most.
-SHUT = 1.05
 _NAMES = itertools.count(1)
 
 
@@ -39,15 +34,6 @@ def strict(aws: AWSServer) -> AWSServer:
     """One that checks who asks; conftest ends that."""
     aws.enforce()
     return aws
-
-
-async def require_closed(service: AWSKeyService, wrapped: bytes, reason: str) -> None:
-    with pytest.raises(BackendUnavailableError, match=reason):
-        await service.unwrap(wrapped, CONTEXT)
-
-
-async def require_open(service: AWSKeyService, wrapped: bytes) -> None:
-    assert await service.unwrap(wrapped, CONTEXT) == KEY
 
 
 async def require_sealed(service: AWSKeyService, wrapped: bytes) -> None:
@@ -79,17 +65,7 @@ async def test_one_that_was_stopped_is_told_and_asked_again_when_it_runs(
 async def test_one_that_hangs_is_waited_for_once_and_refused_at_once_after_that(
     aws: AWSServer, service: AWSKeyService
 ) -> None:
-    wrapped = await service.wrap(KEY, CONTEXT)
-    aws.hang()
-    began = time.monotonic()
-    await asyncio.gather(*(require_closed(service, wrapped, "it does not answer") for _ in range(40)))
-    assert 4.5 < time.monotonic() - began < 6
-    began = time.monotonic()
-    await require_closed(service, wrapped, "it does not answer")
-    assert time.monotonic() - began < 0.1
-    aws.resume()
-    await asyncio.sleep(SHUT)
-    await require_open(service, wrapped)
+    await require_patience(aws, service)
 
 
 async def test_a_key_that_is_disabled_closes_and_opens_again(aws: AWSServer, service: AWSKeyService, name: str) -> None:
@@ -285,12 +261,9 @@ def test_each_event_loop_has_its_own_connections(aws: AWSServer, name: str) -> N
 async def test_neither_the_secret_key_nor_a_key_is_in_a_log_a_repr_or_an_error(
     aws: AWSServer, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asyncio.get_running_loop().set_debug(True)
-    asyncio.get_running_loop().slow_callback_duration = 0
-    caplog.set_level(logging.DEBUG)
     secret, token = "wJalrXUtnFEMI-a-made-up-secret", "a-made-up-session-token"
     login = AccessKey("ASIAIOSFODNN7EXAMPLE", Secret(secret), Secret(token))
-    async with aws.key_service(login, name=name, create=True) as service:
+    async with all_heard(caplog) as heard, aws.key_service(login, name=name, create=True) as service:
         wrapped = await service.wrap(KEY, CONTEXT)
         await require_open(service, wrapped)
         answer = await service._line.ask("decrypt", KeyId=key_id(aws, name, 1), CiphertextBlob=wrapped[7:])
@@ -298,10 +271,9 @@ async def test_neither_the_secret_key_nor_a_key_is_in_a_log_a_repr_or_an_error(
         with pytest.raises(BackendUnavailableError) as failed:
             await service.unwrap(wrapped, CONTEXT)
         error = failed.value
-        heard = [repr(thing) for thing in (login, answer, service, vars(service), vars(service._line))]
+        heard += [repr(thing) for thing in (login, answer, service, vars(service), vars(service._line))]
         heard += [repr((error, error.__context__, error.__cause__, vars(error)))]
-    heard += [caplog.text, *(repr(record.__dict__) for record in caplog.records)]
     told = "\n".join(heard)
     assert "AWS KMS is no key service now" in told
-    for hidden in (secret, token, KEY.hex(), repr(KEY), "BwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSY="):
+    for hidden in (secret, token, KEY.hex(), repr(KEY), KEY_IN_BASE64):
         assert hidden not in told

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings
@@ -37,17 +39,24 @@ def rename(data: Path, old: str, new: str) -> None:
     database.close()
 
 
-async def test_each_tenant_is_served_by_its_own_and_an_outage_or_an_edited_row_closes_no_other(
-    openbao: OpenBaoServer, tmp_path: Path
-) -> None:
-    openbao.new_key("side-by-side")
-    bao = openbao.key_service(openbao.app_role("operator", key="side-by-side"), key="side-by-side")
+@asynccontextmanager
+async def beside(
+    openbao: OpenBaoServer, key: str, directory: Path
+) -> AsyncGenerator[tuple[APIKeyChain, LocalProvider, str], None]:
+    """A keychain with a key file and a key in OpenBao beside it, not open, and a provider."""
+    openbao.new_key(key)
+    bao = openbao.key_service(openbao.app_role("operator", key=key), key=key)
     async with LocalProvider("weather.localhost") as local:
         local.on("/data/2.5/weather", echo_key)
         base = f"https://weather.localhost:{local.port}"
-        keychain = APIKeyChain.embedded(
-            tmp_path, key_services={"bao": bao}, settings=QUICK, network={base: local.network}
-        )
+        network = {base: local.network}
+        yield APIKeyChain.embedded(directory, key_services={"bao": bao}, settings=QUICK, network=network), local, base
+
+
+async def test_each_tenant_is_served_by_its_own_and_an_outage_or_an_edited_row_closes_no_other(
+    openbao: OpenBaoServer, tmp_path: Path
+) -> None:
+    async with beside(openbao, "side-by-side", tmp_path) as (keychain, local, base):
         app = APIKeyChainMiddleware(host, keychain)
         async with keychain:
             here, there = await keychain.create_tenant("here"), await keychain.create_tenant("there", key_service="bao")
@@ -78,14 +87,7 @@ async def test_each_tenant_is_served_by_its_own_and_an_outage_or_an_edited_row_c
 async def test_a_keychain_opens_without_a_key_service_of_some_tenants_and_has_it_when_it_is_back(
     openbao: OpenBaoServer, tmp_path: Path
 ) -> None:
-    openbao.new_key("absent")
-    bao = openbao.key_service(openbao.app_role("gate", key="absent"), key="absent")
-    async with LocalProvider("weather.localhost") as local:
-        local.on("/data/2.5/weather", echo_key)
-        base = f"https://weather.localhost:{local.port}"
-        keychain = APIKeyChain.embedded(
-            tmp_path, key_services={"bao": bao}, settings=QUICK, network={base: local.network}
-        )
+    async with beside(openbao, "absent", tmp_path) as (keychain, local, base):
         async with keychain:
             there = await keychain.create_tenant("there", key_service="bao")
             gate = Gate(keychain, local, there, await weather_shop(there, base), APIKeyChainMiddleware(host, keychain))

@@ -2,10 +2,8 @@
 
 import asyncio
 import itertools
-import logging
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +12,10 @@ import pytest
 from apikeychain.backends.openbao import AppRole, OpenBaoKeyService, Token
 from apikeychain.backends.openbao.tokens import DOUBT_SECONDS
 from apikeychain.errors import BackendUnavailableError, InvalidValueError, NotOpenError, SealedValueError, SettingsError
-from apikeychain.model.keys import KeyContext
 from apikeychain.secret import Secret
 from apikeychain.testing.servers.openbao import OpenBaoServer
+from outages import CONTEXT, KEY, KEY_IN_BASE64, SHUT, all_heard, require_closed, require_open, require_patience
 
-KEY = bytes(range(7, 39))
-CONTEXT = KeyContext(tenant="acme", project="p_aaaaaaaaaaaaaaaaaaaa", purpose="derived", version="00" * 16)
-# How long a key service that was refused refuses by itself, at most.
-SHUT = 1.05
 _NAMES = itertools.count(1)
 
 
@@ -41,15 +35,6 @@ async def service(openbao: OpenBaoServer, key: str) -> AsyncGenerator[OpenBaoKey
 
 def of(openbao: OpenBaoServer, key: str, login: AppRole | Token) -> OpenBaoKeyService:
     return OpenBaoKeyService(openbao.address, login=login, key=key, ca_file=openbao.ca_file)
-
-
-async def require_closed(service: OpenBaoKeyService, wrapped: bytes, reason: str) -> None:
-    with pytest.raises(BackendUnavailableError, match=reason):
-        await service.unwrap(wrapped, CONTEXT)
-
-
-async def require_open(service: OpenBaoKeyService, wrapped: bytes) -> None:
-    assert await service.unwrap(wrapped, CONTEXT) == KEY
 
 
 async def test_one_that_was_stopped_serves_again_when_it_runs(
@@ -80,18 +65,7 @@ async def test_one_that_is_sealed_says_so_and_serves_again_when_it_is_open(
 async def test_one_that_hangs_is_waited_for_once_and_refused_at_once_after_that(
     openbao: OpenBaoServer, service: OpenBaoKeyService
 ) -> None:
-    wrapped = await service.wrap(KEY, CONTEXT)
-    openbao.hang()
-    began = time.monotonic()
-    waiting = [require_closed(service, wrapped, "it does not answer") for _ in range(40)]
-    await asyncio.gather(*waiting)
-    assert 4.5 < time.monotonic() - began < 6
-    began = time.monotonic()
-    await require_closed(service, wrapped, "it does not answer")
-    assert time.monotonic() - began < 0.1
-    openbao.resume()
-    await asyncio.sleep(SHUT)
-    await require_open(service, wrapped)
+    await require_patience(openbao, service)
 
 
 async def test_one_that_throttles_says_so_and_serves_again_when_it_has_room(
@@ -384,18 +358,6 @@ async def failure(service: OpenBaoKeyService, wrapped: bytes) -> BaseException:
     return failed.value
 
 
-@asynccontextmanager
-async def all_heard(caplog: pytest.LogCaptureFixture) -> AsyncGenerator[list[str], None]:
-    """Everything that any logger says, also the client's, and asyncio in debug mode."""
-    asyncio.get_running_loop().set_debug(True)
-    asyncio.get_running_loop().slow_callback_duration = 0
-    caplog.set_level(logging.DEBUG)
-    heard: list[str] = []
-    yield heard
-    heard.append(caplog.text)
-    heard.extend(repr(record.__dict__) for record in caplog.records)
-
-
 async def test_neither_token_nor_secret_id_nor_key_is_in_a_log_a_repr_or_an_error(
     openbao: OpenBaoServer, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -423,5 +385,5 @@ async def test_neither_token_nor_secret_id_nor_key_is_in_a_log_a_repr_or_an_erro
     told = "\n".join(heard)
     assert "OpenBao is no key service now" in told
     secret_id = login.secret_id.reveal().decode()
-    for secret in (token, secret_id, KEY.hex(), repr(KEY), "BwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSY="):
+    for secret in (token, secret_id, KEY.hex(), repr(KEY), KEY_IN_BASE64):
         assert secret not in told

@@ -8,7 +8,7 @@ import sys
 
 import httpx
 
-from command import ROOT, run
+from command import ROOT, run, unmeasured
 
 _EXAMPLE = ROOT / "examples" / "four_workers" / "run.py"
 
@@ -21,12 +21,11 @@ def test_it_shows_what_holds_over_all_workers() -> None:
 
 
 async def test_it_serves_until_it_is_interrupted() -> None:
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_"))}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(_EXAMPLE),
         stdout=asyncio.subprocess.PIPE,
-        env=unmeasured | {"APIKEYCHAIN_CANARY": ""},
+        env=unmeasured() | {"APIKEYCHAIN_CANARY": ""},
         start_new_session=True,
     )
     assert process.stdout is not None

@@ -5,8 +5,6 @@ reading would not give. That a server itself refuses, or cuts the connection, co
 import asyncio
 import contextlib
 import itertools
-import os
-import socket
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,9 @@ import pytest_asyncio
 import canary
 from apikeychain import HeaderCredential, Provider, ProxyRoute, RawBody, Secret
 from apikeychain.testing.local_provider import LocalProvider
+from apikeychain.testing.servers.ports import free_port
+from command import unmeasured
+from processes import until_open
 from raw_requests import REQUESTS, Desk, Raw, Sent
 from served_gate import keychain
 from signer import Signer
@@ -86,14 +87,14 @@ async def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     async with LocalProvider("weather.localhost") as provider:
         base = f"https://weather.localhost:{provider.port}"
         path, signer = await _declared(data, base, str(provider.ca_pem_path))
-        port = _free_port()
+        port = free_port()
         command = [part.format(port=port) for part in SERVERS[request.param]]
         environment = {"DATA": str(data), "BASE": base, "CA_FILE": str(provider.ca_pem_path), "PYTHONPATH": str(FOLDER)}
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *command, cwd=FOLDER, env=_unmeasured() | environment
+            sys.executable, "-m", *command, cwd=FOLDER, env=unmeasured() | environment
         )
         try:
-            await _until_open(port, process)
+            await until_open(port, process)
             yield Site(port, path, signer, provider, itertools.count())
         finally:
             process.terminate()
@@ -115,28 +116,6 @@ async def _declared(data: Path, base: str, ca_file: str) -> tuple[str, Signer]:
         )
         shown = await shop.add_signing_key()
         return shop.url("echo"), Signer(shown.id, shown.key.reveal(), shop.id)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _unmeasured() -> dict[str, str]:
-    """The server is ended by a signal, which would leave broken data of a measurement behind."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "COV_", "PYTEST_"))}
-
-
-async def _until_open(port: int, process: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(60):
-        while process.returncode is None:
-            with contextlib.suppress(ConnectionError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            await asyncio.sleep(0.05)
-    pytest.fail("the server did not start")
 
 
 @pytest.mark.parametrize("raw", REQUESTS, ids=lambda raw: raw.name)

@@ -8,11 +8,12 @@ import pytest_asyncio
 
 from apikeychain.backends.valkey import ValkeyGuard
 from apikeychain.testing.fixtures import openbao_server, postgres_server, valkey_server
-from apikeychain.testing.local_provider import LocalProvider, Visit
+from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.postgres import PostgresServer
 from apikeychain.testing.servers.valkey import ValkeyServer
-from fleet import KEY, Fleet, Workers, opened, running
+from fleet import Fleet, Workers, opened, running
+from gate import echo_key
 from served_postgres import Database, lent_database, template
 from valkey_clock import let_it_have_run
 
@@ -42,13 +43,8 @@ def openbao(openbao_server: OpenBaoServer) -> OpenBaoServer:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def provider() -> AsyncGenerator[LocalProvider, None]:
     async with LocalProvider("weather.localhost") as local:
-        local.on("/weather", _answer)
+        local.on("/data/2.5/weather", echo_key)
         yield local
-
-
-async def _answer(visit: Visit) -> None:
-    knows = visit.received.target.endswith(KEY.encode())
-    await visit.answer(200 if knows else 401, [(b"content-type", b"application/json")], b'{"temp": 21}')
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

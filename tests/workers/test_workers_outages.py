@@ -10,7 +10,7 @@ import pytest_asyncio
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.postgres import PostgresServer
 from apikeychain.testing.servers.valkey import ValkeyServer
-from fleet import WORKERS, Answered, Fleet, weather_shop
+from fleet import WORKERS, Answered, Fleet, limited_shop
 from served_postgres import WEB, Database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -73,7 +73,7 @@ async def test_postgresql_away_for_two_seconds_is_not_noticed_and_nothing_is_los
 async def test_postgresql_away_for_long_closes_the_gate_until_it_is_back(
     fleet: Fleet, postgres: PostgresServer
 ) -> None:
-    acknowledged = await weather_shop(fleet.acme, fleet.workers.shared.provider, "acknowledged")
+    acknowledged = await limited_shop(fleet.workers, "acknowledged")
     async with fleet.load() as answers:
         await asyncio.to_thread(postgres.stop)
         await asyncio.sleep(_BUFFER_SECONDS)
@@ -130,7 +130,7 @@ async def test_valkey_away_closes_the_gate_at_once_and_what_was_signed_before_is
 async def test_openbao_away_lets_opened_keys_serve_and_closes_what_was_not_opened(
     fleet: Fleet, openbao: OpenBaoServer
 ) -> None:
-    cold = await weather_shop(fleet.acme, fleet.workers.shared.provider, "cold")
+    cold = await limited_shop(fleet.workers, "cold")
     async with fleet.load() as answers:
         # Until the news of the project were heard: they drop what is open.
         await asyncio.sleep(1)

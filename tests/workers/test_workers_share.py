@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from apikeychain.tenants.project import ProjectAdmin
-from fleet import WORKERS, Answered, Fleet, weather_shop
+from fleet import WORKERS, Answered, Fleet, limited_shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,7 +26,7 @@ async def test_a_signature_that_is_replayed_to_each_worker_is_served_once_and_al
 
 @pytest.mark.parametrize("quota", ["120/hour", "120/hour moving-window"], ids=["counter", "window"])
 async def test_a_quota_admits_its_amount_over_all_workers(fleet: Fleet, quota: str) -> None:
-    narrow = await weather_shop(fleet.acme, fleet.workers.shared.provider, f"narrow-{len(quota)}", quota)
+    narrow = await limited_shop(fleet.workers, f"narrow-{len(quota)}", quota)
     answers = [answered for _ in range(3) for answered in await _burst(fleet, narrow)]
     assert Counter(answered.status for answered in answers) == {200: 120, 429: 120}
     assert {answered.worker for answered in answers if answered.status == 200} == set(range(WORKERS))

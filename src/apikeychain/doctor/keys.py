@@ -1,6 +1,5 @@
 """Looks at the key service: whether a key goes in and out, and whether stored keys are what they should be."""
 
-import secrets
 from collections.abc import Iterable, Sequence
 
 from apikeychain.doctor.finding import Finding
@@ -10,11 +9,10 @@ from apikeychain.model.records import ProjectKey, Tenant
 from apikeychain.ports.key_service import KeyService
 from apikeychain.vault import contexts
 from apikeychain.vault.turn import rederive
-from apikeychain.vault.wrapping import unwrap_key
+from apikeychain.vault.wrapping import goes_round, unwrap_key
 
 _CHECK = "key service"
 _CONTEXT = KeyContext(tenant="apikeychain", purpose="doctor")
-_KEY_BYTES = 32
 
 
 async def look_at_keys(keys: KeyService) -> Sequence[Finding]:
@@ -23,8 +21,7 @@ async def look_at_keys(keys: KeyService) -> Sequence[Finding]:
     Raises:
         BackendUnavailableError: it does not answer.
     """
-    key = secrets.token_bytes(_KEY_BYTES)
-    if await keys.unwrap(await keys.wrap(key, _CONTEXT), _CONTEXT) == key:
+    if await goes_round(keys, _CONTEXT):
         return [Finding(_CHECK, "ok", "a key goes in and comes out again")]
     return [Finding(_CHECK, "failure", "what it unwraps is not what was wrapped", "keep it from serving")]
 

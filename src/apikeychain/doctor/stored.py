@@ -1,17 +1,16 @@
 """Looks through what is stored of every tenant."""
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import TypeVar
 
 from apikeychain.doctor import verdicts
 from apikeychain.doctor.finding import Finding, told
 from apikeychain.doctor.keys import look_deeper, opens
 from apikeychain.model.ids import TenantId
-from apikeychain.model.records import AddedRoute, ProjectKey, Record, SealedSecret, Tenant
+from apikeychain.model.records import AddedRoute, ProjectKey, SealedSecret, Tenant
 from apikeychain.ports.key_service import KeyService
-from apikeychain.ports.store import Store, TenantReader
+from apikeychain.ports.store import Store
+from apikeychain.snapshots import every
 
-R = TypeVar("R", bound=Record)
 _PAGE = 500
 _SUMMED = (("key service", "the platform key opens what is stored"), ("routes", "none forwards undeclared parameters"),
            ("secrets", "none is short"))  # fmt: skip
@@ -33,8 +32,8 @@ async def look_at_stored(store: Store, keys: KeyService, *, deep: bool) -> list[
 async def _of_tenant(store: Store, keys: KeyService, id_: TenantId, deep: bool) -> Sequence[Finding]:  # noqa: FBT001  # as it was asked
     async with store.reading(id_) as reader:
         tenant = await reader.get(Tenant, ())
-        routes, secrets = await _all(reader, AddedRoute), await _all(reader, SealedSecret)
-        project_keys = await _all(reader, ProjectKey) if deep else []
+        routes, secrets = await every(reader, AddedRoute), await every(reader, SealedSecret)
+        project_keys = await every(reader, ProjectKey) if deep else []
     found = [*verdicts.of_routes(id_, routes), *verdicts.of_secrets(id_, secrets)]
     if tenant and not await opens(keys, tenant):
         what = f"the platform key does not open what is stored of {id_}"
@@ -48,10 +47,3 @@ async def _tenants(store: Store) -> AsyncGenerator[TenantId, None]:
         for tenant in page:
             yield tenant
         after = page[-1]
-
-
-async def _all(reader: TenantReader, kind: type[R]) -> list[R]:
-    found: list[R] = []
-    while page := await reader.list(kind, found[-1].key if found else ("",), _PAGE):
-        found += page
-    return found

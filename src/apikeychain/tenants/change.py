@@ -16,7 +16,7 @@ from apikeychain.model.ledger import JSON, LedgerDraft
 from apikeychain.model.network import Network
 from apikeychain.model.records import Project, Record, Tenant
 from apikeychain.ports.signals import Change, Signals
-from apikeychain.ports.store import R, Store, TenantStore
+from apikeychain.ports.store import R, Store, TenantReader, TenantStore
 from apikeychain.rules import chain
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.vault.key_services import KeyServices
@@ -143,3 +143,16 @@ async def project_change(
         return
     if changed:
         await office.announce(project)
+
+
+async def require_tenant(store: TenantReader, tenant: TenantId) -> Tenant:
+    """The tenant's record.
+
+    Raises:
+        DoesNotExistError: there is none.
+    """
+    stored = await store.get(Tenant, ())
+    if stored is None:
+        msg = f"there is no tenant {tenant!r}"
+        raise DoesNotExistError(msg)
+    return stored

@@ -7,17 +7,14 @@ Source: contracts 5, "Rotation".
 
 from dataclasses import replace
 
-from apikeychain.errors import ConflictError, DoesNotExistError
+from apikeychain.errors import ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import JSON
-from apikeychain.model.records import Project, ProjectKey, Tenant
-from apikeychain.ports.store import R, TenantReader
+from apikeychain.model.records import Project, ProjectKey
 from apikeychain.rules import chain
-from apikeychain.snapshots import children
-from apikeychain.tenants.change import Office, project_change
+from apikeychain.snapshots import children, every
+from apikeychain.tenants.change import Office, project_change, require_tenant
 from apikeychain.vault.turn import Handover, rewrap_project_key, rewrap_tenant
-
-_PAGE = 500
 
 
 async def rewrap_tenant_keys(office: Office, tenant: TenantId, actor: str) -> None:
@@ -68,20 +65,20 @@ async def move_keys(office: Office, tenant: TenantId, to: str, actor: str) -> in
     """
     new = office.key_services.named(to)
     async with office.store.reading(tenant) as store:
-        owner, keys = await require_tenant(store, tenant), await _all(store, ProjectKey)
+        owner, keys = await require_tenant(store, tenant), await every(store, ProjectKey)
     if owner.key_service == to:
         return 0
     handover = Handover(office.key_services.of(owner), new)
     moved = replace(await rewrap_tenant(handover, owner), key_service=to)
     wrapped = [await rewrap_project_key(handover, tenant, key) for key in keys]
     async with office.store.tenant(tenant) as store:
-        if await require_tenant(store, tenant) != owner or await _all(store, ProjectKey) != keys:
+        if await require_tenant(store, tenant) != owner or await every(store, ProjectKey) != keys:
             msg = f"the keys of the tenant {tenant!r} changed while they were moved: do it again"
             raise ConflictError(msg)
         await store.replace(moved, owner.generation)
         for old, key in zip(keys, wrapped, strict=True):
             await store.replace(key, old.generation)
-        projects = await _all(store, Project)
+        projects = await every(store, Project)
         for project in projects:
             await store.replace(replace(project, generation=project.generation + 1), project.generation)
         data: dict[str, JSON] = {"key_service": to, "before": owner.key_service, "keys": 1 + len(keys)}
@@ -89,23 +86,3 @@ async def move_keys(office: Office, tenant: TenantId, to: str, actor: str) -> in
     for project in projects:
         await office.announce(project.id)
     return 1 + len(keys)
-
-
-async def require_tenant(store: TenantReader, tenant: TenantId) -> Tenant:
-    """The tenant's record.
-
-    Raises:
-        DoesNotExistError: there is none.
-    """
-    stored = await store.get(Tenant, ())
-    if stored is None:
-        msg = f"there is no tenant {tenant!r}"
-        raise DoesNotExistError(msg)
-    return stored
-
-
-async def _all(store: TenantReader, kind: type[R]) -> list[R]:
-    found: list[R] = []
-    while page := await store.list(kind, found[-1].key if found else (), _PAGE):
-        found += page
-    return found

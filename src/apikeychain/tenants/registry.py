@@ -5,7 +5,7 @@ from apikeychain.model.ids import TenantId, parse_project_id, parse_tenant_id
 from apikeychain.model.ledger import JSON
 from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.rules import chain
-from apikeychain.tenants.change import Office
+from apikeychain.tenants.change import Office, require_tenant
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 
@@ -44,10 +44,7 @@ async def find_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
     """
     tenant_id = parse_tenant_id(tenant)
     async with office.store.reading(tenant_id) as store:
-        stored = await store.get(Tenant, ())
-    if stored is None:
-        msg = f"there is no tenant {tenant!r}"
-        raise DoesNotExistError(msg)
+        await require_tenant(store, tenant_id)
     return TenantAdmin(office, tenant_id, actor)
 
 

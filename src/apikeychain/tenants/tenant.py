@@ -17,16 +17,13 @@ from apikeychain.model.records import (
     SealedSecret,
     SigningKey,
     Suspension,
-    Tenant,
 )
 from apikeychain.ports.store import TenantReader, TenantStore
 from apikeychain.rules import chain
-from apikeychain.snapshots import children
+from apikeychain.snapshots import children, every
 from apikeychain.tenants import keys
-from apikeychain.tenants.change import Office
+from apikeychain.tenants.change import Office, require_tenant
 from apikeychain.tenants.project import ProjectAdmin
-
-_PAGE = 500
 
 
 @final
@@ -51,7 +48,7 @@ class TenantAdmin:
         _parse_label(name)
         project, moment = new_project_id(), self._office.now()
         async with self._office.store.tenant(self.id) as store:
-            await self._require_tenant(store)
+            await require_tenant(store, self.id)
             if await store.get(ProjectName, (name,)):
                 msg = f"the tenant {self.id!r} has a project {name!r} already"
                 raise AlreadyExistsError(msg)
@@ -85,12 +82,9 @@ class TenantAdmin:
 
     async def list_projects(self) -> list[Project]:
         """The tenant's projects, in the order of their ids."""
-        found: list[Project] = []
         async with self._office.store.reading(self.id) as store:
-            await self._require_tenant(store)
-            while page := await store.list(Project, found[-1].key if found else (), _PAGE):
-                found += page
-        return found
+            await require_tenant(store, self.id)
+            return await every(store, Project)
 
     async def remove_project(self, name: str) -> None:
         """Remove a project and all that is in it; its ledger entries stay.
@@ -161,18 +155,13 @@ class TenantAdmin:
         return ProjectAdmin(self._office, self.id, project, name, self.actor)
 
     async def _find(self, store: TenantReader, name: str) -> Project:
-        await self._require_tenant(store)
+        await require_tenant(store, self.id)
         named = await store.get(ProjectName, (name,))
         project = await store.get(Project, (named.project if named else name,))
         if project is None:
             msg = f"the tenant {self.id!r} has no project {name!r}"
             raise DoesNotExistError(msg)
         return project
-
-    async def _require_tenant(self, store: TenantReader) -> None:
-        if await store.get(Tenant, ()) is None:
-            msg = f"there is no tenant {self.id!r}"
-            raise DoesNotExistError(msg)
 
 
 def _parse_label(name: str) -> None:

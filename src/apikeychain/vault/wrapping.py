@@ -8,9 +8,20 @@ from apikeychain.model.ids import TenantId
 from apikeychain.model.keys import KeyContext
 from apikeychain.model.records import ProjectKey
 from apikeychain.ports.key_service import KeyService
-from apikeychain.primitives import KEY_BYTES, equal
+from apikeychain.primitives import KEY_BYTES, equal, random_bytes
 from apikeychain.vault import contexts
 from apikeychain.vault.derivation import metadata
+
+
+async def goes_round(keys: KeyService, context: KeyContext) -> bool:
+    """Whether a fresh key comes out again as it went in. Nothing of it is kept.
+
+    Raises:
+        SealedValueError: it does not unwrap.
+        BackendUnavailableError: the key service does not answer.
+    """
+    key = random_bytes(KEY_BYTES)
+    return equal(await keys.unwrap(await keys.wrap(key, context), context), key)
 
 
 async def unwrap_key(keys: KeyService, wrapped: bytes, context: KeyContext) -> bytes:

@@ -20,6 +20,7 @@ from apikeychain.model.keys import KeyContext
 from apikeychain.model.network import PUBLIC
 from apikeychain.secret import Secret
 from apikeychain.testing.local_provider import LocalProvider, Visit
+from outages import require_refused
 
 CONTEXT = KeyContext(tenant="acme", purpose="tenant-secret")
 KEY = bytes(range(32))
@@ -88,13 +89,6 @@ def verb_of(target: bytes | None) -> str:
 async def stand() -> AsyncGenerator[Stand, None]:
     async with LocalProvider("aws.localhost") as provider:
         yield Stand(provider)
-
-
-async def require_refused(service: AWSKeyService, told: str) -> None:
-    with pytest.raises(BackendUnavailableError, match=told) as refused:
-        await service.wrap(KEY, CONTEXT)
-    assert "a-text-of-the-server" not in str(refused.value)
-    assert (refused.value.__cause__, refused.value.__context__) == (None, None)
 
 
 async def test_what_passes_is_asked_again_and_nobody_notices(stand: Stand) -> None:

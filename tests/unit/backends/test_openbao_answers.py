@@ -14,6 +14,7 @@ from apikeychain.errors import BackendUnavailableError, SettingsError
 from apikeychain.model.keys import KeyContext
 from apikeychain.secret import Secret
 from apikeychain.testing.local_provider import LocalProvider, Visit
+from outages import require_refused
 
 CONTEXT = KeyContext(tenant="acme", purpose="tenant-secret")
 KEY = bytes(32)
@@ -59,13 +60,6 @@ class Stand:
 async def stand() -> AsyncGenerator[Stand, None]:
     async with LocalProvider("127.0.0.1") as provider:
         yield Stand(provider)
-
-
-async def require_refused(service: OpenBaoKeyService, told: str) -> None:
-    with pytest.raises(BackendUnavailableError, match=told) as refused:
-        await service.wrap(KEY, CONTEXT)
-    assert "a-text-of-the-server" not in str(refused.value)
-    assert (refused.value.__cause__, refused.value.__context__) == (None, None)
 
 
 async def test_what_passes_is_asked_again_and_nobody_notices(stand: Stand) -> None:

@@ -9,7 +9,6 @@ from apikeychain.errors import AlreadyExistsError, ConflictError, DoesNotExistEr
 from apikeychain.model.ids import TenantId
 from apikeychain.model.records import KINDS
 from apikeychain.ports.signals import Change
-from apikeychain.tenants import tenant as tenant_module
 from apikeychain.tenants.change import project_change
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.secrets import first_key
@@ -70,7 +69,7 @@ async def test_tenants_and_projects_are_listed_over_pages(
     keychain: APIKeyChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apikeychain.tenants.registry._PAGE", 2)
-    monkeypatch.setattr(tenant_module, "_PAGE", 2)
+    monkeypatch.setattr("apikeychain.snapshots._PAGE", 2)
     for name in ("b", "a", "c", "d", "e"):
         await keychain.create_tenant(name)
     assert await keychain.list_tenants() == ["a", "b", "c", "d", "e"]

@@ -1,14 +1,16 @@
 """What comes back from a key service is not believed."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from apikeychain.errors import BackendUnavailableError, SealedValueError
 from apikeychain.model.ids import TenantId
 from apikeychain.model.keys import KeyContext
+from apikeychain.ports.key_service import KeyService
 from apikeychain.vault import contexts
-from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
+from apikeychain.vault.wrapping import goes_round, unwrap_derived_key, unwrap_key
 from sample_keys import OTHER_PROJECT, TENANT, Household
 
 
@@ -27,6 +29,24 @@ async def test_a_key_of_another_length_is_none(house: Household, length: int) ->
     wrapped = await house.service.wrap(bytes(length), contexts.of_pseudonym_key(TENANT))
     with pytest.raises(SealedValueError):
         await unwrap_key(house.service, wrapped, contexts.of_pseudonym_key(TENANT))
+
+
+async def test_whether_a_key_comes_out_again_as_it_went_in_is_found(house: Household) -> None:
+    context = contexts.of_pseudonym_key(TENANT)
+    assert await goes_round(house.service, context)
+    seen = list[bytes]()
+
+    class Other:
+        wrap = house.service.wrap
+
+        async def unwrap(self, wrapped: bytes, context: KeyContext) -> bytes:
+            seen.append(await house.service.unwrap(wrapped, context))
+            return bytes(32)
+
+    for _ in range(2):
+        assert not await goes_round(cast("KeyService", Other()), context)
+    assert len({*seen}) == 2
+    assert {len(key) for key in seen} == {32}
 
 
 async def test_a_derived_key_seals_and_is_not_the_master_key(house: Household) -> None:

@@ -5,11 +5,9 @@ waiting), `epochs` (versions, their aliases, and what is stored), `ring` (which 
 port).
 """
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from apikeychain.errors import MissingExtraError
+from apikeychain.backends.on_use import on_use
 
 if TYPE_CHECKING:
     from apikeychain.backends.aws_kms.key_service import AWSKeyService
@@ -18,18 +16,4 @@ if TYPE_CHECKING:
 __all__ = ["AWSKeyService", "AccessKey"]
 
 _HOMES = {"AWSKeyService": "key_service", "AccessKey": "wire"}
-
-
-def __getattr__(name: str) -> object:
-    """A public name, loaded on first use.
-
-    Raises:
-        MissingExtraError: the client is not installed.
-    """
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    if not find_spec("aiobotocore"):
-        asked = "AWS KMS"
-        raise MissingExtraError(asked, "aws")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = on_use(__name__, _HOMES, lambda _: (("aiobotocore",), "AWS KMS", "aws"))

@@ -5,11 +5,10 @@ Files: `schema` (tables), `scope` (every statement, with its tenant), `faults` (
 `store` and `signals`. PostgreSQL: the room `postgres`.
 """
 
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from apikeychain.errors import MissingExtraError
+from apikeychain.backends.on_use import on_use
 
 if TYPE_CHECKING:
     from apikeychain.backends.sql.opening import migrate_sqlite
@@ -40,21 +39,12 @@ _HOMES = {
     "migration_script": "postgres.script",
 }
 _PACKAGES = ("sqlalchemy", "aiosqlite", "alembic", "greenlet")
-_POSTGRES_PACKAGES = (*_PACKAGES, "asyncpg")
 
 
-def __getattr__(name: str) -> object:
-    """A public name, loaded on first use.
+def _needs(module: str) -> tuple[Sequence[str], str, str]:
+    if module.startswith("postgres."):
+        return (*_PACKAGES, "asyncpg"), "the PostgreSQL store", "postgres"
+    return _PACKAGES, "the SQLite store", "embedded"
 
-    Raises:
-        MissingExtraError: a package that it needs is not installed.
-    """
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    is_postgres = _HOMES[name].startswith("postgres.")
-    # Looked for and not imported: Alembic alone takes a tenth of a second, and is needed only where tables are made.
-    if not all(find_spec(package) for package in (_POSTGRES_PACKAGES if is_postgres else _PACKAGES)):
-        asked, extra = ("the PostgreSQL store", "postgres") if is_postgres else ("the SQLite store", "embedded")
-        raise MissingExtraError(asked, extra)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+__getattr__ = on_use(__name__, _HOMES, _needs)

@@ -4,11 +4,9 @@ Files: `claim_and_spend.lua` (what happens to the data, in one deed), `line` (a 
 `guard` (limiter and replay guard in one), `signals`.
 """
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from apikeychain.errors import MissingExtraError
+from apikeychain.backends.on_use import on_use
 
 if TYPE_CHECKING:
     from apikeychain.backends.valkey.guard import ValkeyGuard
@@ -17,18 +15,4 @@ if TYPE_CHECKING:
 __all__ = ["ValkeyGuard", "ValkeySignals"]
 
 _HOMES = {"ValkeyGuard": "guard", "ValkeySignals": "signals"}
-
-
-def __getattr__(name: str) -> object:
-    """A public name, loaded on first use.
-
-    Raises:
-        MissingExtraError: the client is not installed.
-    """
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    if not find_spec("redis"):
-        asked = "Valkey or Redis"
-        raise MissingExtraError(asked, "valkey")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = on_use(__name__, _HOMES, lambda _: (("redis",), "Valkey or Redis", "valkey"))

@@ -8,10 +8,7 @@ import contextlib
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from typing import Any, Self, cast
 
@@ -20,6 +17,8 @@ import httpx
 from apikeychain.backends.aws_kms import AccessKey, AWSKeyService
 from apikeychain.errors import MissingExtraError
 from apikeychain.secret import Secret
+from apikeychain.testing.servers.child import Child
+from apikeychain.testing.servers.ports import free_port
 
 REGION = "eu-central-1"
 _ROLES = {
@@ -75,7 +74,8 @@ class AWSServer:
 
     def __init__(self) -> None:
         self._exit = contextlib.ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+        # By a signal that lets a measured process write down what it did.
+        self._child = Child(signal.SIGTERM)
         self.address, self._port = "", 0
         self._is_enforced = False
         self.root = AccessKey("AKIAIOSFODNN7EXAMPLE", Secret("a-made-up-secret-access-key"))
@@ -89,7 +89,7 @@ class AWSServer:
         if not find_spec("moto"):
             asked = "a local AWS"
             raise MissingExtraError(asked, "testing")
-        self._port = _free_port()
+        self._port = free_port()
         self.address = f"http://127.0.0.1:{self._port}"
         with contextlib.ExitStack() as stack:
             self._client = stack.enter_context(httpx.Client(base_url=self.address, trust_env=False, timeout=10))
@@ -108,38 +108,23 @@ class AWSServer:
         Raises:
             RuntimeError: it does not come up.
         """
-        if self._process is None:
+        if not self._child.is_running:
             environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                [sys.executable, "-c", _PROGRAM, "-p", str(self._port)],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            self._child.start([sys.executable, "-c", _PROGRAM, "-p", str(self._port)], env=environment)
         self.resume()
-        ends = time.monotonic() + _START_SECONDS
-        while not self._is_up():
-            if time.monotonic() > ends or self._process.poll() is not None:
-                msg = "the local AWS did not come up"
-                raise RuntimeError(msg)
-            time.sleep(_LOOK_SECONDS)
+        self._child.wait(self._is_up, _START_SECONDS, lambda: "the local AWS did not come up")
 
     def stop(self) -> None:
         """End it, and lose what it kept."""
-        if self._process is not None:
-            self.resume()
-            self._process.terminate()
-            self._process.wait()
-            self._process = None
+        self._child.stop()
 
     def hang(self) -> None:
         """Let it take connections and answer nothing, until `resume`."""
-        self._signal(signal.SIGSTOP)
+        self._child.hang()
 
     def resume(self) -> None:
         """Let it answer again."""
-        self._signal(signal.SIGCONT)
+        self._child.resume()
 
     def enforce(self, *, enforced: bool = True) -> None:
         """Whether signatures are checked, and what policies allow; not so at the start."""
@@ -213,16 +198,6 @@ class AWSServer:
         except httpx.TransportError:
             return False
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-
 
 def _between(text: str, name: str) -> str:
     return text.partition(f"<{name}>")[2].partition(f"</{name}>")[0]
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

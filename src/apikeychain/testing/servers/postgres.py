@@ -16,7 +16,6 @@ import os
 import pwd
 import secrets
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from apikeychain.testing.servers.ports import free_port
 from apikeychain.testing.servers.postgres_programs import folder_of, reachable, wheel
 
 SUPERUSER = "postgres"
@@ -83,7 +83,7 @@ class PostgresServer:
             self._folder = Path(made.enter_context(tempfile.TemporaryDirectory(prefix="apikeychain-postgres-")))
             self._hand_over(self._folder)
             self._binaries = reachable(programs, self._folder, self._identity)
-            self.port = _free_port()
+            self.port = free_port()
             self._write_keys(trustme)
             self._initialise()
             made.callback(self.stop)
@@ -268,12 +268,6 @@ class PostgresServer:
         if done.returncode:
             raise RuntimeError(done.stderr)
         return str(done.stdout).strip()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _identity(user: int) -> dict[str, Any]:

