@@ -131,7 +131,7 @@ async def test_a_version_that_cannot_be_read_for_another_reason_is_told_as_it_is
 
 @pytest.mark.parametrize("name", ["PostgresStore", "PostgresSignals", "migrate_postgres"])
 def test_a_missing_driver_is_one_line_that_installs_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(sql, "find_spec", lambda package: package != "asyncpg")
+    monkeypatch.setattr("apikeychain.backends.on_use.find_spec", lambda package: package != "asyncpg")
     with pytest.raises(MissingExtraError, match=r"the PostgreSQL store needs .* pip install 'apikeychain\[postgres\]'"):
         getattr(sql, name)
     assert sql.SQLStore is SQLStore

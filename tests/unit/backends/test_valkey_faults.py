@@ -266,7 +266,9 @@ def test_a_name_that_is_not_there_is_no_attribute() -> None:
 
 
 def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugs, "find_spec", lambda name: None if name == "redis" else util.find_spec(name))
+    monkeypatch.setattr(
+        "apikeychain.backends.on_use.find_spec", lambda name: None if name == "redis" else util.find_spec(name)
+    )
     with pytest.raises(MissingExtraError, match=r"pip install 'apikeychain\[valkey\]'"):
         plugs.ValkeyGuard  # noqa: B018 - likewise
 
