@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS
-from apikeychain.backends.sql.postgres.opening import of_roles, of_tables, require_server, require_version
+from apikeychain.backends.sql.postgres.inspection import of_roles, of_walls
+from apikeychain.backends.sql.postgres.opening import require_server, require_version
 from apikeychain.backends.sql.postgres.store import PostgresStore
 from apikeychain.doctor import verdicts
 from apikeychain.doctor.finding import Finding, holds, told
@@ -64,7 +65,7 @@ async def _walls(store: PostgresStore) -> Sequence[Finding]:
     async with store.connections.one(**_READING) as bounded:
         with told_as_ours():
             user = str((await bounded.execute(text("SELECT current_user"))).scalar_one())
-        return verdicts.of_walls([*await of_roles(bounded), *await of_tables(bounded, user)])
+        return verdicts.of_walls([*await of_roles(bounded), *await of_walls(bounded, user)])
 
 
 async def look_at_file(path: Path, *, deep: bool) -> Sequence[Finding]:

@@ -175,3 +175,56 @@ async def test_a_connection_of_a_role_without_walls_is_refused(database: Databas
         with pytest.raises(SettingsError, match="row-level security does not hold"):
             async with store.tenant_within(connection, ACME):
                 pass
+
+
+async def test_a_connection_that_is_lost_is_told_as_every_fault(
+    engine: AsyncEngine, store: PostgresStore, database: Database
+) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        _cut_all(database)
+        with pytest.raises(BackendUnavailableError):
+            async with store.tenant_within(connection, ACME):
+                pass
+        await connection.invalidate()
+
+
+async def test_a_connection_that_is_lost_inside_hides_no_fault_of_the_hosts(
+    engine: AsyncEngine, store: PostgresStore, database: Database
+) -> None:
+    async with engine.connect() as connection:
+        with pytest.raises(LookupError):  # noqa: PT012  # likewise
+            async with store.tenant_within(connection, ACME):
+                _cut_all(database)
+                raise LookupError
+        await connection.invalidate()
+
+
+async def test_a_connection_that_is_lost_before_the_end_is_told(
+    engine: AsyncEngine, store: PostgresStore, database: Database
+) -> None:
+    async with engine.connect() as connection:
+        with pytest.raises(BackendUnavailableError):  # likewise
+            async with store.tenant_within(connection, ACME):
+                _cut_all(database)
+        await connection.invalidate()
+
+
+def _cut_all(database: Database) -> None:
+    database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'web'")
+
+
+@pytest.mark.parametrize(("chosen", "used"), [("off", "local"), ("on", "on"), ("remote_apply", "remote_apply")])
+async def test_what_is_acknowledged_is_written_down_whatever_the_server_is_set_to(
+    engine: AsyncEngine, store: PostgresStore, database: Database, chosen: str, used: str
+) -> None:
+    database.execute(f"ALTER DATABASE {database.name} SET synchronous_commit = {chosen}")
+    await engine.dispose()
+    asked = text("SELECT current_setting('synchronous_commit')")
+    async with engine.connect() as connection:
+        assert (await connection.execute(asked)).scalar_one() == chosen
+        async with store.tenant_within(connection, ACME):
+            assert (await connection.execute(asked)).scalar_one() == used
+        await connection.rollback()
+    async with store.tenant(ACME) as acme:
+        assert [tuple(row) for row in await acme._statements.execute(asked)] == [(used,)]

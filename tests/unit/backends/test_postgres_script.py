@@ -130,6 +130,27 @@ def test_the_script_quotes_the_names_of_roles(empty_database: Database) -> None:
     empty_database.server.execute('DROP ROLE "it\'s ""mine"""; DROP ROLE "and yours"')
 
 
+@pytest.mark.parametrize(
+    ("owner", "application"),
+    [
+        pytest.param("100%", "yours", id="percent"),
+        pytest.param("mine", "a$do$b", id="dollar"),
+        pytest.param("", "yours", id="empty"),
+        pytest.param("pg_mine", "yours", id="reserved"),
+        pytest.param("mine", "ä" * 32, id="too long"),
+        pytest.param("mine", "a\nb", id="control"),
+        pytest.param("mine", "mine", id="the same"),
+    ],
+)
+async def test_names_that_no_two_roles_can_have_are_refused(
+    empty_database: Database, owner: str, application: str
+) -> None:
+    with pytest.raises(InvalidValueError, match="role"):
+        migration_script(owner=owner, application=application)
+    with pytest.raises(InvalidValueError, match="role"):
+        await migrate_postgres(empty_database.admin_url, owner=owner, application=application)
+
+
 async def test_a_migration_says_from_where_to_where(empty_database: Database) -> None:
     assert (await migrate_postgres(empty_database.admin_url)).before is None
     done = await migrate_postgres(empty_database.admin_url)

@@ -12,8 +12,19 @@ from apikeychain.backends.sql.engine import Whole
 from apikeychain.backends.sql.faults import name_of, told_as_ours
 from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS, Migrated, upgrade
 from apikeychain.backends.sql.postgres.engine import postgres_engine
-from apikeychain.backends.sql.postgres.opening import judge, of_connection, of_tables, require_server
-from apikeychain.backends.sql.postgres.roles import APPLICATION, BEGIN, MIGHTY, OWNER, as_owner, block, role, schema
+from apikeychain.backends.sql.postgres.inspection import of_walls
+from apikeychain.backends.sql.postgres.opening import judge, of_connection, require_server
+from apikeychain.backends.sql.postgres.roles import (
+    APPLICATION,
+    BEGIN,
+    MIGHTY,
+    OWNER,
+    as_owner,
+    block,
+    require_names,
+    role,
+    schema,
+)
 from apikeychain.backends.sql.postgres.walls import walls
 from apikeychain.backends.sql.schema import SCHEMA
 from apikeychain.errors import SettingsError
@@ -47,8 +58,10 @@ async def migrate_postgres(
         DatabaseVersionError: a newer apikeychain migrated it, or PostgreSQL is too old.
         SettingsError: a role or the schema exists and cannot be used for this, this role may not do it, or the
             connection is not safe.
+        InvalidValueError: a name cannot be that of a role.
         BackendUnavailableError: the database does not answer.
     """
+    require_names(owner, application)
     if not isinstance(url_or_engine, AsyncEngine):
         engine = postgres_engine(url_or_engine, trust=trust, pool_size=1)
         try:
@@ -65,7 +78,7 @@ async def migrate_postgres(
             await require_server(Whole(connection))
             await connection.run_sync(_make_roles, owner, application)
             version = await connection.run_sync(_make_tables, owner)
-            if version != VERSIONS[-1] or await of_tables(Whole(connection), application):
+            if version != VERSIONS[-1] or await of_walls(Whole(connection), application):
                 await connection.run_sync(_make_walls, owner, application)
             await connection.commit()
             return Migrated(version)

@@ -10,32 +10,16 @@ from sqlalchemy.exc import DBAPIError
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import name_of, told_as_ours
 from apikeychain.backends.sql.opening import NO_WAY_BACK, VERSION_TABLE, VERSIONS
-from apikeychain.backends.sql.postgres.walls import LOOKED_UP, TABLES, policies_of
+from apikeychain.backends.sql.postgres.inspection import MIGRATE, of_roles, of_walls
 from apikeychain.backends.sql.schema import SCHEMA
 from apikeychain.errors import DatabaseVersionError, SettingsError
 
 # The oldest that is still maintained; and before it anybody could create things in the schema `public`.
 OLDEST = 15
-_MIGRATE = "run `apikeychain migrate`"
 _SERVER = text(
     "SELECT current_setting('server_version_num')::int / 10000 AS major, current_setting('server_encoding') AS encoding"
 )
 _VERSION = text(f"SELECT version_num FROM {SCHEMA}.{VERSION_TABLE}")  # noqa: S608  # constants
-# Also a role that this one could become.
-_ROLES = text(
-    "SELECT r.rolname AS name, r.rolsuper AS is_superuser, r.rolbypassrls AS bypasses, EXISTS (SELECT FROM pg_class c "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relowner = r.oid) AS owns "
-    "FROM pg_roles r WHERE pg_has_role(session_user, r.oid, 'MEMBER') OR pg_has_role(current_user, r.oid, 'MEMBER')"
-)
-_TABLES = text(
-    "SELECT c.relname AS name, c.relrowsecurity AND c.relforcerowsecurity AS forced, ARRAY(SELECT p.polname::text FROM "
-    "pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive ORDER BY 1) AS policies, "
-    "NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname IN ('tenant', 'tenants') AND NOT "
-    "(p.polcmd = '*' AND coalesce(pg_get_expr(p.polqual, c.oid) = pg_get_expr(p.polwithcheck, c.oid), false))) "
-    "AS walled, "
-    "has_table_privilege(:role, c.oid, 'TRUNCATE, REFERENCES, TRIGGER') AS too_much FROM pg_class c "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relkind IN ('r', 'p') ORDER BY 1"
-)
 
 
 async def require_safe(statements: Statements, driver: Any) -> None:  # noqa: ANN401  # asyncpg has no types
@@ -53,7 +37,7 @@ async def require_safe(statements: Statements, driver: Any) -> None:  # noqa: AN
     await require_version(statements)
     with told_as_ours():
         user = (await statements.execute(text("SELECT current_user"))).scalar_one()
-    problems = [*of_connection(driver), *await of_roles(statements), *await of_tables(statements, user)]
+    problems = [*of_connection(driver), *await of_roles(statements), *await of_walls(statements, user)]
     if problems:
         raise SettingsError(problems)
 
@@ -87,11 +71,11 @@ async def require_version(statements: Statements) -> None:
         except DBAPIError as fault:
             if name_of(fault) not in {"UndefinedTableError", "InvalidSchemaNameError", "InsufficientPrivilegeError"}:
                 raise
-            msg = f"there are no tables of apikeychain that this role may read: {_MIGRATE}, and grant it the role"
+            msg = f"there are no tables of apikeychain that this role may read: {MIGRATE}, and grant it the role"
             raise DatabaseVersionError(msg) from None
     judge(found)
     if found != VERSIONS[-1]:
-        msg = f"the database has version {found}, this apikeychain needs {VERSIONS[-1]}: {_MIGRATE}"
+        msg = f"the database has version {found}, this apikeychain needs {VERSIONS[-1]}: {MIGRATE}"
         raise DatabaseVersionError(msg)
 
 
@@ -123,39 +107,3 @@ def of_connection(driver: Any) -> list[str]:  # noqa: ANN401  # asyncpg has no t
     if tls.context.verify_mode != ssl.CERT_REQUIRED or not tls.context.check_hostname:
         problems.append("the server's certificate is not verified: give the engine a context that does")
     return problems
-
-
-async def of_roles(statements: Statements) -> list[str]:
-    """What is wrong with the role, and with those that it could become."""
-    with told_as_ours():
-        roles = (await statements.execute(_ROLES.bindparams(schema=SCHEMA))).mappings().all()
-    told = {
-        "is_superuser": "is a superuser, for whom no policy holds",
-        "bypasses": "has BYPASSRLS",
-        "owns": "owns the tables, and could take their policies away",
-    }
-    return [
-        f"the role {role['name']} {why}: connect as another" for role in roles for key, why in told.items() if role[key]
-    ]
-
-
-async def of_tables(statements: Statements, role: str) -> list[str]:
-    """What is wrong with the tables, and with what `role` may do to them."""
-    with told_as_ours():
-        rows = (await statements.execute(_TABLES.bindparams(schema=SCHEMA, role=role))).mappings().all()
-    found = {row["name"]: row for row in rows}
-    problems = [f"the table {name} is missing: {_MIGRATE}" for name in TABLES if name not in found]
-    for name, row in found.items():
-        if not row["forced"]:
-            problems.append(f"the table {name} does not FORCE ROW LEVEL SECURITY: {_MIGRATE}")
-        if row["policies"] != _policies(name) or (name != VERSION_TABLE and not row["walled"]):
-            problems.append(f"the table {name} has not the policies that it was made with: {_MIGRATE}")
-        if row["too_much"]:
-            problems.append(f"{role} may TRUNCATE {name}, refer to it or put triggers on it: {_MIGRATE}")
-    return problems
-
-
-def _policies(table: str) -> list[str]:
-    if table == VERSION_TABLE:
-        return ["everybody", "owner"]
-    return [*(["look_up"] if table in LOOKED_UP else []), *policies_of(table)]

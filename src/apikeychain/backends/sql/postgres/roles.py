@@ -3,16 +3,39 @@
 Both roles are made without a login. One that exists is left as it is, unless it may more than it should.
 """
 
+import re
+
 from apikeychain.backends.sql.schema import SCHEMA
+from apikeychain.errors import InvalidValueError
 
 OWNER = "apikeychain_owner"
 APPLICATION = "apikeychain_app"
-# Behind a long transaction everybody else would wait for this one's locks.
+# Behind a long transaction everybody else would wait for this one's locks. Words without a schema are PostgreSQL's own.
 BEGIN = (
-    "SELECT set_config('lock_timeout', '30s', true), set_config('statement_timeout', '0', true), "
+    "SELECT set_config('search_path', 'pg_catalog', true), "
+    "set_config('lock_timeout', '30s', true), set_config('statement_timeout', '0', true), "
     "pg_advisory_xact_lock(hashtextextended('apikeychain/migrate', 0))"
 )
 MIGHTY = "rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication"
+
+# PostgreSQL's own begin with `pg_`, and it cuts off what is longer; the rest means something inside of SQL.
+_NAME = re.compile(r"(?!pg_)[^%$\x00-\x1f\x7f]+").fullmatch
+_LONGEST = 63
+
+
+def require_names(owner: str, application: str) -> None:
+    """Refuse names that cannot be those of the two roles.
+
+    Raises:
+        InvalidValueError: one is not a plain name, or both are the same.
+    """
+    for name in (owner, application):
+        if not _NAME(name) or len(name.encode()) > _LONGEST:
+            msg = f"not a name for a role: {name!r} (up to {_LONGEST} bytes, not pg_..., without % and $)"
+            raise InvalidValueError(msg)
+    if owner == application:
+        msg = f"the owner and the application must be two roles, not {owner!r} alone"
+        raise InvalidValueError(msg)
 
 
 def role(name: str, *, granted: bool) -> str:

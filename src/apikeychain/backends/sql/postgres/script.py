@@ -10,7 +10,17 @@ from sqlalchemy.dialects import postgresql
 
 from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS, upgrade_script
 from apikeychain.backends.sql.postgres.opening import OLDEST
-from apikeychain.backends.sql.postgres.roles import APPLICATION, BEGIN, MIGHTY, OWNER, as_owner, block, role, schema
+from apikeychain.backends.sql.postgres.roles import (
+    APPLICATION,
+    BEGIN,
+    MIGHTY,
+    OWNER,
+    as_owner,
+    block,
+    require_names,
+    role,
+    schema,
+)
 from apikeychain.backends.sql.postgres.walls import walls
 from apikeychain.backends.sql.schema import SCHEMA
 from apikeychain.errors import InvalidValueError
@@ -25,8 +35,9 @@ def migration_script(*, owner: str = OWNER, application: str = APPLICATION, sinc
         since: the version that the database has; None for one without tables of apikeychain.
 
     Raises:
-        InvalidValueError: there is no such version.
+        InvalidValueError: there is no such version, or a name cannot be that of a role.
     """
+    require_names(owner, application)
     if since not in {None, *VERSIONS}:
         msg = f"not a version: {since!r} (one of {', '.join(VERSIONS)})"
         raise InvalidValueError(msg)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 from sqlalchemy import RowMapping, TextClause, text
@@ -16,7 +16,7 @@ from apikeychain.backends.sql.postgres.tenant_store import PostgresTenantStore
 from apikeychain.backends.sql.postgres.walls import TENANT, TENANTS_NAMED, TURN
 from apikeychain.backends.sql.schema import SCHEMA, metadata
 from apikeychain.backends.sql.tenant_reader import SQLTenantReader
-from apikeychain.errors import ConflictError, SettingsError
+from apikeychain.errors import BackendUnavailableError, ConflictError, SettingsError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft
 
@@ -29,7 +29,11 @@ _SETTINGS = {
     TENANTS_NAMED: "",
 }
 _NOW = ", ".join(f"coalesce(current_setting('{name}', true), '') AS \"{name}\"" for name in _SETTINGS)
-_SET = ", ".join(f"set_config('{name}', :{name.replace('.', '_')}, true)" for name in _SETTINGS)
+# What was acknowledged is kept, also where a role or a server is set to answer before it is written down.
+_DURABLE = (
+    "CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'local', true) END"
+)
+_SET = ", ".join((*(f"set_config('{name}', :{name.replace('.', '_')}, true)" for name in _SETTINGS), _DURABLE))
 _READ = text(f"SELECT {_SET}")
 _CHANGE = text(f"SELECT {_SET}, {TURN.format(tenant=':apikeychain_tenant')}")
 _JOIN = text(
@@ -148,9 +152,11 @@ class PostgresStore:
         Raises:
             SettingsError: the connection is not such a one.
             ConflictError: at the end, something belongs to a tenant or project that is not stored.
+            BackendUnavailableError: the connection is closed, or the database does not answer.
         """
-        bounded = Bounded(connection, await connection.get_raw_connection())
-        async with connection.begin_nested():
+        async with _savepoint(connection):
+            with told_as_ours():
+                bounded = Bounded(connection, await connection.get_raw_connection())
             with told_as_ours():
                 before = (await bounded.execute(_JOIN)).mappings().one()
             _require_joinable(before)
@@ -175,6 +181,21 @@ class PostgresStore:
             await _begin(bounded, _READ, "")
             with told_as_ours():
                 return (await bounded.execute(statement.bindparams(**values))).scalars().all()
+
+
+@asynccontextmanager
+async def _savepoint(connection: AsyncConnection) -> AsyncGenerator[None, None]:
+    """What happens inside is taken back where it breaks, and what it broke with is told, lost connection or not."""
+    with told_as_ours():
+        savepoint = await connection.begin_nested()
+    try:
+        yield
+    except BaseException:
+        with suppress(BackendUnavailableError), told_as_ours():
+            await savepoint.rollback()
+        raise
+    with told_as_ours():
+        await savepoint.commit()
 
 
 async def _begin(bounded: Bounded, statement: TextClause, tenant: str) -> None:

@@ -6,6 +6,7 @@ Who may log in as the application may do what this store does and no more: of a 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from apikeychain.backends.sql.opening import VERSION_TABLE
 from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, PROJECTS, SCHEMA, TENANTS, metadata
@@ -14,30 +15,115 @@ TABLES = tuple(table.name for table in metadata.sorted_tables if table is not CH
 # The tables that one of the two functions reads.
 LOOKED_UP = (PROJECTS.name, TENANTS.name)
 _CHAINS = (LEDGER.name, HEADS.name)
-_RECORD = "SELECT, INSERT, UPDATE (generation, body), DELETE"
-_GRANTS = {
-    LEDGER.name: "SELECT, INSERT",
-    HEADS.name: "SELECT, INSERT, UPDATE (size, hash)",
-    LEASES.name: "SELECT, INSERT, UPDATE (holder, until_ms)",
-}
 # What a transaction says of itself: whose it is, or whose chains it appends to.
 TENANT, TENANTS_NAMED = "apikeychain.tenant", "apikeychain.tenants"
 # One at a time may change what is a tenant's: its chain has one end. Who reads takes no turn.
 TURN = "pg_advisory_xact_lock(hashtextextended('apikeychain:' || {tenant}, 0))"
+# In the words in which PostgreSQL tells of its policies, so that what stands there can be compared.
 # A custom setting reads as NULL before its first use and as '' after the transaction that set it.
-_SAID = "nullif(current_setting('{setting}', true), '')"
-_MINE = {
-    "tenant": f"tenant = {_SAID.format(setting=TENANT)}",
-    "tenants": f"tenant IN (SELECT unnest(CAST({_SAID.format(setting=TENANTS_NAMED)} AS text[])))",
-}
+_SAID = "NULLIF(current_setting('{setting}'::text, true), ''::text)"
+_MINE = f"((tenant)::text = {_SAID.format(setting=TENANT)})"
+_NAMED = f"((tenant)::text IN ( SELECT unnest(({_SAID.format(setting=TENANTS_NAMED)})::text[]) AS unnest))"
 # A setting of our own would do, but only a superuser may fix one for a function.
 _PATH = "pg_catalog, pg_temp"
-_FUNCTIONS = {
-    "tenant_of(project text) RETURNS text": f"SELECT p.tenant FROM {SCHEMA}.projects AS p WHERE p.project = $1",  # noqa: S608  # constants
-    "tenants_after(after text, at_most integer) RETURNS SETOF text": (
-        f"SELECT t.tenant FROM {SCHEMA}.tenants AS t WHERE t.tenant > $1 ORDER BY t.tenant LIMIT $2"  # noqa: S608  # constants
-    ),
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One of a table's.
+
+    Attributes:
+        using: which rows are found.
+        check: which may be written, or None where it is for reading alone.
+        of_owner: whether it is the owner's; else everybody's.
+    """
+
+    name: str
+    using: str
+    check: str | None
+    of_owner: bool = False
+
+    def statement(self, table: str, owner: str) -> str:
+        """That makes it on `table`; both are identifiers of SQL."""
+        verbs, check = ("SELECT", "") if self.check is None else ("ALL", f" WITH CHECK ({self.check})")
+        role = owner if self.of_owner else "PUBLIC"
+        return f"CREATE POLICY {self.name} ON {table} FOR {verbs} TO {role} USING ({self.using}){check}"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the application may do with a table.
+
+    Attributes:
+        verbs: with the whole of it.
+        columns: that it may update.
+    """
+
+    verbs: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """As SQL has it."""
+        updates = (f"UPDATE ({', '.join(self.columns)})",) if self.columns else ()
+        return ", ".join((*self.verbs, *updates))
+
+
+_RECORD = Grant(("SELECT", "INSERT", "DELETE"), ("generation", "body"))
+GRANTS = dict.fromkeys(TABLES, _RECORD) | {
+    LEDGER.name: Grant(("SELECT", "INSERT")),
+    HEADS.name: Grant(("SELECT", "INSERT"), ("size", "hash")),
+    LEASES.name: Grant(("SELECT", "INSERT"), ("holder", "until_ms")),
+    VERSION_TABLE: Grant(("SELECT",)),
 }
+_TENANT = (Policy("tenant", _MINE, _MINE),)
+_TENANTS = (*_TENANT, Policy("tenants", _NAMED, _NAMED))
+# By the owner alone, and not by accident: what opens it is the search_path that the functions fix.
+_LOOK_UP = (Policy("look_up", f"(current_setting('search_path'::text) = '{_PATH}'::text)", None, of_owner=True),)
+_VERSION = (Policy("everybody", "true", None), Policy("owner", "true", "true", of_owner=True))
+POLICIES = {
+    **{name: (*_TENANT, *(_LOOK_UP if name in LOOKED_UP else ())) for name in TABLES},
+    **dict.fromkeys(_CHAINS, _TENANTS),
+    VERSION_TABLE: _VERSION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """A function that looks across tenants.
+
+    Attributes:
+        name: with its arguments, as SQL has them.
+        returns: the type.
+        body: one statement.
+    """
+
+    name: str
+    returns: str
+    body: str
+
+    @property
+    def source(self) -> str:
+        """As it stands in the catalogue."""
+        return f" {self.body} "
+
+
+PATH = f"search_path={_PATH}"
+LOOK_UPS = (
+    LookUp("tenant_of(project text)", "text", f"SELECT p.tenant FROM {SCHEMA}.projects AS p WHERE p.project = $1"),  # noqa: S608  # constants
+    LookUp(
+        "tenants_after(after text, at_most integer)",
+        "SETOF text",
+        f"SELECT t.tenant FROM {SCHEMA}.tenants AS t WHERE t.tenant > $1 ORDER BY t.tenant LIMIT $2",  # noqa: S608  # constants
+    ),
+)
+_OUR_NAMES = ", ".join(sorted({f"'{policy.name}'" for policies in POLICIES.values() for policy in policies}))
+# Also those that nobody made here: who sees a row is what all that permit say together.
+_NO_POLICIES = (
+    "DO $do$ DECLARE found record; BEGIN FOR found IN SELECT c.relname, p.polname FROM pg_policy AS p "  # noqa: S608  # constants
+    f"JOIN pg_class AS c ON c.oid = p.polrelid WHERE c.relnamespace = '{SCHEMA}'::regnamespace "
+    f"AND (p.polpermissive OR p.polname IN ({_OUR_NAMES})) "
+    f"LOOP EXECUTE format('DROP POLICY %I ON {SCHEMA}.%I', found.polname, found.relname); END LOOP; END $do$"
+)
 
 
 def walls(owner: str, application: str) -> Iterator[str]:
@@ -49,50 +135,20 @@ def walls(owner: str, application: str) -> Iterator[str]:
     """
     # Mended in one transaction: nobody ever sees a table without its policy.
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM PUBLIC, {application}"
+    yield f"REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC, {application}"
     yield f"GRANT USAGE ON SCHEMA {SCHEMA} TO {application}"
-    for name in (*TABLES, VERSION_TABLE):
+    yield _NO_POLICIES
+    for name in GRANTS:
         table = f"{SCHEMA}.{name}"
         yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
         yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
-    for name in TABLES:
-        table = f"{SCHEMA}.{name}"
-        for policy in policies_of(name):
-            yield f"DROP POLICY IF EXISTS {policy} ON {table}"
-            yield f"CREATE POLICY {policy} ON {table} USING ({_MINE[policy]}) WITH CHECK ({_MINE[policy]})"
-        yield f"GRANT {_GRANTS.get(name, _RECORD)} ON {table} TO {application}"
-    yield from _version(owner, application)
-    yield from _look_ups(owner, application)
-
-
-def policies_of(table: str) -> tuple[str, ...]:
-    """The names of the policies by which a table's rows are its tenants', in order."""
-    return ("tenant", "tenants") if table in _CHAINS else ("tenant",)
-
-
-def _version(owner: str, application: str) -> Iterator[str]:
-    table = f"{SCHEMA}.{VERSION_TABLE}"
-    for name, how in (
-        ("everybody", "FOR SELECT USING (true)"),
-        ("owner", f"TO {owner} USING (true) WITH CHECK (true)"),
-    ):
-        yield f"DROP POLICY IF EXISTS {name} ON {table}"
-        yield f"CREATE POLICY {name} ON {table} {how}"
-    yield f"GRANT SELECT ON {table} TO {application}"
-
-
-def _look_ups(owner: str, application: str) -> Iterator[str]:
-    """By the owner alone, and not by accident: what opens the policy is the search_path that the functions fix."""
-    for name in LOOKED_UP:
-        yield f"DROP POLICY IF EXISTS look_up ON {SCHEMA}.{name}"
+        for policy in POLICIES[name]:
+            yield policy.statement(table, owner)
+        yield f"GRANT {GRANTS[name]} ON {table} TO {application}"
+    for look_up in LOOK_UPS:
         yield (
-            f"CREATE POLICY look_up ON {SCHEMA}.{name} FOR SELECT TO {owner} "
-            f"USING (current_setting('search_path') = '{_PATH}')"
+            f"CREATE OR REPLACE FUNCTION {SCHEMA}.{look_up.name} RETURNS {look_up.returns} LANGUAGE sql STABLE "
+            f"SECURITY DEFINER SET search_path = {_PATH} AS $function${look_up.source}$function$"
         )
-    for head, body in _FUNCTIONS.items():
-        function = f"{SCHEMA}.{head.split(' RETURNS ')[0]}"
-        yield (
-            f"CREATE OR REPLACE FUNCTION {SCHEMA}.{head} LANGUAGE sql STABLE SECURITY DEFINER "
-            f"SET search_path = {_PATH} AS $function$ {body} $function$"
-        )
-        yield f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC"
-        yield f"GRANT EXECUTE ON FUNCTION {function} TO {application}"
+        yield f"REVOKE ALL ON FUNCTION {SCHEMA}.{look_up.name} FROM PUBLIC"
+        yield f"GRANT EXECUTE ON FUNCTION {SCHEMA}.{look_up.name} TO {application}"
