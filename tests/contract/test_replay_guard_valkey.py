@@ -134,6 +134,41 @@ async def test_a_replica_that_was_promoted_may_lack_the_last_claims(server: valk
         assert await guard.claim(token(2), now) == "forgotten"
 
 
+async def test_a_connection_that_lived_through_a_fail_over_and_back_claims_nothing_that_may_be_lost(
+    server: valkey.ValkeyServer,
+) -> None:
+    """It says nothing while the server is a replica: the other one's claims never came here."""
+    async with ValkeyGuard(server.url) as guard:
+        let_it_have_run(server)
+        now = int(time.time())
+        assert await guard.claim(token(1), now) == "claimed"
+        before = server.ask("INFO", "clients")["connected_clients"]
+        server.ask("REPLICAOF", "127.0.0.1", 1)
+        server.ask("REPLICAOF", "NO", "ONE")
+        await asyncio.sleep(max(0.0, now + 1 - time.time()))
+        assert await guard.claim(token(1), now) == "replayed"
+        assert await guard.claim(token(2), now) == "forgotten"
+        assert server.ask("INFO", "clients")["connected_clients"] == before
+
+
+async def test_a_primary_whose_clock_is_behind_the_last_ones_forgets_what_was_signed_by_that(
+    server: valkey.ValkeyServer,
+) -> None:
+    clock = Clock()
+    async with turned(server, clock) as guard:
+        clock.seconds += 20
+        assert await guard.claim(token(1), NOW + 20) == "claimed"
+        server.ask("REPLICAOF", "127.0.0.1", 1)
+        server.ask("REPLICAOF", "NO", "ONE")
+        clock.seconds -= 20
+        assert await guard.claim(token(1), NOW + 20) == "replayed"
+        assert await guard.claim(token(2), NOW) == "forgotten"
+        clock.seconds += 25
+        # Signed 32 s ahead of the last one's clock, and so perhaps claimed there.
+        assert await guard.claim(token(3), NOW + 20 + 32) == "forgotten"
+        assert await guard.claim(token(4), NOW + 20 + 33) == "claimed"
+
+
 async def test_another_connection_to_the_same_server_loses_nothing(server: valkey.ValkeyServer) -> None:
     now = int(time.time())
     async with ValkeyGuard(server.url) as guard:

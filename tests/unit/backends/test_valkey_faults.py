@@ -171,7 +171,29 @@ async def test_a_wrong_password_is_told_without_it(caplog: pytest.LogCaptureFixt
     assert told.value.__cause__ is None
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:6379", "http://:secret@127.0.0.1", "valkey://127.0.0.1:port"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1:6379",
+        "http://:secret@127.0.0.1",
+        "valkey://127.0.0.1:port",
+        "valkey://127.0.0.1:0",
+        "valkey://:secret@/0",
+        "valkey://127.0.0.1/secret",
+        "valkey://127.0.0.1/1/2",
+        "valkey://127.0.0.1/123456",
+        "valkey://:sec\nret@127.0.0.1",
+        "valkey://[127.0.0.1",
+        "valkeys://127.0.0.1?ssl_cert_reqs=none",
+        "valkeys://127.0.0.1/0?ssl_check_hostname=false",
+        "valkey://127.0.0.1?max_connections=5",
+        "valkey://127.0.0.1#secret",
+        "unix://host/run/valkey.sock",
+        "unix:///",
+        "unix:///run/valkey.sock?db=1",
+    ],
+)
 def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(InvalidValueError, match=r"^not a URL of Valkey or Redis: write") as told:
         ValkeyGuard(url)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apikeychain.backends.address import parse_address
+from apikeychain.backends.tls import verified
 from apikeychain.errors import SettingsError
 
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
@@ -41,11 +42,9 @@ class Place:
             SettingsError: the authorities cannot be read.
         """
         try:
-            context = ssl.create_default_context(cafile=self.ca_file)
+            return verified(self.ca_file)
         except OSError as error:
             raise SettingsError([f"ca_file: {self.ca_file} cannot be read ({type(error).__name__})"]) from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        return context
 
 
 def parse_place(address: str, *, namespace: str, ca_file: Path | None) -> tuple[Place, list[str]]:

@@ -24,7 +24,8 @@ local function expiry_ms(left)
 end
 
 -- Marks: `birth`, before which claims may have been lost; `life`, the server's start and replication history since
--- which none was; `latest`, the latest second at which a claim may have run out.
+-- which none was; `looked`, the second at which that was looked at last; `latest`, the latest second at which a claim
+-- may have run out.
 
 local function info(name)
   return string.match(redis.call('INFO'), '\n' .. name .. ':(%S+)')
@@ -32,14 +33,18 @@ end
 
 local function begin(marks)
   local life = info('run_id') .. ' ' .. info('master_replid')
-  if redis.call('HGET', marks, 'life') ~= life then
-    redis.call('HSET', marks, 'life', life, 'birth', seconds)
+  local stored = redis.call('HMGET', marks, 'life', 'latest')
+  if stored[1] ~= life then
+    -- Another server's claims ran by its clock, which may have been ahead of this one's.
+    redis.call('HSET', marks, 'life', life, 'birth', math.max(seconds, tonumber(stored[2] or 0)))
   end
+  redis.call('HSET', marks, 'looked', seconds)
 end
 
 local function claim(marks, key, timestamp)
   if redis.call('EXISTS', key) == 1 then return 'replayed' end
-  if redis.call('EXISTS', marks) == 0 then begin(marks) end
+  -- A connection may live while its server becomes a replica and the primary again.
+  if tonumber(redis.call('HGET', marks, 'looked') or 0) ~= seconds then begin(marks) end
   local stored = redis.call('HMGET', marks, 'birth', 'latest')
   local birth, latest = tonumber(stored[1]), tonumber(stored[2] or 0)
   if latest < seconds then redis.call('HSET', marks, 'latest', seconds) end

@@ -7,10 +7,10 @@ Keys begin with one hash tag, ``{prefix}``, so that in a cluster they lie on one
 claim and the buckets of one call, and what the marks say holds for the claims that lie beside them. For more than one
 node can do, give each keychain a server or a prefix of its own.
 
-What is lost is not taken for new: with the first claim on a server, and with each connection to a server that was
-started or became the primary since, the script notes a birth. What was signed before it, or up to 32 s after, is
-"forgotten". That covers a restart with an old copy or none, FLUSHALL, and a fail-over to a replica that lags behind.
-A clock that was set ahead and back is covered as far as a claim saw it ahead.
+What is lost is not taken for new: with the first claim on a server, with each connection and once a second the script
+looks whether the server was started or became the primary since, and notes a birth. What was signed before it, or up
+to 32 s after, is "forgotten". That covers a restart with an old copy or none, FLUSHALL, and a fail-over to a replica
+that lags behind. A clock that was set ahead and back is covered as far as a claim saw it ahead.
 
 Source: contracts 3 (claim), 7; amendment 12.
 """
@@ -55,20 +55,28 @@ class ValkeyGuard:
     itself. A server that may evict keys is refused, at the opening and at each new connection.
 
     Args:
-        url: ``valkey://[user:password@]host:port/0``, ``valkeys://`` for TLS, ``unix:///path``; ``redis://`` too.
+        url: ``valkey://[user:password@]host:port/0``, ``valkeys://`` for TLS 1.3, ``unix:///path``; ``redis://`` too.
         prefix: of all its keys.
         timeout_seconds: after which a call fails, connecting included.
+        trust: a file with the authorities that the server's certificate may be from; the system's unless given.
 
     Raises:
-        InvalidValueError: no such URL, or a prefix that is none.
+        InvalidValueError: no such URL, a prefix that is none, or authorities that cannot be read.
     """
 
-    def __init__(self, url: str, *, prefix: str = PREFIX, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = PREFIX,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        trust: Path | str | None = None,
+    ) -> None:
         self._tag = f"{{{parse_prefix(prefix)}}}"
         self._marks = f"{self._tag}:marks"
         self._script = SCRIPT
         self._digest = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-        self._lines = Lines(Server(url), self._greet, timeout_seconds)
+        self._lines = Lines(Server(url, trust), self._greet, timeout_seconds)
 
     async def __aenter__(self) -> Self:
         """Connect.

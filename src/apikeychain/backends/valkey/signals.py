@@ -9,6 +9,7 @@ Source: contracts 10 ("takes effect within 1 s with Signals").
 
 import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any, Self, cast, final
 
 from redis.exceptions import TimeoutError as SilentError
@@ -33,6 +34,7 @@ class ValkeySignals:
         prefix: likewise; of the channel.
         timeout_seconds: after which publishing fails; a subscription that hears nothing for twice as long is lost.
         mailbox_size: how many changes a slow subscriber may be behind before it hears ``Change(None)`` instead.
+        trust: see ValkeyGuard.
     """
 
     def __init__(
@@ -42,9 +44,10 @@ class ValkeySignals:
         prefix: str = PREFIX,
         timeout_seconds: float = TIMEOUT_SECONDS,
         mailbox_size: int = MAILBOX_SIZE,
+        trust: Path | str | None = None,
     ) -> None:
         self._channel, self._seconds = f"{parse_prefix(prefix)}:changes", timeout_seconds
-        self._server = Server(url)
+        self._server = Server(url, trust)
         self._lines = Lines(self._server, say_nothing, timeout_seconds)
         self._mailboxes = Mailboxes(mailbox_size)
 

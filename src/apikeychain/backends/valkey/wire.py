@@ -6,20 +6,29 @@ renewed in silence has missed what was published meanwhile. Its client takes nea
 """
 
 import asyncio
+import re
 from collections import deque
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, cast, final
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from redis.asyncio import ConnectionPool
+from redis.asyncio import Connection as TCPConnection
+from redis.asyncio import SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnectedError
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
+from apikeychain.backends.tls import verified
 from apikeychain.errors import BackendUnavailableError, InvalidValueError
 
-_SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
+_SCHEMES = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}
+_PORT = 6379
+_FOREIGN = re.compile(r"[?#\s\x00-\x1f\x7f]").search
+_DATABASE = re.compile(r"/?|/([0-9]{1,5})").fullmatch
 
 
 class Connection(Protocol):
@@ -47,39 +56,71 @@ class Server:
     """Where connections go.
 
     Args:
-        url: ``valkey://``, ``redis://``, ``unix://``, or ``valkeys://`` and ``rediss://`` with TLS.
+        url: ``valkey://[user:password@]host[:port][/database]`` or ``redis://``, ``valkeys://`` and ``rediss://`` with
+            TLS 1.3, verified; ``unix://[user:password@]/path`` for a socket.
+        trust: a file with the authorities that its certificate may be from; None for those of the system.
 
     Raises:
-        InvalidValueError: no such URL. It is not shown, since it may hold a password.
+        InvalidValueError: no such URL, or the authorities cannot be read. The URL is not shown, since it may hold a
+            password.
     """
 
-    def __init__(self, url: str) -> None:
-        scheme, mark, rest = url.partition("://")
-        try:
-            self._pool = cast(
-                "Any",
-                ConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # the package's types have holes
-                    _SCHEMES.get(scheme, scheme) + mark + rest,
-                    protocol=2,
-                    retry=Retry(NoBackoff(), 0),
-                    socket_timeout=None,
-                    socket_connect_timeout=None,
-                ),
-            )
-        except ValueError:
-            msg = "not a URL of Valkey or Redis: write valkey://host:6379/0, or valkeys:// for TLS"
-            raise InvalidValueError(msg) from None
+    def __init__(self, url: str, trust: Path | str | None = None) -> None:
+        parts = _parsed(url)
+        options: dict[str, Any] = {
+            "username": unquote(parts.username) if parts.username else None,
+            "password": unquote(parts.password) if parts.password else None,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
+        }
+        if parts.scheme == "unix":
+            self._make: Callable[[], object] = partial(UnixDomainSocketConnection, path=unquote(parts.path), **options)
+            return
+        options |= {"host": parts.hostname, "port": parts.port or _PORT, "db": int(parts.path.strip("/") or 0)}
+        self._make = partial(_over_tls(trust) if _SCHEMES[parts.scheme] else TCPConnection, **options)
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection, None]:
         """A new connection, closed where the block fails: else it is the caller's to close."""
-        connection = cast("Connection", self._pool.make_connection())
+        connection = cast("Connection", self._make())
         try:
             await connection.connect()
             yield connection
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
+
+
+def _parsed(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        is_socket = parts.scheme == "unix" and not parts.hostname and parts.path not in {"", "/"}
+        is_host = parts.scheme in _SCHEMES and parts.hostname and _DATABASE(parts.path) and parts.port != 0
+        # What a query says would be of TLS or of the client, and is decided here.
+        if (is_socket or is_host) and not _FOREIGN(url):
+            return parts
+    except ValueError:
+        pass
+    msg = "not a URL of Valkey or Redis: write valkey://host:6379/0, or valkeys:// for TLS, without options"
+    raise InvalidValueError(msg)
+
+
+def _over_tls(trust: Path | str | None) -> Callable[..., SSLConnection]:
+    try:
+        context = verified(trust)
+    except OSError as fault:
+        msg = f"the authorities in {str(trust)!r} cannot be read: {type(fault).__name__}"
+        raise InvalidValueError(msg) from None
+
+    def made(**options: Any) -> SSLConnection:  # noqa: ANN401 - the package's own
+        connection = SSLConnection(**options)
+        # The one that it would make itself takes older TLS, and the authorities of the system beside those given.
+        connection.ssl_context.context = context
+        return connection
+
+    return made
 
 
 async def ask(connection: Connection, *words: str | bytes | int) -> Any:  # noqa: ANN401 - whatever the server says

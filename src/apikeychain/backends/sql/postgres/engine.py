@@ -5,7 +5,6 @@ passes them on and forgets them, and an alarm here that cuts the connection of a
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from apikeychain.backends.sql.engine import whole
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.turns import Turns
+from apikeychain.backends.tls import verified
 from apikeychain.errors import InvalidValueError
 
 T = TypeVar("T")
@@ -49,11 +49,10 @@ def postgres_engine(url: str | URL, *, trust: str | Path | None = None, pool_siz
         msg = f"TLS is always verified: leave {', '.join(sorted(mine))} out of the URL, and give `trust` instead"
         raise InvalidValueError(msg)
     try:
-        context = ssl.create_default_context(cafile=trust)
+        context = verified(trust)
     except OSError as fault:
         msg = f"the authorities in {str(trust)!r} cannot be read: {type(fault).__name__}"
         raise InvalidValueError(msg) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
     return create_async_engine(
         place.set(drivername=DRIVER),
         connect_args={
