@@ -85,6 +85,7 @@ class Residence:
             body_limit=settings.body_limit,
             sanitizers=sanitizers,
             development=settings.development,
+            changed=self.office.vault.forget,
             clock=clock,
         )
         self._ledger = Ledger(plugs.store, now=_now, clock=clock)
@@ -134,6 +135,7 @@ class Residence:
 
     async def _open_plugs(self, stack: AsyncExitStack) -> None:
         plugs, settings = self._plugs, self.office.settings
+        stack.callback(self.office.vault.forget, None)
         if plugs.serving is not None:
             stack.callback(plugs.serving.release)
         for plug in (
@@ -224,7 +226,7 @@ class Residence:
         return True
 
     async def _listen(self) -> None:
-        """Drop what is held of a project that changed, and everything when changes may have gone unheard."""
+        """Drop what is held of a project that changed, and doubt everything when changes may have gone unheard."""
         while True:
             try:
                 async with contextlib.aclosing(self._plugs.signals.subscribe()) as changes:
@@ -240,7 +242,8 @@ class Residence:
 
     def _forget(self, project: ProjectId | None) -> None:
         self._snapshots.forget(project)
-        self.office.vault.forget(project)
+        if project is not None:
+            self.office.vault.forget(project)
 
 
 async def _enter(stack: AsyncExitStack, plug: P) -> P:

@@ -52,6 +52,14 @@ class _Held:
     failing_since: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a reading found, or None, and when it began: what it found is as old as that."""
+
+    snapshot: Snapshot | None
+    began: float
+
+
 class Snapshots:
     """Compiled projects by id.
 
@@ -61,6 +69,7 @@ class Snapshots:
         body_limit: the most that a route's body cap may be, in bytes.
         sanitizers: the host's functions, by the name of the provider.
         development: whether http origins count.
+        changed: told each project that is not what it was when it was read before.
         clock: monotonic seconds.
     """
 
@@ -72,16 +81,17 @@ class Snapshots:
         body_limit: int,
         sanitizers: Mapping[str, SanitizerFunction] = MappingProxyType({}),
         development: bool,
+        changed: Callable[[ProjectId], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._clock = store, clock
+        self._store, self._changed, self._clock = store, changed, clock
         self._networks, self._body_limit, self._development = networks, body_limit, development
         self._sanitizers = sanitizers
         self._held: dict[ProjectId, _Held] = {}
         self._unknown: dict[ProjectId, float] = {}
         self._damaged: dict[ProjectId, float] = {}
         self._first = asyncio.Semaphore(FIRST_READS)
-        self._loading: Flights[ProjectId, Snapshot | None] = Flights()
+        self._loading: Flights[ProjectId, _Reading] = Flights()
 
     def fresh(self, project: str) -> Snapshot | None:
         """The snapshot that can be used as it is, or None when `load` has to be awaited."""
@@ -114,7 +124,7 @@ class Snapshots:
             raise BackendUnavailableError
         read = self._read if project_id in self._held else self._read_first
         try:
-            snapshot = await self._loading.join(
+            reading = await self._loading.join(
                 project_id, lambda: read(project_id), lambda found: self._keep(project_id, found)
             )
         except BackendUnavailableError:
@@ -122,9 +132,9 @@ class Snapshots:
         except DamagedDataError as damaged:
             self._close(project_id, damaged)
             raise BackendUnavailableError from None
-        if snapshot is None:
+        if reading.snapshot is None:
             raise NotFoundError
-        return snapshot
+        return reading.snapshot
 
     def forget(self, project: ProjectId | None) -> None:
         """Drop what is held of a project; a reading that is under way is not kept either.
@@ -142,27 +152,42 @@ class Snapshots:
         for held in self._held.values():
             held.is_doubtful = True
 
-    def _keep(self, project: ProjectId, snapshot: Snapshot | None) -> None:
+    def _keep(self, project: ProjectId, reading: _Reading) -> None:
         self._damaged.pop(project, None)
-        if snapshot is None:
-            self._held.pop(project, None)
+        before = self._held.pop(project, None)
+        if before is not None and not _is_same(before.snapshot, reading.snapshot):
+            self._changed(project)
+        if reading.snapshot is None:
             _hold(self._unknown, project, self._clock() + UNKNOWN_SECONDS, MAX_UNKNOWN)
         else:
-            _hold(self._held, project, _Held(snapshot, self._clock()), MAX_SNAPSHOTS)
+            _hold(self._held, project, _Held(reading.snapshot, reading.began), MAX_SNAPSHOTS)
 
     def _close(self, project: ProjectId, damaged: DamagedDataError) -> None:
         """Serve nothing of a project, also not what is held, and read it again in 5 s; told once."""
         if project not in self._damaged:
             _log.error("the gate of the project %s is closed: %s", project, damaged)
         self._held.pop(project, None)
+        self._changed(project)
         _hold(self._damaged, project, self._clock() + UNKNOWN_SECONDS, MAX_UNKNOWN)
 
-    async def _read_first(self, project: ProjectId) -> Snapshot | None:
+    async def _read_first(self, project: ProjectId) -> _Reading:
         """As `_read`, a few at a time: a scan of made-up ids keeps no project waiting that is served already."""
         async with self._first:
             return await self._read(project)
 
-    async def _read(self, project: ProjectId) -> Snapshot | None:
+    async def _read(self, project: ProjectId) -> _Reading:
+        """A store that takes longer than it may be down is down, since the reading began."""
+        began = self._clock()
+        try:
+            async with asyncio.timeout(STORE_DOWN_SECONDS):
+                return _Reading(await self._found(project), began)
+        except (BackendUnavailableError, TimeoutError):
+            held = self._held.get(project)
+            if held is not None and held.failing_since is None:
+                held.failing_since = began
+            raise BackendUnavailableError from None
+
+    async def _found(self, project: ProjectId) -> Snapshot | None:
         """The project compiled, or None where there is none to serve."""
         tenant = await self._store.tenant_of(project)
         if tenant is None:
@@ -197,11 +222,14 @@ class Snapshots:
         held = self._held.get(project)
         if held is None:
             raise BackendUnavailableError
-        now = self._clock()
-        held.failing_since = now if held.failing_since is None else held.failing_since
-        if now - held.failing_since >= STORE_DOWN_SECONDS:
+        if held.failing_since is not None and self._clock() - held.failing_since >= STORE_DOWN_SECONDS:
             raise BackendUnavailableError
         return held.snapshot
+
+
+def _is_same(before: Snapshot, found: Snapshot | None) -> bool:
+    """Whether nothing changed: a generation is raised by every change of anything in the project."""
+    return found is not None and (before.tenant, before.project) == (found.tenant, found.project)
 
 
 async def children(store: TenantReader, kind: type[R], project: ProjectId) -> list[R]:

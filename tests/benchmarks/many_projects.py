@@ -100,7 +100,9 @@ def _memory() -> int:
 
 
 async def _look_ups(store: PostgresStore, projects: Sequence[ProjectId]) -> None:
-    snapshots = Snapshots(store, networks={}, body_limit=_BODY_LIMIT, development=False, clock=lambda: 0.0)
+    snapshots = Snapshots(
+        store, networks={}, body_limit=_BODY_LIMIT, development=False, changed=print, clock=lambda: 0.0
+    )
     for project in projects[:_FEW]:
         await snapshots.load(project)
     few = _warm(snapshots.fresh, projects[:_FEW])

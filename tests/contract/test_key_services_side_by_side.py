@@ -24,7 +24,7 @@ SHUT = 1.05
 async def statuses(*gates: Gate) -> tuple[tuple[int, str], ...]:
     """What a call gets at each, with nothing held of it from before."""
     for gate in gates:
-        gate.keychain._residence._forget(None)  # type: ignore[union-attr]  # it is open
+        gate.keychain._residence._forget(gate.shop.id)  # type: ignore[union-attr]  # it is open
     answers = [await gate.get() for gate in gates]
     return tuple((answer.status, answer.code) for answer in answers)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from apikeychain import APIKeyChain
+from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.errors import BackendUnavailableError
@@ -75,16 +76,32 @@ async def test_a_change_between_a_lost_channel_and_the_next_is_heard(monkeypatch
         assert (signals.subscribers, (await gate.get()).status) == (1, 404)
 
 
-async def test_a_project_that_may_have_changed_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    signals = MemorySignals(mailbox_size=1)
-    async with open_gate(signals=signals) as gate:
+async def test_where_it_is_not_known_what_changed_what_is_open_stays_until_a_project_is_found_changed() -> None:
+    """Else one word on the channel would close every gate while the key service is down."""
+    signals, keys = MemorySignals(), MemoryKeyService()
+    async with open_gate(signals=signals, key_service=keys) as gate:
         assert (await gate.get()).status == 200
-        vault = gate.keychain._office.vault
-        assert len(vault._secrets) == 1
+        vault, snapshots = gate.keychain._office.vault, gate.keychain._residence._snapshots  # type: ignore[union-attr]  # it is open
+        keys.reachable = False
         await signals.publish(Change(None))
         await asyncio.sleep(0.05)
-        assert len(vault._secrets) == 0
+        assert snapshots.fresh(gate.shop.id) is None
         assert (await gate.get()).status == 200
+        assert len(vault._secrets) == 1
+        keys.reachable = True
+        signals.reachable = False
+        await gate.shop.configure(quota="5/minute")
+        snapshots.forget(None)
+        await snapshots.load(gate.shop.id)
+        assert len(vault._secrets) == 0
+
+
+async def test_what_was_opened_does_not_outlive_the_keychain() -> None:
+    async with open_gate() as gate:
+        assert (await gate.get()).status == 200
+        vault = gate.keychain._office.vault
+        assert (len(vault._secrets), len(vault._keys)) == (1, 2)
+    assert (len(vault._secrets), len(vault._keys)) == (0, 0)
 
 
 async def test_a_store_that_is_lost_in_mid_flight_closes_the_gate() -> None:

@@ -1,7 +1,7 @@
 """What a worker holds of projects: fresh for 30 s, dropped at a change, serving on for 5 s without a store."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from apikeychain.backends.memory_store import MemoryStore, MemoryTenantReader
 from apikeychain.errors import BackendUnavailableError, NotFoundError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import AddedRoute, AllowedOrigin, Project, RegisteredProvider, Tenant
+from apikeychain.ports.store import Store
 from apikeychain.snapshots import Snapshots, children
 from damaged_store import DamagedStore
 from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER
@@ -35,6 +36,7 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.asked: list[str] = []
         self.gone: set[str] = set()
+        self.failing = False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -49,6 +51,8 @@ class CountingStore(MemoryStore):
         async with super().reading(tenant) as store:
             yield store
             await self.gate.wait()
+            if self.failing:
+                raise BackendUnavailableError
 
     async def change(self, **fields: object) -> None:
         """Change the project's own fields."""
@@ -75,9 +79,26 @@ async def store() -> CountingStore:
     return store
 
 
+def snapshots(
+    store: Store,
+    clock: Clock,
+    *,
+    body_limit: int = 100 << 20,
+    development: bool = False,
+    changed: Callable[[ProjectId], None] = lambda _: None,
+) -> Snapshots:
+    return Snapshots(store, networks={}, body_limit=body_limit, development=development, changed=changed, clock=clock)
+
+
 @pytest.fixture
-def held(store: CountingStore, clock: Clock) -> Snapshots:
-    return Snapshots(store, networks={}, body_limit=100 << 20, development=False, clock=clock)
+def changes() -> list[ProjectId]:
+    """The projects that were found changed."""
+    return []
+
+
+@pytest.fixture
+def held(store: CountingStore, clock: Clock, changes: list[ProjectId]) -> Snapshots:
+    return snapshots(store, clock, changed=changes.append)
 
 
 async def test_a_project_is_read_once_and_fresh_for_thirty_seconds(
@@ -115,6 +136,80 @@ async def test_where_it_is_not_known_what_changed_everything_is_read_again(
     await store.change(quota="1/minute")
     assert (await held.load(PROJECT)).project.quota == "1/minute"
     assert held.fresh(PROJECT) is not None
+
+
+async def test_a_reading_is_as_old_as_its_beginning(held: Snapshots, store: CountingStore, clock: Clock) -> None:
+    store.gate.clear()
+    loading = asyncio.create_task(held.load(PROJECT))
+    await asyncio.sleep(0.01)
+    clock.now += 20
+    store.gate.set()
+    snapshot = await loading
+    clock.now += 9.9
+    assert held.fresh(PROJECT) is snapshot
+    clock.now += 0.1
+    assert held.fresh(PROJECT) is None
+
+
+async def test_a_store_that_is_slower_than_it_may_be_down_is_down_since_it_was_asked(
+    held: Snapshots, store: CountingStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = await held.load(PROJECT)
+    clock.now += 30
+    monkeypatch.setattr(module, "STORE_DOWN_SECONDS", 0.2)
+    store.gate.clear()
+    loading = asyncio.create_task(held.load(PROJECT))
+    await asyncio.sleep(0.01)
+    clock.now += 0.15
+    assert await loading is snapshot
+    clock.now += 0.05
+    with pytest.raises(BackendUnavailableError):
+        await held.load(PROJECT)
+
+
+async def test_a_project_that_is_found_changed_is_told(
+    held: Snapshots, store: CountingStore, clock: Clock, changes: list[ProjectId]
+) -> None:
+    """Whatever of it was opened is dropped then, and not where changes may have gone unheard."""
+    await held.load(PROJECT)
+    held.forget(None)
+    await held.load(PROJECT)
+    clock.now += 30
+    await held.load(PROJECT)
+    assert changes == []
+    await store.change(quota="1/minute")
+    clock.now += 30
+    await held.load(PROJECT)
+    assert changes == [PROJECT]
+    async with store.tenant(ACME) as rows:
+        tenant = await rows.get(Tenant, ())
+        assert tenant
+        await rows.replace(replace(tenant, generation=2, key_service="other"), 1)
+    held.forget(None)
+    await held.load(PROJECT)
+    assert changes == [PROJECT] * 2
+    await store.change(enabled=False)
+    held.forget(None)
+    with pytest.raises(NotFoundError):
+        await held.load(PROJECT)
+    assert changes == [PROJECT] * 3
+
+
+async def test_a_reading_that_fails_takes_nothing_from_a_later_one(
+    held: Snapshots, store: CountingStore, clock: Clock
+) -> None:
+    await held.load(PROJECT)
+    clock.now += 30
+    store.gate.clear()
+    failing = asyncio.create_task(held.load(PROJECT))
+    await asyncio.sleep(0.01)
+    held.forget(PROJECT)
+    failing_gate, store.gate = store.gate, asyncio.Event()
+    store.gate.set()
+    later = await held.load(PROJECT)
+    store.failing = True
+    failing_gate.set()
+    assert await failing is later
 
 
 async def test_what_may_have_changed_serves_on_for_5_s_while_the_store_is_down(
@@ -292,7 +387,7 @@ async def test_http_origins_count_in_development_only(store: CountingStore, cloc
         for origin in (APP, "http://localhost:5173"):
             await rows.insert(AllowedOrigin(project=PROJECT, origin=origin, created=NOW))  # type: ignore[arg-type]  # as parsed
     for development, count in ((True, 2), (False, 1)):
-        fresh = Snapshots(store, networks={}, body_limit=100 << 20, development=development, clock=clock)
+        fresh = snapshots(store, clock, development=development)
         assert len((await fresh.load(PROJECT)).origins) == count
 
 
@@ -302,7 +397,7 @@ async def test_a_route_that_fits_no_more_takes_no_project_down(store: CountingSt
         await rows.insert(large)
         small = AddedRoute(project=PROJECT, route=replace(WEATHER, name="small", max_body_bytes=512), created=NOW)
         await rows.insert(small)
-    lowered = Snapshots(store, networks={}, body_limit=1024, development=False, clock=clock)
+    lowered = snapshots(store, clock, body_limit=1024)
     assert b"large" not in (await lowered.load(PROJECT)).routes
     assert b"small" in (await lowered.load(PROJECT)).routes
 
@@ -335,7 +430,7 @@ async def test_damaged_data_closes_its_own_project_at_once_and_is_told_once(
     store = DamagedStore()
     await put(store, ACME, PROJECT)
     await put(store, TenantId("beta"), OTHER)
-    held = Snapshots(store, networks={}, body_limit=100 << 20, development=False, clock=clock)
+    held = snapshots(store, clock)
     for times in (1, 2):
         assert (await held.load(PROJECT)).project.id == PROJECT
         store.damaged = {ACME}
@@ -360,7 +455,7 @@ async def test_a_project_that_was_mended_is_served_once_it_is_heard_of(
 ) -> None:
     store = DamagedStore()
     await put(store, ACME, PROJECT)
-    held = Snapshots(store, networks={}, body_limit=100 << 20, development=False, clock=clock)
+    held = snapshots(store, clock)
     store.damaged = {ACME}
     with pytest.raises(BackendUnavailableError):
         await held.load(PROJECT)

@@ -223,7 +223,7 @@ class Vault:
         )
 
     def forget(self, project: ProjectId | None) -> None:
-        """Drop every opened key and secret of a project whose generation changed, or of all when it is not known."""
+        """Drop every opened key and secret of a project whose generation changed, or of all."""
         self._keys.forget(project)
         self._secrets.forget(project)
 
