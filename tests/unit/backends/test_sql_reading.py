@@ -13,7 +13,7 @@ from sqlalchemy import event
 from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.engine import READERS, sqlite_engine
 from apikeychain.errors import BackendUnavailableError
-from apikeychain.model.ids import new_project_id
+from apikeychain.model.ids import TenantId, new_project_id
 from apikeychain.model.records import Project, ProjectName
 from apikeychain.testing.records import ACME, SHOP, draft, project, tenant
 
@@ -114,3 +114,13 @@ async def test_no_log_of_the_driver_tells_what_is_stored(
     async with store.reading(ACME) as acme:
         assert await acme.get(ProjectName, ("quiet-name",))
     assert "quiet-name" not in caplog.text
+
+
+async def test_more_tenants_than_a_statement_takes_are_appended_for_together(
+    store: SQLStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apikeychain.backends.sql.chains._TENANTS", 2)
+    tenants = [TenantId(f"tenant-{number}") for number in range(5)]
+    for size in (1, 2):
+        heads = await store.append_many({each: [draft(size)] for each in tenants})
+        assert [(head.tenant, head.size) for head in heads.values()] == [(each, size) for each in tenants]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import URL, Executable, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from apikeychain.backends.sql.chains import append_together
 from apikeychain.backends.sql.engine import BUSY_SECONDS, READERS, Whole, connection_of, sqlite_engine, whole
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.opening import migrate
@@ -117,6 +118,14 @@ class SQLStore:
 
     async def append_many(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
         """See Store.append_many."""
+        try:
+            async with self._transaction() as connection:
+                return await append_together(Whole(connection), payloads)
+        except ConflictError:
+            return await self._append_in_turn(payloads)
+
+    async def _append_in_turn(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
+        """As `append_many`, slowly: the error names the tenant whose chain cannot be gone on with."""
         async with self._transaction() as connection:
             return {
                 tenant: await SQLTenantStore(Whole(connection), tenant, self._holder).append(drafts)

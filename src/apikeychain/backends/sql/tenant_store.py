@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Executable, func, or_, select
 
+from apikeychain.backends.sql.chains import columns_of
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, SHELVES
@@ -13,7 +14,7 @@ from apikeychain.backends.sql.tenant_reader import SQLTenantReader, at_key
 from apikeychain.errors import AlreadyExistsError, APIKeyChainError, ConflictError
 from apikeychain.model.codec import dump
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, timestamp
+from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
 from apikeychain.model.records import Key, Project, Record
 
 
@@ -61,7 +62,7 @@ class SQLTenantStore(SQLTenantReader):
             entries.append(draft.behind(head))
             head = entries[-1].head
         if entries:
-            rows = [self._columns(entry) for entry in entries]
+            rows = [columns_of(entry) for entry in entries]
             await self._change(self._scope.insert(LEDGER), self._damaged_head(), rows=rows)
             await self._put_head(head, new=not first.size)
         return head
@@ -114,15 +115,3 @@ class SQLTenantStore(SQLTenantReader):
         await self._change(
             self._scope.insert(HEADS, **values) if new else self._scope.update(HEADS).values(**values),
         )
-
-    def _columns(self, entry: LedgerEntry) -> dict[str, object]:
-        return {
-            "tenant": self._scope.tenant,
-            "seq": entry.seq,
-            "at": timestamp(entry.at),
-            "kind": entry.kind,
-            "actor": entry.actor,
-            "project": entry.project,
-            "payload": entry.payload,
-            "hash": entry.hash,
-        }

@@ -7,15 +7,15 @@ all the tenants at the beginning of the transaction.
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Table, TextClause, text
 
+from apikeychain.backends.sql.chains import Payloads, behind_heads, columns_of, forked, head_columns_of
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.postgres.walls import TENANTS_NAMED, TURN
-from apikeychain.backends.sql.tenant_reader import head_of
-from apikeychain.errors import ConflictError
+from apikeychain.backends.sql.schema import HEADS, LEDGER
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, timestamp
+from apikeychain.model.ledger import Head
 
 _TENANTS = "CAST(:tenants AS text[])"
 _NAME = text(f"SELECT set_config('{TENANTS_NAMED}', CAST({_TENANTS} AS text), true)")
@@ -32,12 +32,9 @@ _PUT = text(
     "CAST(:tenant AS text[]), CAST(:size AS bigint[]), CAST(:hash AS bytea[])) "
     "ON CONFLICT (tenant) DO UPDATE SET size = excluded.size, hash = excluded.hash"
 )
-_FORK = "entries stand behind the head of one of the chains"
 
 
-async def append_together(
-    statements: Statements, payloads: Mapping[TenantId, Sequence[LedgerDraft]]
-) -> Mapping[TenantId, Head]:
+async def append_together(statements: Statements, payloads: Payloads) -> Mapping[TenantId, Head]:
     """Put each tenant's drafts behind its chain. See Store.append_many.
 
     Args:
@@ -53,39 +50,18 @@ async def append_together(
         await _execute(statements, statement, tenants=tenants)
     with told_as_ours():
         rows = (await statements.execute(_HEADS.bindparams(tenants=tenants))).mappings().all()
-    found = {row["tenant"]: row for row in rows}
-    heads = {tenant: head_of(tenant, found[tenant]) if tenant in found else Head.empty(tenant) for tenant in tenants}
-    entries: list[LedgerEntry] = []
-    for tenant, drafts in payloads.items():
-        for draft in drafts:
-            entries.append(draft.behind(heads[tenant]))
-            heads[tenant] = entries[-1].head
-    await _write(statements, entries, [heads[tenant] for tenant in tenants if payloads[tenant]])
+    entries, heads = behind_heads(rows, payloads)
+    written = [heads[tenant] for tenant in tenants if payloads[tenant]]
+    await _execute(statements, _APPEND, **_lists(LEDGER, [columns_of(entry) for entry in entries]))
+    await _execute(statements, _PUT, **_lists(HEADS, [head_columns_of(head) for head in written]))
     return heads
 
 
-async def _write(statements: Statements, entries: Sequence[LedgerEntry], heads: Sequence[Head]) -> None:
-    await _execute(
-        statements,
-        _APPEND,
-        tenant=[entry.tenant for entry in entries],
-        seq=[entry.seq for entry in entries],
-        at=[timestamp(entry.at) for entry in entries],
-        kind=[entry.kind for entry in entries],
-        actor=[entry.actor for entry in entries],
-        project=[entry.project for entry in entries],
-        payload=[entry.payload for entry in entries],
-        hash=[entry.hash for entry in entries],
-    )
-    await _execute(
-        statements,
-        _PUT,
-        tenant=[head.tenant for head in heads],
-        size=[head.size for head in heads],
-        hash=[head.hash for head in heads],
-    )
+def _lists(table: Table, rows: Sequence[Mapping[str, object]]) -> dict[str, Sequence[object]]:
+    """The rows, column by column."""
+    return {column.name: [row[column.name] for row in rows] for column in table.c}
 
 
 async def _execute(statements: Statements, statement: TextClause, **values: Sequence[object]) -> None:
-    with told_as_ours(ConflictError(_FORK)):
+    with told_as_ours(forked()):
         await statements.execute(statement.bindparams(**values))

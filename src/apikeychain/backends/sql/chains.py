@@ -1,0 +1,95 @@
+"""Drafts behind the chains of many tenants at once: what is the same in every database, and how SQLite writes them.
+
+One tenant after another a worker whose thousand tenants are all active would write for seconds, each tenth of one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import RowMapping, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from apikeychain.backends.sql.engine import Statements
+from apikeychain.backends.sql.faults import told_as_ours
+from apikeychain.backends.sql.schema import HEADS, LEDGER
+from apikeychain.backends.sql.tenant_reader import head_of
+from apikeychain.errors import ConflictError
+from apikeychain.model.ids import TenantId
+from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, timestamp
+
+Payloads = Mapping[TenantId, Sequence[LedgerDraft]]
+# SQLite takes some 32,000 values in one statement.
+_TENANTS = 10_000
+_HEAD = upsert(HEADS)
+_PUT = _HEAD.on_conflict_do_update(
+    index_elements=[HEADS.c.tenant], set_={"size": _HEAD.excluded.size, "hash": _HEAD.excluded.hash}
+)
+
+
+def forked() -> ConflictError:
+    """Raised where a head cannot be gone on with; whose is not known."""
+    return ConflictError("the head of one of the chains is not where its entries end")
+
+
+def behind_heads(rows: Iterable[RowMapping], payloads: Payloads) -> tuple[list[LedgerEntry], dict[TenantId, Head]]:
+    """The entries that the drafts become, and where each chain ends then.
+
+    Args:
+        rows: the heads as they are stored.
+        payloads: the drafts, by tenant.
+
+    Raises:
+        DamagedDataError: the head of a chain cannot be read.
+    """
+    found = {TenantId(row["tenant"]): row for row in rows}
+    heads = {tenant: head_of(tenant, found[tenant]) if tenant in found else Head.empty(tenant) for tenant in payloads}
+    entries: list[LedgerEntry] = []
+    for tenant, drafts in payloads.items():
+        for draft in drafts:
+            entries.append(draft.behind(heads[tenant]))
+            heads[tenant] = entries[-1].head
+    return entries, heads
+
+
+def columns_of(entry: LedgerEntry) -> dict[str, object]:
+    """The row of an entry."""
+    return {
+        "tenant": entry.tenant,
+        "seq": entry.seq,
+        "at": timestamp(entry.at),
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "project": entry.project,
+        "payload": entry.payload,
+        "hash": entry.hash,
+    }
+
+
+def head_columns_of(head: Head) -> dict[str, object]:
+    """The row of a head."""
+    return {"tenant": head.tenant, "size": head.size, "hash": head.hash}
+
+
+async def append_together(statements: Statements, payloads: Payloads) -> Mapping[TenantId, Head]:
+    """Put each tenant's drafts behind its chain. See Store.append_many.
+
+    Args:
+        statements: of SQLite, in a transaction that nobody else can write beside, and that whoever made it commits.
+        payloads: the drafts, by tenant.
+
+    Raises:
+        DamagedDataError: the head of a chain cannot be read.
+        ConflictError: a chain goes on behind its head, or a head is no text; whose is not known.
+    """
+    tenants = [*payloads]
+    found: list[RowMapping] = []
+    with told_as_ours(forked(), no_text=forked()):
+        for first in range(0, len(tenants), _TENANTS):
+            these = HEADS.c.tenant.in_(tenants[first : first + _TENANTS])
+            found += (await statements.execute(select(HEADS).where(these))).mappings().all()
+    entries, heads = behind_heads(found, payloads)
+    if entries:
+        written = [heads[tenant] for tenant in tenants if payloads[tenant]]
+        with told_as_ours(forked()):
+            await statements.execute(insert(LEDGER), [columns_of(entry) for entry in entries])
+            await statements.execute(_PUT, [head_columns_of(head) for head in written])
+    return heads
