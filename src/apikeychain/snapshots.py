@@ -176,15 +176,12 @@ class Snapshots:
             return await self._read(project)
 
     async def _read(self, project: ProjectId) -> _Reading:
-        """A store that takes longer than it may be down is down, since the reading began."""
+        """A store that takes longer than it may be down is down."""
         began = self._clock()
         try:
             async with asyncio.timeout(STORE_DOWN_SECONDS):
                 return _Reading(await self._found(project), began)
-        except (BackendUnavailableError, TimeoutError):
-            held = self._held.get(project)
-            if held is not None and held.failing_since is None:
-                held.failing_since = began
+        except TimeoutError:
             raise BackendUnavailableError from None
 
     async def _found(self, project: ProjectId) -> Snapshot | None:
@@ -222,7 +219,9 @@ class Snapshots:
         held = self._held.get(project)
         if held is None:
             raise BackendUnavailableError
-        if held.failing_since is not None and self._clock() - held.failing_since >= STORE_DOWN_SECONDS:
+        now = self._clock()
+        held.failing_since = now if held.failing_since is None else held.failing_since
+        if now - held.failing_since >= STORE_DOWN_SECONDS:
             raise BackendUnavailableError
         return held.snapshot
 

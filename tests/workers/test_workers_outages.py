@@ -92,7 +92,7 @@ async def test_connections_that_are_cut_in_the_middle_of_transactions_lose_nothi
             await asyncio.sleep(0.2)
             await asyncio.to_thread(database.execute, f"SELECT pg_terminate_backend(pid) {_WORKERS_CONNECTIONS}")
         await _open(answers)
-    assert set(fleet.got()) == {200}
+    assert {(answered.status, answered.code) for answered in fleet.answers} == {(200, "")}
     await _require_all_is_written(fleet)
 
 

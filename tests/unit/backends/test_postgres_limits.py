@@ -209,6 +209,16 @@ async def test_the_server_ends_a_transaction_of_whoever_is_gone(store: PostgresS
     assert rows[0]["value"] == "30s"
 
 
+async def test_connections_that_were_lost_while_nobody_used_them_cost_nobody_an_error(database: Database) -> None:
+    async with SQLStore.postgres(database.url, pool_size=3) as store:
+        async with store.reading(ACME), store.reading(ACME), store.reading(ACME):
+            pass
+        database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'web'")
+        await asyncio.sleep(0.1)
+        async with store.reading(ACME), store.reading(ACME):
+            assert await store.tenants("", 10) == []
+
+
 def test_an_error_of_the_code_is_not_one_of_the_store() -> None:
     with pytest.raises(KeyError), told_as_ours():
         raise KeyError

@@ -182,8 +182,16 @@ def _clock() -> float:
 
 
 async def _started(connection: AsyncConnection, seconds: float) -> None:
+    """Begin, past those of the pool that were lost while nobody used them."""
     async with asyncio.timeout(seconds):
         await connection.start()
+        while await _is_lost(connection):
+            await connection.invalidate()
+
+
+async def _is_lost(connection: AsyncConnection) -> bool:
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    return bool(driver.is_closed())
 
 
 async def _closed(connection: AsyncConnection) -> None:
