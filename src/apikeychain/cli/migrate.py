@@ -54,9 +54,11 @@ async def migrate(
     done = await _migrated(call, database_url_file, roles)
     if done.before == done.after:
         sentence = f"the database has version {done.after} already"
+        if done.mended:
+            sentence += "; walls between tenants that were not as they were made are up again"
     else:
         sentence = f"the database is migrated from {done.before or 'nothing'} to {done.after}"
-    call.done(sentence, before=done.before, after=done.after)
+    call.done(sentence, before=done.before, after=done.after, mended=done.mended)
 
 
 async def _migrated(call: Call, file: Path | None, roles: dict[str, str]) -> "Migrated":

@@ -97,7 +97,7 @@ async def test_every_reference_carries_the_tenant() -> None:
 async def test_a_migrated_database_is_left_alone(database: Database) -> None:
     state = "SELECT string_agg(oid::text || xmin::text, ',' ORDER BY oid) FROM pg_class WHERE relname = 'secrets'"
     before = database.execute(state)
-    await migrate_postgres(database.admin_url)
+    assert not (await migrate_postgres(database.admin_url)).mended
     assert database.execute(state) == before
     await open_store(database)
 
@@ -173,7 +173,7 @@ async def test_a_wall_that_was_taken_down_is_put_up_again(database: Database, da
     database.execute(damage)
     with pytest.raises(SettingsError):
         await open_store(database)
-    await migrate_postgres(database.admin_url)
+    assert (await migrate_postgres(database.admin_url)).mended
     await open_store(database)
 
 

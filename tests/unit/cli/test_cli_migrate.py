@@ -33,7 +33,14 @@ def test_postgres_is_migrated_by_the_url_in_a_file(outside: Terminal, empty_data
     assert outside.told("migrate", "--database-url-file", tmp_path / "url") == _FRESH
     assert outside.told("migrate", "--database-url-file", tmp_path / "url") == _DONE
     done = outside.read("migrate", "--database-url-file", tmp_path / "url")
-    assert done == {"before": VERSIONS[-1], "after": VERSIONS[-1]}
+    assert done == {"before": VERSIONS[-1], "after": VERSIONS[-1], "mended": False}
+
+
+def test_walls_that_are_put_up_again_are_told(outside: Terminal, database: Database, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(database.admin_url)
+    database.execute("ALTER POLICY tenant ON apikeychain.secrets USING (true)")
+    told = outside.told("migrate", "--database-url-file", tmp_path / "url")
+    assert told == _DONE.replace("\n", "; walls between tenants that were not as they were made are up again\n")
 
 
 def test_postgres_is_migrated_by_the_url_in_the_environment(

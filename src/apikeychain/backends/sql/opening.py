@@ -36,10 +36,12 @@ class Migrated:
     Attributes:
         before: the version of the database, or None for an empty one.
         after: the version that it has now.
+        mended: whether walls between tenants were put up again, in a database that had the version before.
     """
 
     before: str | None
     after: str = VERSIONS[-1]
+    mended: bool = False
 
 
 async def migrate_sqlite(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Migrated:

@@ -78,10 +78,12 @@ async def migrate_postgres(
             await require_server(Whole(connection))
             await connection.run_sync(_make_roles, owner, application)
             version = await connection.run_sync(_make_tables, owner)
-            if version != VERSIONS[-1] or await of_walls(Whole(connection), application):
+            is_newest = version == VERSIONS[-1]
+            faults = is_newest and await of_walls(Whole(connection), application)
+            if faults or not is_newest:
                 await connection.run_sync(_make_walls, owner, application)
             await connection.commit()
-            return Migrated(version)
+            return Migrated(version, mended=bool(faults))
 
 
 @contextmanager
