@@ -1,9 +1,9 @@
 """One made-up secret for a whole run, new in each, and every place where it must not be found.
 
 Every test that gives a secret to a gate takes it from `secret`. The plugin below looks for it, in the forms of `FORMS`,
-in what any logger says at DEBUG, in warnings, in what was captured of stdout and stderr, in what helpers hand to
-`hear`, and, when the last test is over, in every file that a test left in its folder: databases and their WAL too.
-What it finds fails the run and names the place, never the secret.
+in what any logger says at DEBUG, in warnings, in what was captured of stdout and stderr, in spans and metrics, in what
+helpers hand to `hear`, and, when the last test is over, in every file that a test left in its folder: databases and
+their WAL too. What it finds fails the run and names the place, never the secret.
 """
 
 import base64

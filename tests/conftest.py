@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import telemetry_heard
 from canary import Watch
 from outside import CASES, VECTORS
 
@@ -85,6 +86,7 @@ def _listen(config: pytest.Config) -> None:
     logging.getLogger().setLevel(logging.DEBUG)
     config.add_cleanup(lambda: logging.getLogger().removeHandler(watch))
     config.pluginmanager.register(watch, "canary")
+    config.pluginmanager.register(telemetry_heard.Watch(), "telemetry")
 
 
 class _NotRun:

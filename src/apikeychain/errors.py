@@ -392,3 +392,14 @@ class UpstreamTimeoutError(FailureError):
 
 class InternalError(FailureError):
     """A bug of ours, or a plug that broke its contract."""
+
+
+CALLER_GONE = "caller-gone"
+
+
+def code_of(error: BaseException) -> str:
+    """What stands for an error where it is written down: the code of an answer, a bug's, or that the caller left."""
+    if isinstance(error, AnswerError):
+        return error.code
+    is_bug = isinstance(error, Exception) and not isinstance(error, CallerGoneError)
+    return InternalError.code if is_bug else CALLER_GONE

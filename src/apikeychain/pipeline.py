@@ -18,7 +18,6 @@ from typing import final
 from apikeychain.errors import (
     AnswerError,
     BodyTimeoutError,
-    CallerGoneError,
     HeaderLines,
     LedgerUnavailableError,
     MissingExtraError,
@@ -29,7 +28,7 @@ from apikeychain.errors import (
     UpstreamRefusedError,
 )
 from apikeychain.ledger.ledger import Ledger
-from apikeychain.ledger.passage import CALLER_GONE, Passage
+from apikeychain.ledger.passage import Passage
 from apikeychain.model.call import Call, Reply, UpstreamRequest, has_body
 from apikeychain.model.quota import Spend
 from apikeychain.model.route import MIB
@@ -58,6 +57,7 @@ from apikeychain.rules.snapshot import Snapshot
 from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
+from apikeychain.telemetry import secret_used, sent, step
 from apikeychain.vault.open_needles import OpenNeedles
 from apikeychain.vault.session_keys import session_key
 from apikeychain.vault.vault import Vault
@@ -104,16 +104,16 @@ class Pipeline:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
         caller = identify(call, self._trusted)
         passage = Passage(call, caller, self._now(), self._clock)
-        try:
-            reply = await self._pass(passage)
-        except AnswerError as error:
-            await passage.let_go()
-            reply = await self._refuse(passage, error)
-        except BaseException as error:
-            passage.abandon(_reason(error))
-            await passage.let_go()
-            raise
-        return passage.depart(headers.secure(reply, call, caller, development=self._settings.development))
+        with passage:
+            try:
+                reply = await self._pass(passage)
+            except AnswerError as error:
+                await passage.let_go()
+                reply = await self._refuse(passage, error)
+            except BaseException:
+                await passage.let_go()
+                raise
+            return passage.depart(headers.secure(reply, call, caller, development=self._settings.development))
 
     async def _pass(self, passage: Passage) -> Reply:
         call, caller = passage.call, passage.caller
@@ -128,14 +128,14 @@ class Pipeline:
         headers.require_destination(call.headers)
         passage.signature = await self._admit_signed(passage, project)
         passage.route = route = passage.route or _admit(passage, project, passage.signature)
-        passage.limits = await self._spend(passage, project, route)
-        await self._record(passage, project, route)
+        passage.limits = await step("spend", self._spend(passage, project, route))
+        await step("record", self._record(passage, project, route), "key_service")
         body = await self._read(passage, route)
         target = routing.fill(passage.call, route, body)
         if target.body is None:
             signature.require_body(passage.signature, b"")
         secret = await self._open(project, route)
-        reply = await self._send(passage, injection.inject(target, secret), route)
+        reply = await step("send", self._send(passage, injection.inject(target, secret), route))
         reply = await self._shape(passage, reply, route)
         reply = redaction.scrub(reply, self._needles.of(route.provider, secret))
         passage.answered = "provider"
@@ -144,16 +144,17 @@ class Pipeline:
     async def _load(self, call: Call) -> Snapshot:
         if call.area != "proxy":
             raise NotFoundError
-        return self._snapshots.fresh(call.project) or await self._snapshots.load(call.project)
+        held = self._snapshots.fresh(call.project)
+        return held if held is not None else await step("load", self._snapshots.load(call.project))
 
     async def _admit_signed(self, passage: Passage, project: Snapshot) -> Signature | None:
         """The signature of the call, once it holds. Whoever is refused over and over has to prove it without a body."""
         lines = passage.call.headers
         if not (signature.is_signed(lines) and b"x-content-sha256" in lines):
             await self._refusals.admit(project.project.id, passage.caller)
-            return await self._verify(passage, project) if signature.is_signed(lines) else None
+            return await step("verify", self._verify(passage, project)) if signature.is_signed(lines) else None
         try:
-            return await self._verify(passage, project)
+            return await step("verify", self._verify(passage, project))
         except UnauthenticatedError:
             await self._refusals.admit(project.project.id, passage.caller)
             raise
@@ -178,10 +179,11 @@ class Pipeline:
         stored = project.signing_keys.get(sent.signing_key_id)
         if stored is None:
             return None
-        tenant = project.tenant
-        key = self._vault.opened_signing_key(tenant, stored) or await self._vault.open_signing_key(
-            tenant, project.keys, stored, current=lambda: self._snapshots.holds(project)
-        )
+        tenant, current = project.tenant, partial(self._snapshots.holds, project)
+        key = self._vault.opened_signing_key(tenant, stored)
+        if key is None:
+            opening = self._vault.open_signing_key(tenant, project.keys, stored, current=current)
+            key = await step("open", opening, "key_service")
         return key if sent.session is None else session_key(key, sent.key_id, page)
 
     async def _digest(self, passage: Passage, project: Snapshot) -> bytes:
@@ -234,7 +236,7 @@ class Pipeline:
             if route.body.raw:
                 passage.stream_body(route.timeouts.idle)
                 return None
-            passage.body = await self._whole(passage.call, route.body.cap)
+            passage.body = await step("read", self._whole(passage.call, route.body.cap))
             signature.require_body(passage.signature, passage.body)
         passage.bytes_in = len(passage.body)
         return passage.body
@@ -251,14 +253,17 @@ class Pipeline:
         if sealed is None:
             hint = f"Put the secret {route.route.secret_name!r} for the provider {route.provider.name!r}."
             raise SecretUnavailableError(hint)
-        tenant, provider = project.tenant, route.provider
-        return self._vault.opened(tenant, sealed, provider) or await self._vault.open_secret(
-            tenant, project.keys, sealed, provider, current=lambda: self._snapshots.holds(project)
-        )
+        tenant, provider, current = project.tenant, route.provider, partial(self._snapshots.holds, project)
+        secret = self._vault.opened(tenant, sealed, provider)
+        secret_used(cached=secret is not None)
+        if secret is not None:
+            return secret
+        opening = self._vault.open_secret(tenant, project.keys, sealed, provider, current=current)
+        return await step("open", opening, "key_service")
 
     async def _send(self, passage: Passage, request: UpstreamRequest, route: CompiledRoute) -> Reply:
         passage.sent = self._clock()
-        upstream = await self._upstream.send(request)
+        upstream = await sent(self._upstream.send(request))
         passage.upstream = upstream.body
         base = f"{passage.call.root}{self._settings.prefix}/{passage.call.project}/proxy/{route.route.name}"
         reply = answer.pass_on(upstream, route, base.encode("latin-1", "replace"))
@@ -275,7 +280,7 @@ class Pipeline:
             return reply
         if not has_body(reply.status, passage.call.method):
             return answer.rewritten(reply, reply.body)
-        raw = await answer_transforms.read(reply.body)
+        raw = await step("shape", answer_transforms.read(reply.body))
         await passage.let_go()
         return answer.shaped(reply, shape.shape(raw))
 
@@ -293,8 +298,3 @@ class Pipeline:
 def _admit(passage: Passage, project: Snapshot, signed: Signature | None) -> CompiledRoute:
     call, caller = passage.call, passage.caller
     return admission.admit(call, project, caller, signed=signed, page=passage.page, now=passage.moment)
-
-
-def _reason(error: BaseException) -> str:
-    """What the ledger says of a call that got no answer: a bug, or the caller left."""
-    return "internal" if isinstance(error, Exception) and not isinstance(error, CallerGoneError) else CALLER_GONE

@@ -19,6 +19,7 @@ from apikeychain.flights import Flights, Parcel
 from apikeychain.model.keys import KeyContext
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.primitives import KEY_BYTES, random_bytes
+from apikeychain.telemetry import plug_failed
 from apikeychain.vault.wrapping import goes_round
 
 READY_SECONDS = 2.0
@@ -83,6 +84,9 @@ class Asking:
             task.add_done_callback(self._under_way.discard)
         await asyncio.wait(asked.values(), timeout=READY_SECONDS)
         self._last = Readiness(tuple(_answer(name, task) for name, task in asked.items()))
+        for plug in self._last.plugs:
+            if not plug.ok:
+                plug_failed(plug.name)
         self._until = self._clock() + _KEPT_SECONDS
         return self._last
 

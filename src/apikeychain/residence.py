@@ -31,6 +31,7 @@ from apikeychain.readiness import Asking
 from apikeychain.rules.caller import parse_trusted
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
+from apikeychain.telemetry import plug_failed
 from apikeychain.tenants.change import Office
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
@@ -238,6 +239,7 @@ class Residence:
             except Exception:  # noqa: BLE001 - a plug that broke its contract once is still listened to
                 _log.exception("changes are not heard for now: they take effect within 30 s")
             self._hears = False
+            plug_failed("signals")
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
     def _forget(self, project: ProjectId | None) -> None:

@@ -30,6 +30,7 @@ from apikeychain.model.records import (
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.ports.store import R, Store, TenantReader
 from apikeychain.rules.snapshot import Snapshot, compile_snapshot
+from apikeychain.telemetry import reach
 
 MAX_SNAPSHOTS = 10_000
 MAX_UNKNOWN = 10_000
@@ -125,7 +126,7 @@ class Snapshots:
         read = self._read if project_id in self._held else self._read_first
         try:
             reading = await self._loading.join(
-                project_id, lambda: read(project_id), lambda found: self._keep(project_id, found)
+                project_id, lambda: reach("store", read(project_id)), lambda found: self._keep(project_id, found)
             )
         except BackendUnavailableError:
             return self._still_serving(project_id)

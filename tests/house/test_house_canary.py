@@ -48,10 +48,19 @@ _LEAKS = {
     db.commit()""",
         "the file test_it0/a.sqlite3-wal",
     ),
+    "an attribute of a span": (
+        "trace.get_tracer('leaky').start_span('call', attributes={'key': SECRET}).end()",
+        "the span call",
+    ),
+    "an attribute of a metric": (
+        "metrics.get_meter('leaky').create_counter('calls').add(1, {'key': SECRET})",
+        "a metric",
+    ),
     "what a helper was told": ("canary.hear('an answer', b'{' + SECRET.encode() + b'}')", "an answer"),
 }
 _HEAD = """import base64, logging, sqlite3, subprocess, sys, warnings
 import canary
+from opentelemetry import metrics, trace
 SECRET = canary.secret()
 
 
@@ -63,7 +72,7 @@ def test_it(tmp_path):
 def suite(tmp_path: Path) -> Path:
     tests = tmp_path / "tests"
     tests.mkdir()
-    for name in ("conftest.py", "canary.py", "outside.py"):
+    for name in ("conftest.py", "canary.py", "outside.py", "telemetry_heard.py"):
         shutil.copy(ROOT / "tests" / name, tests)
     (tmp_path / "pyproject.toml").write_text(_CONFIGURATION)
     return tmp_path
@@ -84,7 +93,18 @@ def test_a_leak_fails_the_run_and_its_place_is_named_but_never_the_secret(suite:
     assert "sk-0123456789abcdef" not in told.partition("the secret was found")[2]
 
 
-@pytest.mark.parametrize("leak", ["a log line", "a warning", "stdout", "a file", "what a helper was told"])
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "a log line",
+        "a warning",
+        "stdout",
+        "a file",
+        "what a helper was told",
+        "an attribute of a span",
+        "an attribute of a metric",
+    ],
+)
 def test_a_leak_in_a_worker_process_fails_the_run_too(suite: Path, leak: str) -> None:
     body, where = _LEAKS[leak]
     told = _pytest(suite, body, "-n", "1", expected=1)

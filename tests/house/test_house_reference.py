@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from apikeychain import errors
+from apikeychain import errors, telemetry
 from apikeychain.environment.variables import COMMAND, PLUGS, PREFIX, SETTINGS
 from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential
 from apikeychain.providers import CATALOGUE
@@ -78,10 +78,36 @@ def _catalogue() -> str:
     return _table(("provider", "base URL", "credential", "routes", "documentation"), rows)
 
 
+def _spans() -> str:
+    rows = [(f"`{telemetry.CALL}`", "one call, from its head to the last byte of its answer; of the kind `SERVER`")]
+    rows += [(f"`apikeychain.{step}`", meaning) for step, meaning in telemetry.STEPS.items()]
+    return _table(("span", "meaning"), rows)
+
+
+def _attributes() -> str:
+    rows = [(f"`{key}`", meaning) for key, meaning in telemetry.ATTRIBUTES.items()]
+    return _table(("attribute", "value"), rows)
+
+
+def _metrics() -> str:
+    rows = [
+        (
+            f"`{name}`",
+            metric.kind,
+            f"`{metric.unit}`",
+            metric.meaning,
+            ", ".join(f"`{key}`" for key in metric.attributes),
+        )
+        for name, metric in telemetry.METRICS.items()
+    ]
+    return _table(("metric", "kind", "unit", "meaning", "attributes"), rows)
+
+
 _TABLES = {
     "errors.md": [_answers(), _others()],
     "settings.md": [_settings(), _variables()],
     "catalogue.md": [_catalogue()],
+    "telemetry.md": [_spans(), _attributes(), _metrics()],
 }
 
 

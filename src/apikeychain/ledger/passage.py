@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal, Self, final
 from urllib.parse import unquote
 
-from apikeychain.errors import AnswerError, BodyTimeoutError, HeaderLines
+from apikeychain.errors import CALLER_GONE, AnswerError, BodyTimeoutError, HeaderLines, code_of
 from apikeychain.ledger.ledger import Slot
 from apikeychain.model.call import ByteStream, Call, Reply
 from apikeychain.model.ledger import LedgerDraft
@@ -25,8 +25,8 @@ from apikeychain.rules.caller import Caller
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.signature import Signature, matching
 from apikeychain.rules.snapshot import Snapshot
+from apikeychain.telemetry import CallSpan
 
-CALLER_GONE = "caller-gone"
 _CLIENT_CLOSED = 499
 
 
@@ -49,6 +49,7 @@ class Passage:
             caller sent beyond the path template, where that is anything.
         answered: who made the answer.
         refusal: the code of a refusal, of a failure, or of what cut the answer.
+        span: current while the passage is entered.
     """
 
     call: Call
@@ -72,9 +73,20 @@ class Passage:
     bytes_in: int = 0
     answered: Literal["provider", "gate"] = "gate"
     refusal: str | None = None
+    span: CallSpan = field(default_factory=CallSpan)
 
     def __post_init__(self) -> None:
         self.started = self.sent = self.clock()
+
+    def __enter__(self) -> None:
+        self.span.enter(self.call.method)
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """End without an answer where `error` left none: the caller is gone, or a bug broke the gate."""
+        self.span.leave()
+        if error is not None:
+            self.refusal = code_of(error)
+            self.end(_CLIENT_CLOSED if self.refusal == CALLER_GONE else 500, 0)
 
     def stream_body(self, idle: float) -> None:
         """Count the call's body as it streams by, and hold it against its signature.
@@ -97,27 +109,22 @@ class Passage:
         return replace(reply, body=Departure(self, reply.status, reply.body), total_seconds=left)
 
     async def let_go(self) -> None:
-        """Close the provider's answer where there is one: it is not passed on.
-
-        A call that is cancelled meanwhile leaves its entry all the same.
-        """
-        try:
-            if self.upstream is not None:
-                await self.upstream.aclose()
-        except BaseException:
-            self.abandon(CALLER_GONE)
-            raise
-
-    def abandon(self, code: str) -> None:
-        """End without an answer: the caller left, or a bug broke the gate."""
-        self.refusal = code
-        self.end(_CLIENT_CLOSED if code == CALLER_GONE else 500, 0)
+        """Close the provider's answer where there is one: it is not passed on."""
+        if self.upstream is not None:
+            await self.upstream.aclose()
 
     def end(self, status: int, bytes_out: int) -> None:
-        """Fill the slot, once; a call that has none leaves no entry."""
+        """Fill the slot and end the span, once; a call that has no slot leaves no entry."""
+        project, route = self.project, self.route
         slot, self.slot = self.slot, None
-        if slot is not None and self.route is not None and self.project is not None:
-            slot.fill(self._draft(self.project, self.route, status, bytes_out))
+        if slot is not None and route is not None and project is not None:
+            slot.fill(self._draft(project, route, status, bytes_out))
+        self.span.end(
+            status,
+            self.refusal,
+            project.project.id if project else None,
+            (route.route.name, route.provider.name) if route else None,
+        )
 
     async def _counted(self, body: AsyncIterable[bytes], idle: float) -> AsyncGenerator[bytes, None]:
         chunks = aiter(body)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from apikeychain.errors import LedgerUnavailableError, RateLimitedError
 from apikeychain.model.ids import TenantId
 from apikeychain.model.ledger import Head, LedgerDraft
+from apikeychain.telemetry import queued
 
 MAX_HELD = 4096
 MAX_HELD_OF_TENANT = 1024
@@ -120,6 +121,7 @@ class Queues:
         """Put an entry without a place: the caller bounds how many."""
         self._queues.setdefault(tenant, Queue()).finished.append((now, draft))
         self._finished += 1
+        queued(1)
 
     def send(self, tenant: TenantId, behind: Head) -> list[LedgerDraft]:
         """All finished entries of the tenant; from now on they are `sent`."""
@@ -133,6 +135,7 @@ class Queues:
         for _ in range(count):
             queue.finished.popleft()
         self._finished -= count
+        queued(-count)
         queue.sent = None
 
     def rejoin(self, tenant: TenantId) -> None:

@@ -16,8 +16,9 @@ from apikeychain.frames import frames_of
 from apikeychain.ledger import outcome
 from apikeychain.ledger.queues import Queues, Sent
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head
+from apikeychain.model.ledger import Head, LedgerDraft
 from apikeychain.ports.store import Store
+from apikeychain.telemetry import flushed, reach
 
 PAGE = 1000
 # Of that many chains the end is remembered; of others it is asked before the next group.
@@ -80,7 +81,8 @@ class Writer:
         """Ask where chains end, and forget what turns out to stand there."""
         if not tenants:
             return
-        heads = await self._store.append_many({tenant: () for tenant in tenants})  # noqa: C420 - so it has a type
+        empty: dict[TenantId, Sequence[LedgerDraft]] = dict.fromkeys(tenants, ())
+        heads = await reach("store", self._store.append_many(empty))
         for tenant in tenants:
             sent = self._queues[tenant].sent
             if sent and await self._stands(tenant, sent, heads[tenant]):
@@ -102,7 +104,7 @@ class Writer:
         drafts = {t: self._queues.send(t, self._heads.pop(t)) for t in group if self._queues[t].finished}
         if not drafts:
             return
-        heads = await self._store.append_many(drafts)
+        heads = await flushed(self._store.append_many(drafts))
         self._heads |= {tenant: heads[tenant] for tenant in drafts}
         for tenant, sent in drafts.items():
             self._queues.forget(tenant, len(sent))

@@ -14,6 +14,7 @@ from apikeychain.model.quota import Balance, Spend
 from apikeychain.ports.claim_and_spend import ClaimAndSpend
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import Claim, ReplayGuard
+from apikeychain.telemetry import reach
 
 
 @final
@@ -35,9 +36,9 @@ class Claims:
             spends: says what the call costs, or raises what will refuse it. Asked only where both go in one trip.
         """
         if self._both is None:
-            return await self._replay_guard.claim(token, timestamp), None
+            return await reach("replay_guard", self._replay_guard.claim(token, timestamp)), None
         try:
             asked = spends()
         except AnswerError:
-            return await self._replay_guard.claim(token, timestamp), None
-        return await self._both.claim_and_spend(token, timestamp, asked)
+            return await reach("replay_guard", self._replay_guard.claim(token, timestamp)), None
+        return await reach("replay_guard", self._both.claim_and_spend(token, timestamp, asked))

@@ -15,6 +15,7 @@ from apikeychain.rules import quotas
 from apikeychain.rules.caller import Caller
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.snapshot import Snapshot
+from apikeychain.telemetry import reach
 from apikeychain.watch.labels import Labels
 from apikeychain.watch.mentions import Mentions
 
@@ -34,7 +35,7 @@ class Meter:
 
     async def spend(self, project: Snapshot, spends: Sequence[Spend]) -> HeaderLines:
         """Take one call from all buckets, and return the RateLimit lines. See `spends` and `settle`."""
-        return self.settle(project, await self._limiter.spend(spends))
+        return self.settle(project, await reach("rate_limiter", self._limiter.spend(spends)))
 
     def spends(
         self,
