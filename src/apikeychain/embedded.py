@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
+from apikeychain.errors import SettingsError
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import ReplayGuard
@@ -79,6 +80,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
 
     Raises:
         MissingExtraError: the packages of the extra ``embedded`` are missing.
+        SettingsError: APIKEYCHAIN_KEY_FILE is no absolute path.
     """
     from apikeychain.backends.file_replay_guard import FileReplayGuard  # noqa: PLC0415 - likewise
     from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
@@ -88,7 +90,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
 
     path = Path(directory)
     database = path / DATABASE
-    keys = Path(key_file or os.environ.get(KEY_FILE_VARIABLE) or path / KEY_FILE)
+    keys = Path(key_file or _named_key_file() or path / KEY_FILE)
     store = SQLStore.sqlite(database)
     guard, limiter = instead.get("replay_guard"), instead.get("rate_limiter")
     if instead.get("store") and not (guard and limiter):
@@ -137,6 +139,13 @@ def local_limiter() -> RateLimiter:
     from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - a caller of the signer loads no backend
 
     return MemoryRateLimiter()
+
+
+def _named_key_file() -> str:
+    named = os.environ.get(KEY_FILE_VARIABLE, "")
+    if named and not named.startswith("/"):
+        raise SettingsError([f"{KEY_FILE_VARIABLE}: write the absolute path of a file"])
+    return named
 
 
 def _default_upstream(guard: Guard) -> Upstream:

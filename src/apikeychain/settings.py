@@ -34,7 +34,7 @@ class APIKeyChainSettings:
         ledger_mode: ``"buffered"``: calls are written in groups, at most 100 ms late.
 
     Raises:
-        SettingsError: with every problem.
+        SettingsError: with every problem, each ``name: what is expected``; no value is told.
     """
 
     prefix: str = "/api/apikeychain"
@@ -49,32 +49,32 @@ class APIKeyChainSettings:
     def __post_init__(self) -> None:
         problems = [
             *self._prefix_problems(),
-            *_network_problems("trusted_proxies", [text for text in self.trusted_proxies if text != UNIX]),
+            *_network_problems("trusted_proxies", self.trusted_proxies, but=UNIX),
             *_network_problems("nat64_prefixes", self.nat64_prefixes),
         ]
         if not 0 < self.body_limit <= _MAX_BODY:
-            problems.append(f"body_limit is 1 to {_MAX_BODY} bytes, not {self.body_limit}")
+            problems.append(f"body_limit: write 1 to {_MAX_BODY} bytes")
         if self.kdf not in {"argon2id", "pbkdf2-sha512"}:
-            problems.append(f"kdf is 'argon2id' or 'pbkdf2-sha512', not {self.kdf!r}")
+            problems.append("kdf: write argon2id or pbkdf2-sha512")
         if self.ledger_mode != "buffered":
-            problems.append(f"ledger_mode is 'buffered', not {self.ledger_mode!r}")
+            problems.append("ledger_mode: write buffered")
         if problems:
             raise SettingsError(problems)
 
     def _prefix_problems(self) -> list[str]:
         if _PREFIX.fullmatch(self.prefix):
             return []
-        return [f"prefix is a lower-case path without a final slash, like /api/apikeychain, not {self.prefix!r}"]
+        return ["prefix: write a lower-case path without a final slash, like /api/apikeychain"]
 
 
-def _network_problems(name: str, networks: Iterable[str]) -> list[str]:
-    problems: list[str] = []
-    for text in networks:
-        try:
-            network = ipaddress.ip_network(text)
-        except ValueError:
-            problems.append(f"{name}: {text!r} is not an address or network (write 10.0.0.0/8)")
-            continue
-        if network.prefixlen == 0:
-            problems.append(f"{name}: {text!r} would trust everybody")
-    return problems
+def _network_problems(name: str, networks: Iterable[str], but: str = "") -> list[str]:
+    told = (_network_problem(text) if text != but else "" for text in networks)
+    return [f"{name}: entry {number} {problem}" for number, problem in enumerate(told, 1) if problem]
+
+
+def _network_problem(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        return "is not an address or network (write 10.0.0.0/8)"
+    return "" if network.prefixlen else "would trust everybody"

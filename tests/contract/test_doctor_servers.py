@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+import canary
 from apikeychain import APIKeyChain
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_signals import MemorySignals
@@ -25,6 +26,7 @@ from apikeychain.doctor.valkey import _is_local, look_at_valkey
 from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.model.keys import KeyContext
 from apikeychain.ports.signals import Change
+from apikeychain.secret import Secret
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.valkey import ValkeyServer
 from management import fill
@@ -151,6 +153,15 @@ async def test_a_key_service_that_is_sealed_is_told(variables: dict[str, str], o
     assert "sealed" in found.told
 
 
+@pytest.mark.parametrize("name", ["KEY", "MOUNT", "NAMESPACE", "ROLE_ID"])
+async def test_a_secret_in_the_place_of_a_name_is_not_told(
+    variables: dict[str, str], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = await broken(variables | {f"APIKEYCHAIN_OPENBAO_{name}": canary.secret("pasted")})
+    assert {finding.check for finding in found} == {"key service"}
+    assert not canary.holds(f"{found}{caplog.text}")
+
+
 async def test_a_file_with_a_secret_that_others_can_read_is_told(variables: dict[str, str]) -> None:
     path = variables["APIKEYCHAIN_OPENBAO_SECRET_ID_FILE"]
     os.chmod(path, 0o644)  # noqa: PTH101  # nothing else runs here
@@ -163,7 +174,7 @@ async def test_clocks_that_differ_are_told(database: Database, valkey: ValkeySer
         return time.time() - 60
 
     async with SQLStore.postgres(database.url) as store:
-        found = [*await look_at_postgres(store, late), *await look_at_valkey(valkey.url, late)]
+        found = [*await look_at_postgres(store, late), *await look_at_valkey(Secret(valkey.url), late)]
     assert [(finding.check, finding.state) for finding in found if finding.state != "ok"] == [
         ("database", "failure"),
         ("valkey", "failure"),
@@ -185,7 +196,7 @@ async def test_the_version_of_tls_is_that_of_the_connection(
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     async with tls_front(valkey.port, authority, version) as port:
-        found = await look_at_valkey(f"valkeys://localhost:{port}/0?ssl_ca_certs={tmp_path}/ca.pem")
+        found = await look_at_valkey(Secret(f"valkeys://localhost:{port}/0?ssl_ca_certs={tmp_path}/ca.pem"))
     assert (found[1].state, found[1].told) == told
 
 

@@ -68,7 +68,7 @@ async def test_what_the_page_says_gives_a_gate_that_serves_and_an_operator_who_t
         ) as keychain:
             acme = await keychain.create_tenant("acme")
             await acme.create_project("shop")
-            with pytest.raises(BackendUnavailableError, match="do not allow transit/rewrap/apikeychain"):
+            with pytest.raises(BackendUnavailableError, match="do not allow <mount>/rewrap/<key>"):
                 await acme.rewrap_keys()
         operator = server.key_service(server.app_role("operator"))
         await turned(tmp_path / "data", operator)

@@ -53,7 +53,7 @@ def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("APIKEYCHAIN_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("APIKEYCHAIN_DATA", "apikeychain-data")
+    monkeypatch.setenv("APIKEYCHAIN_DATA", "./apikeychain-data")
     monkeypatch.syspath_prepend(_EXAMPLES)
     monkeypatch.setenv("OPENWEATHER_KEY", "a-made-up-key-of-openweather")
     names: dict[str, Any] = {"__name__": "__page__"}

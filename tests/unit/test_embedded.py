@@ -22,6 +22,7 @@ from apikeychain.errors import (
     DatabaseVersionError,
     DataDirectoryError,
     KeyFileError,
+    SettingsError,
 )
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.ports.upstream import Guard, Upstream
@@ -192,3 +193,12 @@ def test_a_shared_store_alone_is_told_to_be_too_little(
     instead: Any = {name: plug for name, plug in plugs.items() if name in shared}
     embedded_plugs(tmp_path, key_file=None, instead=instead)
     assert (told in caplog.text) if told else not caplog.records
+
+
+def test_a_key_file_that_the_environment_names_has_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APIKEYCHAIN_KEY_FILE", CANARY)
+    with pytest.raises(SettingsError) as caught:
+        embedded(tmp_path)
+    assert caught.value.problems == ("APIKEYCHAIN_KEY_FILE: write the absolute path of a file",)

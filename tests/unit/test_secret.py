@@ -19,6 +19,7 @@ REVEALERS = {
     "backends/openbao/tokens.py": {"token"},
     "backends/openbao/wire.py": {"send"},
     "client/signing.py": {"sign"},
+    "environment/variables.py": {"plain"},
     "secret.py": {"matches"},
     "vault/derivation.py": {"fingerprint"},
     "vault/vault.py": {"seal_secret", "seal_signing_key"},

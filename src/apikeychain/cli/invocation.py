@@ -20,7 +20,7 @@ from apikeychain.keychain import APIKeyChain
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 
-_DATA = "apikeychain-data"
+_DATA = "./apikeychain-data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +45,19 @@ class Invocation:
         Raises:
             SettingsError: the environment is wrong, with every problem.
         """
+        with quiet():
+            return read_environment(self._variables())
+
+    def _variables(self) -> dict[str, str]:
         given: dict[str, str] = {} if self.data else dict(os.environ)
         if self.data:
-            given[PREFIX + "DATA"] = str(self.data)
+            given[PREFIX + "DATA"] = str(Path.cwd() / self.data)
             given[PREFIX + "KEY_FILE"] = os.environ.get(KEY_FILE_VARIABLE, "")
         elif not any(given.get(PREFIX + name) for name in ("DATABASE_URL", "DATABASE_URL_FILE", "DATA")):
             given[PREFIX + "DATA"] = _DATA
         if self.development:
             given[PREFIX + "DEVELOPMENT"] = "true"
-        with quiet():
-            return read_environment(given)
+        return given
 
     @property
     def exists(self) -> bool:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from apikeychain.cli.invocation import Call
 from apikeychain.embedded import DATABASE
 from apikeychain.environment.choices import migration_place
-from apikeychain.environment.variables import PREFIX
+from apikeychain.environment.variables import PREFIX, plain
 from apikeychain.errors import DataDirectoryError, InvalidValueError, SettingsError
 
 if TYPE_CHECKING:
@@ -62,22 +62,25 @@ async def migrate(
 
 
 async def _migrated(call: Call, file: Path | None, roles: dict[str, str]) -> "Migrated":
-    given = dict(os.environ)
-    if file:
-        given = {name: text for name, text in given.items() if name not in {_URL, f"{_URL}_FILE"}}
-        given[f"{_URL}_FILE"] = str(file)
     if call.data and not file:
         return await _in_directory(call.data)
-    url, trust = migration_place(given)
+    url, trust = migration_place(_variables(file))
     if url:
         from apikeychain.backends.sql import migrate_postgres  # noqa: PLC0415 - it needs the extra `postgres`
 
-        return await migrate_postgres(url, trust=trust, **roles)
+        return await migrate_postgres(plain(url), trust=trust, **roles)
     choices = call.environment().choices
     if choices.database_url:
         msg = f"{_URL}: who migrates is not who serves: set it, or {_URL}_FILE, or say --database-url-file"
         raise SettingsError([msg])
     return await _in_directory(choices.data or Path())
+
+
+def _variables(file: Path | None) -> dict[str, str]:
+    if file is None:
+        return dict(os.environ)
+    given = {name: text for name, text in os.environ.items() if name != _URL}
+    return given | {f"{_URL}_FILE": str(Path.cwd() / file)}
 
 
 async def _in_directory(data: Path) -> "Migrated":

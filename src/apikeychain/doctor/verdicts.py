@@ -48,9 +48,9 @@ def of_settings(settings: APIKeyChainSettings) -> list[Finding]:
     if settings.outer_cors:
         told = "a CORS middleware of the host may stand outside, and answers preflights first"
         found.append(Finding("settings", "warning", told, "put APIKeyChainMiddleware outermost, and leave it out"))
-    for text in settings.trusted_proxies:
+    for number, text in enumerate(settings.trusted_proxies, 1):
         if text != UNIX and _is_wide(text):
-            told = f"trusted_proxies: {text} holds more than proxies, and each address in it can say who calls"
+            told = f"trusted_proxies: entry {number} holds more than proxies, and each address in it can say who calls"
             found.append(Finding("settings", "warning", told, "name the addresses of your proxies"))
     return found or [Finding("settings", "ok", "nothing unsafe is chosen")]
 

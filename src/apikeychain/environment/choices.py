@@ -1,4 +1,6 @@
-"""What was chosen, and all that is wrong with it, decided from the text of the variables alone.
+"""What was chosen, and all that is wrong with it.
+
+What is chosen shows nothing of itself in a repr: any text of the environment may be a secret in the wrong place.
 
 Source: contracts 10; architecture "State, and many workers".
 """
@@ -7,17 +9,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
-from apikeychain.environment.variables import PLUGS, PREFIX, SETTINGS, Variables
+from apikeychain.environment.variables import PLUGS, PREFIX, SETTINGS, Variables, plain
 from apikeychain.errors import SettingsError
+from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
 
-URLS = ("DATABASE_URL", "VALKEY_URL", "MIGRATION_URL")
-# Of no use to who migrates, and maybe not to be read by it.
-_OTHER_FILES = ("DATABASE_URL_FILE", "VALKEY_URL_FILE")
+URLS = ("DATABASE_URL", "VALKEY_URL")
+_POSTGRESQL = ("postgresql", "postgresql+asyncpg")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class OpenBao:
     """A key service in OpenBao.
 
@@ -36,13 +39,13 @@ class OpenBao:
     ca_file: Path | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Choices:
-    """What the operator chose. URLs are not part of its repr: they may hold passwords.
+    """What the operator chose.
 
     Attributes:
         data: of the embedded default; beside a database, of one process's claims.
-        database_url, valkey_url: or "" where there is none.
+        database_url, valkey_url: they may hold passwords.
         signals: ``"database"`` or ``"valkey"``.
         openbao: None where the platform key is in a file.
         url_files: the files that the URLs come from.
@@ -51,9 +54,9 @@ class Choices:
     settings: APIKeyChainSettings = field(default_factory=APIKeyChainSettings)
     data: Path | None = None
     key_file: Path | None = None
-    database_url: str = field(default="", repr=False)
+    database_url: Secret | None = None
     database_ca_file: Path | None = None
-    valkey_url: str = field(default="", repr=False)
+    valkey_url: Secret | None = None
     signals: str = "database"
     openbao: OpenBao | None = None
     url_files: tuple[Path, ...] = ()
@@ -70,31 +73,8 @@ class Choices:
         return bool(self.database_url and self.valkey_url)
 
 
-def with_files(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The variables, with what stands in a file in place of the file's name; and what is wrong.
-
-    Args:
-        given: all variables of the environment.
-    """
-    variables, problems = dict(given), list[str]()
-    for name in URLS:
-        url, file = PREFIX + name, f"{PREFIX}{name}_FILE"
-        path = variables.get(file, "")
-        if path and variables.get(url):
-            problems.append(f"say one of {url} and {file}")
-        elif path:
-            try:
-                variables[url] = Path(path).read_text("utf-8").strip()
-            except (OSError, ValueError) as fault:
-                problems.append(f"{file}: the file cannot be read ({type(fault).__name__})")
-            else:
-                # As if it were not named, workers would go on without what it names.
-                problems += [] if variables[url] else [f"{file}: the file is empty"]
-    return variables, problems
-
-
-def migration_place(given: Mapping[str, str]) -> tuple[str, Path | None]:
-    """The URL by which to migrate, or "", and the authorities of its server.
+def migration_place(given: Mapping[str, str]) -> tuple[Secret | None, Path | None]:
+    """The URL by which to migrate, or None, and the authorities of its server.
 
     Args:
         given: all variables of the environment.
@@ -102,29 +82,31 @@ def migration_place(given: Mapping[str, str]) -> tuple[str, Path | None]:
     Raises:
         SettingsError: with every problem of these two, and of names.
     """
-    resolved, problems = with_files({name: text for name, text in given.items() if not name.endswith(_OTHER_FILES)})
-    variables = Variables(resolved)
-    if problems + variables.problems:
-        raise SettingsError(problems + variables.problems)
-    return variables.text("MIGRATION_URL"), variables.path("DATABASE_CA_FILE")
+    variables = Variables(given)
+    # A traceback that shows locals shows no password.
+    del given
+    place = _postgresql(variables, "MIGRATION_URL"), variables.authorities("DATABASE_CA_FILE")
+    if variables.problems:
+        raise SettingsError(variables.problems)
+    return place
 
 
 def choose(variables: Variables) -> Choices:
     """What was chosen. What is wrong with it is noted in `variables`.
 
     Args:
-        variables: read from what `with_files` returned.
+        variables: of the environment.
     """
     choices = Choices(
         settings=_settings(variables),
-        data=variables.path("DATA"),
-        key_file=variables.path("KEY_FILE"),
-        database_url=variables.text("DATABASE_URL"),
-        database_ca_file=variables.path("DATABASE_CA_FILE"),
-        valkey_url=variables.text("VALKEY_URL"),
+        data=variables.directory("DATA"),
+        key_file=variables.file("KEY_FILE"),
+        database_url=_postgresql(variables, "DATABASE_URL"),
+        database_ca_file=variables.authorities("DATABASE_CA_FILE"),
+        valkey_url=variables.url("VALKEY_URL"),
         signals=variables.one_of("SIGNALS", "database", "valkey"),
         openbao=_openbao(variables),
-        url_files=tuple(path for name in URLS[:2] if (path := variables.path(f"{name}_FILE"))),
+        url_files=tuple(Path(text) for name in URLS if (text := variables.text(f"{name}_FILE"))),
     )
     for name, what in _wrong(variables):
         variables.problem(name, what)
@@ -136,8 +118,22 @@ def _settings(variables: Variables) -> APIKeyChainSettings:
     try:
         return APIKeyChainSettings(**given)
     except SettingsError as error:
-        variables.problems += error.problems
+        for problem in error.problems:
+            name, _, wanted = problem.partition(": ")
+            variables.problem(name.upper(), wanted)
         return APIKeyChainSettings()
+
+
+def _postgresql(variables: Variables, name: str) -> Secret | None:
+    url = variables.url(name)
+    scheme, _, rest = plain(url).partition("://") if url else (_POSTGRESQL[0], "", "")
+    if scheme not in _POSTGRESQL:
+        variables.problem(name, "write postgresql://user@host/database")
+    elif any(option.startswith("ssl") for option, _ in parse_qsl(rest.partition("?")[2], keep_blank_values=True)):
+        variables.problem(name, f"TLS is always verified: leave its options out, and set {PREFIX}DATABASE_CA_FILE")
+    else:
+        return url
+    return None
 
 
 def _openbao(variables: Variables) -> OpenBao | None:
@@ -149,18 +145,18 @@ def _openbao(variables: Variables) -> OpenBao | None:
     return OpenBao(
         address=variables.text("OPENBAO_ADDRESS"),
         role_id=variables.text("OPENBAO_ROLE_ID"),
-        secret_id_file=variables.path("OPENBAO_SECRET_ID_FILE"),
-        token_file=variables.path("OPENBAO_TOKEN_FILE"),
+        secret_id_file=variables.file("OPENBAO_SECRET_ID_FILE"),
+        token_file=variables.file("OPENBAO_TOKEN_FILE"),
         key=variables.text("OPENBAO_KEY", "apikeychain"),
         mount=variables.text("OPENBAO_MOUNT", "transit"),
         namespace=variables.text("OPENBAO_NAMESPACE"),
-        ca_file=variables.path("OPENBAO_CA_FILE"),
+        ca_file=variables.authorities("OPENBAO_CA_FILE"),
     )
 
 
 def _wrong(variables: Variables) -> Iterator[tuple[str, str]]:
     """What does not go together: a variable, and what is wrong with it."""
-    database, valkey = (variables.has(name) or variables.has(f"{name}_FILE") for name in URLS[:2])
+    database, valkey = (variables.has(name) or variables.has(f"{name}_FILE") for name in URLS)
     openbao, data = variables.has("OPENBAO_ADDRESS"), variables.has("DATA")
     if not database and not data:
         yield "DATA", f"say where the data are: set it, or {PREFIX}DATABASE_URL"

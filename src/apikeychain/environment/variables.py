@@ -1,22 +1,27 @@
-"""Every variable of the environment on one screen, and how the text of one is read.
+"""Every variable of the environment on one screen, and how one is read, or the file that it names.
 
 An empty variable counts as one that is not set. No value is told in a problem: it may be a secret in the wrong place.
+For the same reason a path begins as no secret does, since paths are told later on, by whoever misses a file.
 """
 
 import dataclasses
 import difflib
 import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, final
 
+from apikeychain.errors import InvalidValueError
+from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
 
 PREFIX = "APIKEYCHAIN_"
 PLUGS: Mapping[str, str] = MappingProxyType(
     {
-        "DATA": "the directory of the embedded default; beside a database, that of one process's claims and limits.",
+        "DATA": "the directory of the embedded default, written from `/` or `./` on; "
+        "beside a database, that of one process's claims and limits.",
         "KEY_FILE": "the platform key in a file; without it `platform.key` in `DATA`.",
         "DATABASE_URL": "`postgresql://user@host/database`: the store is PostgreSQL, and tells of changes.",
         "DATABASE_URL_FILE": "a file that holds that URL, since it may hold a password.",
@@ -43,6 +48,8 @@ COMMAND: Mapping[str, str] = MappingProxyType(
 SETTINGS = MappingProxyType({field.name.upper(): field for field in dataclasses.fields(APIKeyChainSettings)})
 _KNOWN = (*SETTINGS, *PLUGS, *COMMAND)
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_NAME = re.compile(r"[A-Z0-9_]{1,64}")
+_DIRECTORIES = ("/", "./", "../")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -69,9 +76,32 @@ class Variables:
         """Its text."""
         return self._given.get(PREFIX + name, default)
 
-    def path(self, name: str) -> Path | None:
-        """A path, or None where it is not set."""
-        return Path(self.text(name)) if self.has(name) else None
+    def directory(self, name: str) -> Path | None:
+        """A directory, or None where none is named."""
+        return self._path(name, _DIRECTORIES, "write a path that begins with / or ./")
+
+    def file(self, name: str) -> Path | None:
+        """A file, or None where none is named."""
+        return self._path(name, ("/",), "write the absolute path of a file")
+
+    def authorities(self, name: str) -> Path | None:
+        """A file with authorities that can be read, or None where none is named."""
+        if path := self.file(name):
+            try:
+                ssl.create_default_context(cafile=path)
+            except (OSError, ValueError) as fault:
+                self.problem(name, f"the authorities cannot be read ({type(fault).__name__})")
+                return None
+        return path
+
+    def url(self, name: str) -> Secret | None:
+        """A URL, which may hold a password, from the variable or from the file that its twin names; None without."""
+        twin = f"{name}_FILE"
+        if self.has(name) and self.has(twin):
+            self.problem(name, f"say one of it and {PREFIX}{twin}")
+            return None
+        path = self.file(twin)
+        return self._content(twin, path) if path else self._secret(name, self.text(name))
 
     def one_of(self, name: str, *choices: str) -> str:
         """One of the choices; the first where it is not set, or is none of them."""
@@ -103,7 +133,39 @@ class Variables:
         self.problem(name, "write a number")
         return 1
 
+    def _path(self, name: str, begins: tuple[str, ...], wanted: str) -> Path | None:
+        text = self.text(name)
+        if not text or text.startswith(begins):
+            return Path(text) if text else None
+        self.problem(name, wanted)
+        return None
+
+    def _content(self, name: str, path: Path) -> Secret | None:
+        try:
+            text = path.read_text("utf-8").strip()
+        except (OSError, ValueError) as fault:
+            self.problem(name, f"the file cannot be read ({type(fault).__name__})")
+            return None
+        # As if it were not named, workers would go on without what it names.
+        if not text:
+            self.problem(name, "the file is empty")
+        return self._secret(name, text)
+
+    def _secret(self, name: str, text: str) -> Secret | None:
+        try:
+            return Secret(text) if text else None
+        except InvalidValueError:
+            self.problem(name, "a URL has 8 to 4096 characters of printable ASCII, with %20 for a space")
+        return None
+
+
+def plain(url: Secret) -> str:
+    """The text of a URL, for whoever dials it."""
+    return url.reveal().decode("ascii")
+
 
 def _unknown(name: str) -> str:
+    if not _NAME.fullmatch(name.removeprefix(PREFIX)):
+        return f"a variable that begins with {PREFIX} has a name of odd characters, and is not known"
     near = difflib.get_close_matches(name.removeprefix(PREFIX), _KNOWN, n=1)
     return f"{name} is not known" + (f": did you mean {PREFIX}{near[0]}?" if near else "")

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apikeychain.embedded import KEY_FILE, Instead, Plugs, embedded_plugs
-from apikeychain.environment.choices import Choices, OpenBao, choose, with_files
-from apikeychain.environment.variables import Variables
+from apikeychain.environment.choices import Choices, OpenBao, choose
+from apikeychain.environment.variables import Variables, plain
 from apikeychain.errors import InvalidValueError, SettingsError
 from apikeychain.ports.key_service import KeyService
+from apikeychain.secret import Secret
 
 # Where nothing but a database is used: nothing is written there.
 _NOWHERE = Path()
@@ -42,9 +43,9 @@ def read_environment(given: Mapping[str, str] | None = None) -> Environment:
         SettingsError: with every problem; no value of a variable is told, which may hold a password.
         MissingExtraError: the packages of what was chosen are not installed.
     """
-    resolved, problems = with_files(os.environ if given is None else given)
-    variables = Variables(resolved)
-    variables.problems += problems
+    variables = Variables(os.environ if given is None else given)
+    # A traceback that shows locals shows no password.
+    del given
     choices = choose(variables)
     instead = _instead(choices, variables)
     if variables.problems:
@@ -58,20 +59,20 @@ def _instead(choices: Choices, variables: Variables) -> Instead:
     instead = Instead()
     if choices.database_url:
         with _noting(variables, "DATABASE_URL"):
-            instead |= _database(choices)
+            instead |= _database(choices.database_url, choices)
     if choices.valkey_url:
         with _noting(variables, "VALKEY_URL"):
-            instead |= _valkey(choices)
+            instead |= _valkey(choices.valkey_url, choices.signals)
     if choices.openbao:
         with _noting(variables, "OPENBAO_ADDRESS"):
             instead["key_service"] = _key_service(choices.openbao)
     return instead
 
 
-def _database(choices: Choices) -> Instead:
+def _database(url: Secret, choices: Choices) -> Instead:
     from apikeychain.backends.sql import PostgresSignals, SQLStore  # noqa: PLC0415 - loads what was chosen alone
 
-    store = SQLStore.postgres(choices.database_url, trust=choices.database_ca_file)
+    store = SQLStore.postgres(plain(url), trust=choices.database_ca_file)
     instead = Instead(store=store, signals=PostgresSignals(store))
     if choices.key_file:
         from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - likewise
@@ -80,13 +81,13 @@ def _database(choices: Choices) -> Instead:
     return instead
 
 
-def _valkey(choices: Choices) -> Instead:
+def _valkey(url: Secret, signals: str) -> Instead:
     from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals  # noqa: PLC0415 - likewise
 
-    guard = ValkeyGuard(choices.valkey_url)
+    guard = ValkeyGuard(plain(url))
     instead = Instead(rate_limiter=guard, replay_guard=guard)
-    if choices.signals == "valkey":
-        instead["signals"] = ValkeySignals(choices.valkey_url)
+    if signals == "valkey":
+        instead["signals"] = ValkeySignals(plain(url))
     return instead
 
 
@@ -107,11 +108,17 @@ def _key_service(chosen: OpenBao) -> KeyService:
 
 @contextmanager
 def _noting(variables: Variables, name: str) -> Generator[None, None, None]:
-    """Notes what a plug finds wrong with what it is given. Their texts hold no value that may be a password."""
+    """Notes what a plug finds wrong with what it is given, without the value.
+
+    Args:
+        variables: where to.
+        name: of the variable; what a key service finds wrong it says by argument, which has a variable of its own.
+    """
     try:
         yield
     except InvalidValueError as error:
         variables.problem(name, str(error))
     except SettingsError as error:
         for problem in error.problems:
-            variables.problem(name, problem)
+            argument, _, wanted = problem.partition(": ")
+            variables.problem(f"{name.partition('_')[0]}_{argument.upper()}", wanted)

@@ -106,7 +106,7 @@ async def test_what_passes_is_asked_again_and_nobody_notices(stand: Stand) -> No
         (error("KeyUnavailableException", status=500), "it is broken for now", 3),
         (error("DependencyTimeoutException", status=503), "it is broken for now", 3),
         ((502, b"<html>"), "it is broken for now", 3),
-        ((200, b"no json"), r"it refuses \(no error\): the key alias/apikeychain-1 is not as it was", 1),
+        ((200, b"no json"), r"it refuses \(no error\): the key of epoch 1 is not as it was", 1),
         (error("no such: code"), "it is broken for now", 3),
         ((307, {}), "it is broken for now", 3),
         (
@@ -115,7 +115,7 @@ async def test_what_passes_is_asked_again_and_nobody_notices(stand: Stand) -> No
             1,
         ),
         (error("InvalidSignatureException"), r"revoked or expired.*\(InvalidSignatureException\)", 1),
-        (error("KMSInvalidStateException"), r"it refuses \(KMSInvalidStateException\): the key alias/apikeychain-1", 1),
+        (error("KMSInvalidStateException"), r"it refuses \(KMSInvalidStateException\): the key of epoch 1", 1),
         (error("AccessDeniedException", "User: u is not authorized to perform: x"), "do not allow encrypt", 1),
         (error("LimitExceededException"), r"it refuses \(LimitExceededException\)", 1),
     ],
@@ -229,7 +229,7 @@ async def test_a_key_is_made_once_and_named_once_whatever_is_lost(
         with pytest.raises(BackendUnavailableError):
             await service.rotate()
     assert len(stand.asked("CreateAlias")) == 1
-    assert f"the KMS key {TWO} was made for apikeychain, and may have no alias" in caplog.text
+    assert f"the KMS key {TWO} was made for a new epoch, and may have no alias" in caplog.text
     async with stand.service() as service:
         with pytest.raises(BackendUnavailableError, match="LimitExceededException"):
             await service.rotate()

@@ -78,7 +78,7 @@ async def test_what_passes_is_asked_again_and_nobody_notices(stand: Stand) -> No
         (502, r"its answer \(502\)", 3),
         (307, r"its answer \(307\)", 1),
         (412, r"it refuses \(412\)", 1),
-        (400, r"it refuses \(400\): the transit key transit/keys/apikeychain is not as it was", 1),
+        (400, r"it refuses \(400\): the transit key is not as it was", 1),
         (404, r"it refuses \(404\): the transit key", 1),
     ],
 )

@@ -24,10 +24,10 @@ _VERSIONS = ("v1", "v2")
             ["a CORS middleware of the host may stand outside, and answers preflights first"],
         ),
         (
-            APIKeyChainSettings(trusted_proxies=("8.0.0.0/7", "2000::/3")),
+            APIKeyChainSettings(trusted_proxies=("unix", "8.0.0.0/7", "2000::/3")),
             [
-                f"trusted_proxies: {wide} holds more than proxies, and each address in it can say who calls"
-                for wide in ("8.0.0.0/7", "2000::/3")
+                f"trusted_proxies: entry {number} holds more than proxies, and each address in it can say who calls"
+                for number in (2, 3)
             ],
         ),
     ],

@@ -13,7 +13,7 @@ from apikeychain.backends.sql import PostgresSignals, SQLiteSignals
 from apikeychain.backends.sql.postgres.store import PostgresStore
 from apikeychain.backends.sql.store import SQLStore
 from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals
-from apikeychain.environment.variables import PREFIX
+from apikeychain.environment.variables import PREFIX, plain
 from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.errors import SettingsError
 
@@ -116,7 +116,9 @@ def test_a_url_with_a_password_may_stand_in_a_file(tmp_path: Path) -> None:
     for name, url in (("database", database), ("valkey", valkey)):
         (tmp_path / name).write_text(url + "\n")
     found = read(DATABASE_URL_FILE=tmp_path / "database", VALKEY_URL_FILE=tmp_path / "valkey", **_OPENBAO)
-    assert (found.choices.database_url, found.choices.valkey_url) == (database, valkey)
+    assert found.choices.database_url is not None
+    assert found.choices.valkey_url is not None
+    assert (plain(found.choices.database_url), plain(found.choices.valkey_url)) == (database, valkey)
 
 
 def test_a_database_without_shared_limits_is_for_one_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -130,18 +132,18 @@ def test_a_database_without_shared_limits_is_for_one_process(tmp_path: Path, cap
     [
         pytest.param({}, ["DATA: say where the data are: set it, or APIKEYCHAIN_DATABASE_URL"], id="nothing"),
         pytest.param(
-            {"DATA": "x", "DATABSE_URL": _DATABASE},
+            {"DATA": "./x", "DATABSE_URL": _DATABASE},
             ["DATABSE_URL is not known: did you mean APIKEYCHAIN_DATABASE_URL?"],
             id="a typing error",
         ),
-        pytest.param({"DATA": "x", "ZZZZZZZZZ": "1"}, ["ZZZZZZZZZ is not known"], id="nothing near"),
+        pytest.param({"DATA": "./x", "ZZZZZZZZZ": "1"}, ["ZZZZZZZZZ is not known"], id="nothing near"),
         pytest.param(
-            {"DATA": "x", "DEVELOPMENT": _PASSWORD}, ["DEVELOPMENT: write true or 1 or false or 0"], id="no flag"
+            {"DATA": "./x", "DEVELOPMENT": _PASSWORD}, ["DEVELOPMENT: write true or 1 or false or 0"], id="no flag"
         ),
-        pytest.param({"DATA": "x", "BODY_LIMIT": _PASSWORD}, ["BODY_LIMIT: write a number"], id="no number"),
-        pytest.param({"DATA": "x", "SIGNALS": _PASSWORD}, ["SIGNALS: write database or valkey"], id="no choice"),
+        pytest.param({"DATA": "./x", "BODY_LIMIT": _PASSWORD}, ["BODY_LIMIT: write a number"], id="no number"),
+        pytest.param({"DATA": "./x", "SIGNALS": _PASSWORD}, ["SIGNALS: write database or valkey"], id="no choice"),
         pytest.param(
-            {"DATA": "x", "SIGNALS": "valkey"},
+            {"DATA": "./x", "SIGNALS": "valkey"},
             ["SIGNALS: valkey needs APIKEYCHAIN_VALKEY_URL and APIKEYCHAIN_DATABASE_URL"],
             id="signals of nobody",
         ),
@@ -161,20 +163,25 @@ def test_a_database_without_shared_limits_is_for_one_process(tmp_path: Path, cap
             id="no key",
         ),
         pytest.param(
-            {"DATA": "x", "KEY_FILE": "y", **_OPENBAO},
+            {"DATA": "./x", "KEY_FILE": "/y", **_OPENBAO},
             ["KEY_FILE: say one of it and APIKEYCHAIN_OPENBAO_ADDRESS"],
             id="two keys",
         ),
         pytest.param(
-            {"DATA": "x", "DATABASE_CA_FILE": "y"},
-            ["DATABASE_CA_FILE: it needs APIKEYCHAIN_DATABASE_URL"],
+            {"DATA": "./x", "DATABASE_CA_FILE": "/nowhere"},
+            [
+                "DATABASE_CA_FILE: the authorities cannot be read (FileNotFoundError)",
+                "DATABASE_CA_FILE: it needs APIKEYCHAIN_DATABASE_URL",
+            ],
             id="authorities of nobody",
         ),
         pytest.param(
-            {"DATA": "x", "OPENBAO_KEY": "y"}, ["OPENBAO_KEY: it needs APIKEYCHAIN_OPENBAO_ADDRESS"], id="key of nobody"
+            {"DATA": "./x", "OPENBAO_KEY": "y"},
+            ["OPENBAO_KEY: it needs APIKEYCHAIN_OPENBAO_ADDRESS"],
+            id="key of nobody",
         ),
         pytest.param(
-            {"DATA": "x", **_OPENBAO, "OPENBAO_ROLE_ID": "y"},
+            {"DATA": "./x", **_OPENBAO, "OPENBAO_ROLE_ID": "y"},
             [
                 (
                     "OPENBAO_ADDRESS: who logs in there? Set OPENBAO_ROLE_ID and OPENBAO_SECRET_ID_FILE, "
@@ -184,39 +191,54 @@ def test_a_database_without_shared_limits_is_for_one_process(tmp_path: Path, cap
             id="two logins",
         ),
         pytest.param(
-            {"DATA": "x", **_OPENBAO, "OPENBAO_ADDRESS": f"http://{_PASSWORD}", "OPENBAO_MOUNT": "/"},
+            {"DATA": "./x", **_OPENBAO, "OPENBAO_ADDRESS": f"http://{_PASSWORD}", "OPENBAO_MOUNT": "/"},
             [
-                "OPENBAO_ADDRESS: address: http is for this machine alone (127.0.0.1, [::1], localhost); write https",
-                "OPENBAO_ADDRESS: mount: '/' is no path like a/b (no slash before or behind)",
+                "OPENBAO_ADDRESS: http is for this machine alone (127.0.0.1, [::1], localhost); write https",
+                "OPENBAO_MOUNT: write a path like a/b (no slash before or behind)",
             ],
             id="no address",
         ),
         pytest.param(
-            {"DATA": "x", "DATABASE_URL": f"mysql://x:{_PASSWORD}@y/z"},
-            ["DATABASE_URL: not a URL of PostgreSQL with asyncpg: mysql://..."],
+            {"DATA": "./x", "DATABASE_URL": f"mysql://x:{_PASSWORD}@y/z"},
+            ["DATABASE_URL: write postgresql://user@host/database"],
             id="another database",
         ),
         *(
             pytest.param(
-                {"DATA": "x", "DATABASE_URL": url},
-                ["DATABASE_URL: not a URL of PostgreSQL: write postgresql://user@host/database"],
+                {"DATA": "./x", "DATABASE_URL": url},
+                [f"DATABASE_URL: {told}write postgresql://user@host/database"],
                 id=f"no url {number}",
             )
-            for number, url in enumerate((_PASSWORD, f"postgresql://x:{_PASSWORD}@y:z/z"))
+            for number, (url, told) in enumerate(
+                ((_PASSWORD, ""), (f"postgresql://x:{_PASSWORD}@y:z/z", "not a URL of PostgreSQL: "))
+            )
         ),
         pytest.param(
-            {"DATA": "x", "DATABASE_URL": _DATABASE, "DATABASE_CA_FILE": "/nowhere"},
-            ["DATABASE_URL: the authorities in '/nowhere' cannot be read: FileNotFoundError"],
+            {"DATA": "./x", "DATABASE_URL": _DATABASE, "DATABASE_CA_FILE": "/nowhere"},
+            ["DATABASE_CA_FILE: the authorities cannot be read (FileNotFoundError)"],
             id="no authorities",
         ),
         pytest.param(
-            {"DATA": "x", "VALKEY_URL": _PASSWORD},
+            {"DATA": "./x", "VALKEY_URL": _PASSWORD},
             ["VALKEY_URL: not a URL of Valkey or Redis: write valkey://host:6379/0, or valkeys:// for TLS"],
             id="no url of valkey",
         ),
         pytest.param(
-            {"DATA": "x", "VALKEY_URL": _VALKEY, "VALKEY_URL_FILE": "y"},
-            ["say one of APIKEYCHAIN_VALKEY_URL and APIKEYCHAIN_VALKEY_URL_FILE"],
+            {"DATA": "./x", "VALKEY_URL": f"valkey://\xfc:{_PASSWORD}@y/0"},
+            ["VALKEY_URL: a URL has 8 to 4096 characters of printable ASCII, with %20 for a space"],
+            id="a letter that has to be escaped",
+        ),
+        pytest.param(
+            {"DATA": "x"}, ["DATA: write a path that begins with / or ./"], id="a directory that may be a secret"
+        ),
+        pytest.param(
+            {"DATA": "./x", "DATABASE_URL": f"{_DATABASE}?sslmode=disable"},
+            ["DATABASE_URL: TLS is always verified: leave its options out, and set APIKEYCHAIN_DATABASE_CA_FILE"],
+            id="options of tls",
+        ),
+        pytest.param(
+            {"DATA": "./x", "VALKEY_URL": _VALKEY, "VALKEY_URL_FILE": "y"},
+            ["VALKEY_URL: say one of it and APIKEYCHAIN_VALKEY_URL_FILE"],
             id="url and file",
         ),
         pytest.param(
@@ -225,12 +247,12 @@ def test_a_database_without_shared_limits_is_for_one_process(tmp_path: Path, cap
             id="no file",
         ),
         pytest.param(
-            {"DATA": "x", "PREFIX": "x/", "KDF": "none", "BODY_LIMIT": "0", "OUTER": "1"},
+            {"DATA": "./x", "PREFIX": "x/", "KDF": "none", "BODY_LIMIT": "0", "OUTER": "1"},
             [
                 "OUTER is not known: did you mean APIKEYCHAIN_OUTER_CORS?",
-                "prefix is a lower-case path without a final slash, like /api/apikeychain, not 'x/'",
-                "body_limit is 1 to 104857600 bytes, not 0",
-                "kdf is 'argon2id' or 'pbkdf2-sha512', not 'none'",
+                "PREFIX: write a lower-case path without a final slash, like /api/apikeychain",
+                "BODY_LIMIT: write 1 to 104857600 bytes",
+                "KDF: write argon2id or pbkdf2-sha512",
             ],
             id="all at once",
         ),

@@ -94,9 +94,9 @@ class AWSKeyService:
         trust = Path(ca_file) if ca_file else None
         self._place, problems = parse_place(region, endpoint_url=endpoint_url, ca_file=trust)
         if not NAME.fullmatch(name):
-            problems.append(f"name: {name!r} is no name of an alias (letters, digits, `/`, `_`, `-`)")
+            problems.append("name: write the name of an alias, of letters, digits, `/`, `_` and `-`")
         if waiting_days not in _WAITING_DAYS:
-            problems.append(f"waiting_days: {waiting_days} is not 7 to 30")
+            problems.append("waiting_days: write 7 to 30")
         if access_key is not None and profile is not None:
             problems.append("access_key and profile: give one of them")
         if problems:
@@ -184,7 +184,7 @@ class AWSKeyService:
         try:
             return await self._named(key, epochs)
         except BackendUnavailableError:
-            _log.warning("the KMS key %s was made for %s, and may have no alias", key, self._name)
+            _log.warning("the KMS key %s was made for a new epoch, and may have no alias", key)
             raise
 
     async def retire(self, version: int) -> datetime:
@@ -244,15 +244,16 @@ class AWSKeyService:
             await self.rotate()
             return
         if not epochs.keys:
-            raise SettingsError([f"there is no key {alias_of(self._name, 1)}: create=True makes it, once"])
+            raise SettingsError(["there is no KMS key with the alias of epoch 1: create=True makes it, once"])
         answer = await self._line.ask("describe_key", KeyId=epochs.keys[epochs.newest])
         if not answer.is_good:
             self._refuse(answer, epochs.newest)
         told = _metadata(answer)
         wrong = [(name, why) for name, must, why in _MUST_BE if told.get(name) != must]
         if wrong:
-            alias = alias_of(self._name, epochs.newest)
-            raise SettingsError([f"the KMS key {alias}: {name} is wrong, {why}" for name, why in wrong])
+            raise SettingsError(
+                [f"the KMS key of epoch {epochs.newest}: {name} is wrong, {why}" for name, why in wrong]
+            )
 
     def _wrapped(self, answer: Answer, epoch: int) -> bytes:
         blob = answer.body.get("CiphertextBlob")
@@ -262,7 +263,7 @@ class AWSKeyService:
         return wrapped_text(epoch, blob)
 
     def _refuse(self, answer: Answer, epoch: int) -> NoReturn:
-        self._line.refuse(answer.why(f"the key {alias_of(self._name, epoch)} is not as it was"))
+        self._line.refuse(answer.why(f"the key of epoch {epoch} is not as it was"))
 
     @property
     def _line(self) -> Line:

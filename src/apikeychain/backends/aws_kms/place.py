@@ -39,7 +39,7 @@ def parse_place(region: str, *, endpoint_url: str | None, ca_file: Path | None) 
         endpoint_url: ``https://name[:port]``, or ``http://`` and a loopback host; None for the region's own.
         ca_file: the authorities that its certificate may come from; None for those of the system.
     """
-    problems = [] if _REGION.fullmatch(region) else [f"region: {region!r} is none of AWS, like eu-central-1"]
+    problems = [] if _REGION.fullmatch(region) else ["region: write one of AWS, like eu-central-1"]
     base = None
     if endpoint_url is not None:
         base, host, wrong = parse_address("endpoint_url", endpoint_url)

@@ -91,7 +91,7 @@ class OpenBaoKeyService:
 
     async def wrap(self, key: bytes, context: KeyContext) -> bytes:
         """See KeyService.wrap."""
-        answer = await self._line.ask(self._path("encrypt"), {"plaintext": _text(key), **_bound(context)})
+        answer = await self._ask("encrypt", {"plaintext": _text(key), **_bound(context)})
         return self._wrapped(answer)
 
     async def unwrap(self, wrapped: bytes, context: KeyContext) -> bytes:
@@ -108,7 +108,7 @@ class OpenBaoKeyService:
 
     async def rotate(self) -> int:
         """See KeyService.rotate."""
-        answer = await self._line.ask(f"{self._path('keys')}/rotate", {}, repeats=False)
+        answer = await self._ask("keys", {}, "/rotate", repeats=False)
         return self._number(answer, "latest_version")
 
     async def retire(self, version: int) -> datetime:
@@ -120,7 +120,7 @@ class OpenBaoKeyService:
         Raises:
             InvalidValueError: it is the newest, or there never was one of that number.
         """
-        state = await self._line.ask(self._path("keys"))
+        state = await self._ask("keys")
         newest = self._number(state, "latest_version")
         if not 0 < version < newest:
             msg = f"version {version} of the platform key cannot be retired: 1 to {newest - 1} can"
@@ -135,14 +135,14 @@ class OpenBaoKeyService:
             name: max(version + 1, self._number(state, name))
             for name in ("min_decryption_version", "min_encryption_version")
         }
-        for path, body in (("config", least), ("trim", {"min_available_version": version + 1})):
-            answer = await self._line.ask(f"{self._path('keys')}/{path}", body)
+        for deed, body in (("/config", least), ("/trim", {"min_available_version": version + 1})):
+            answer = await self._ask("keys", body, deed)
             if not answer.is_good:
                 self._refuse(answer)
 
     async def _opened(self, verb: str, wrapped: bytes, context: KeyContext) -> Answer:
         body = {"ciphertext": _spelled(wrapped), **_bound(context)}
-        answer = await self._line.ask(self._path(verb), body)
+        answer = await self._ask(verb, body)
         if answer.status == BAD_REQUEST and any(text in answer.errors for text in _SEALED):
             raise SealedValueError
         return answer
@@ -161,26 +161,29 @@ class OpenBaoKeyService:
 
     def _require(self, answer: Answer) -> None:
         if answer.status == NOT_FOUND:
-            raise SettingsError([f"there is no transit key {self._mount}/keys/{self._key}: make one, derived"])
+            raise SettingsError(["there is no transit key of that name at that mount: make one, derived"])
         if not answer.is_good:
             self._refuse(answer)
         told = _data(answer)
         # A version of OpenBao or Vault that does not tell of it does not have it.
         wrong = [(name, why) for name, must, why in _MUST_BE if told.get(name, False) != must]
         if wrong:
-            raise SettingsError([f"the transit key {self._key!r}: {name} is wrong, {why}" for name, why in wrong])
+            raise SettingsError([f"the transit key: {name} is wrong, {why}" for name, why in wrong])
 
     async def _new_line(self) -> Line:
         return Line(Wire(self._place, await asyncio.to_thread(self._place.context)), self._login)
 
     async def _greet(self) -> None:
-        self._require(await self._line.ask(self._path("keys")))
+        self._require(await self._ask("keys"))
 
     def _refuse(self, answer: Answer) -> NoReturn:
-        self._line.refuse(answer.why(f"the transit key {self._path('keys')} is not as it was"))
+        self._line.refuse(answer.why("the transit key is not as it was"))
 
-    def _path(self, verb: str) -> str:
-        return f"{self._mount}/{verb}/{self._key}"
+    async def _ask(
+        self, verb: str, body: Mapping[str, object] | None = None, deed: str = "", *, repeats: bool = True
+    ) -> Answer:
+        path = f"{self._mount}/{verb}/{self._key}{deed}"
+        return await self._line.ask(path, body, told=f"<mount>/{verb}/<key>{deed}", repeats=repeats)
 
     @property
     def _line(self) -> Line:

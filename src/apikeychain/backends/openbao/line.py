@@ -38,12 +38,15 @@ class Line:
         self._tokens.close()
         await self._wire.aclose()
 
-    async def ask(self, path: str, body: Mapping[str, object] | None = None, *, repeats: bool = True) -> Answer:
+    async def ask(
+        self, path: str, body: Mapping[str, object] | None = None, *, told: str, repeats: bool = True
+    ) -> Answer:
         """A good answer, or one that tells what is wrong with the question.
 
         Args:
             path: below ``/v1/``, of validated names.
             body: what is posted; None reads.
+            told: the path as a refusal shows it, without what the operator wrote.
             repeats: whether asking twice does no harm.
 
         Raises:
@@ -51,7 +54,7 @@ class Line:
         """
         answer = await self._patience.ask(lambda: self._asked_once(path, body), repeats=repeats)
         if answer.status == FORBIDDEN:
-            self.refuse(answer.why(f"the policies of its token do not allow {path}"))
+            self.refuse(answer.why(f"the policies of its token do not allow {told}"))
         return answer
 
     def refuse(self, reason: str) -> NoReturn:

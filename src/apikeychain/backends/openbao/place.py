@@ -67,9 +67,9 @@ def parse_place(address: str, *, namespace: str, ca_file: Path | None) -> tuple[
 
 def name_problems(what: str, text: str) -> list[str]:
     """What is wrong with a name that becomes one segment of a path."""
-    return [] if _NAME.fullmatch(text) else [f"{what}: {text!r} is no name (letters, digits, `.`, `_`, `-`)"]
+    return [] if _NAME.fullmatch(text) else [f"{what}: write a name of letters, digits, `.`, `_` and `-`"]
 
 
 def path_problems(what: str, text: str) -> list[str]:
     """What is wrong with a mount or namespace, which may have several segments."""
-    return [] if _PATH.fullmatch(text) else [f"{what}: {text!r} is no path like a/b (no slash before or behind)"]
+    return [] if _PATH.fullmatch(text) else [f"{what}: write a path like a/b (no slash before or behind)"]
