@@ -162,6 +162,35 @@ async def test_a_secret_in_the_place_of_a_name_is_not_told(
     assert not canary.holds(f"{found}{caplog.text}")
 
 
+@pytest.mark.parametrize("login", ["role", "token"])
+async def test_the_doctor_leaves_no_token_behind_and_takes_none_away(
+    variables: dict[str, str], openbao: OpenBaoServer, tmp_path: Path, login: str
+) -> None:
+    if login == "token":
+        token = tmp_path / "token"
+        token.touch(0o600)
+        token.write_text(
+            openbao.ask("POST", "auth/token/create", {"policies": [f"gate-{_KEY}"]})["auth"]["client_token"]
+        )
+        variables = {name: text for name, text in variables.items() if not name.endswith(("ROLE_ID", "SECRET_ID_FILE"))}
+        variables["APIKEYCHAIN_OPENBAO_TOKEN_FILE"] = str(token)
+    before = openbao.ask("LIST", "auth/token/accessors")["data"]["keys"]
+    assert await broken(variables) == []
+    assert openbao.ask("LIST", "auth/token/accessors")["data"]["keys"] == before
+
+
+async def test_a_login_of_the_doctor_costs_one_use_of_a_secret_id(
+    variables: dict[str, str], openbao: OpenBaoServer
+) -> None:
+    role = openbao.app_role("gate", key=_KEY, secret_id_num_uses=1)
+    assert isinstance(role.secret_id, Secret)
+    Path(variables["APIKEYCHAIN_OPENBAO_SECRET_ID_FILE"]).write_bytes(role.secret_id.reveal())  # noqa: ASYNC240 - a line
+    assert await broken(variables) == []
+    (found,) = await broken(variables)
+    assert "the secret id is used up" in found.told
+    openbao.app_role("gate", key=_KEY, secret_id_num_uses=0)
+
+
 async def test_a_file_with_a_secret_that_others_can_read_is_told(variables: dict[str, str]) -> None:
     path = variables["APIKEYCHAIN_OPENBAO_SECRET_ID_FILE"]
     os.chmod(path, 0o644)  # noqa: PTH101  # nothing else runs here

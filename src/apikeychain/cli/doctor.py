@@ -25,6 +25,9 @@ async def doctor(
     With --url it looks at a gate that runs somewhere, from outside, as a page on a foreign origin would: TLS, http,
     what the front server does to headers and to callers who lie about their way, and the clock.
 
+    At an OpenBao it logs in as a worker does, which takes one use of a secret id that has only so many; with a token in
+    a file it does not.
+
     The exit code is 0 where nothing fails, also with warnings.
 
     Args:

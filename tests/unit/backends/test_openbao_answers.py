@@ -195,9 +195,10 @@ async def test_what_is_sent_is_the_token_in_its_header_and_never_in_a_url(stand:
     stand.says("transit/encrypt/apikeychain", {"data": {"ciphertext": WRAPPED.decode()}})
     async with stand.service(namespace="team") as service:
         await service.wrap(KEY, CONTEXT)
-    login, read, wrap = stand.provider.requests
+    login, read, wrap, revoke = stand.provider.requests
     assert b"x-vault-token" not in dict(login.lines)
-    for request in (read, wrap):
+    assert revoke.target == b"/v1/auth/token/revoke-self"
+    for request in (read, wrap, revoke):
         lines = dict(request.lines)
         assert lines[b"x-vault-token"] == TOKEN.encode()
         assert lines[b"x-vault-namespace"] == b"team"
@@ -289,10 +290,10 @@ async def test_the_timer_renews_what_is_held_tries_again_and_leaves_what_has_end
         held.ends = 0.0
         tokens._see_to(held)
         assert tokens._timer is first
-        tokens.close()
+        await tokens.close()
         asked = len(stand.provider.requests)
         tokens._renew()
-        tokens.close()
+        await tokens.close()
         await asyncio.sleep(0.05)
         assert len(stand.provider.requests) == asked
 
@@ -303,3 +304,17 @@ async def test_one_that_was_never_asked_for_a_token_closes(stand: Stand) -> None
     with pytest.raises(BackendUnavailableError, match=r"it refuses \(403\): its AppRole is wrong"):
         await service.__aenter__()
     assert len(service._lines) == 0
+
+
+async def test_whoever_leaves_waits_a_second_for_the_end_of_a_token(stand: Stand) -> None:
+    left = asyncio.Event()
+
+    async def hang(_: Visit) -> None:
+        await left.wait()
+
+    stand.provider.on("/v1/auth/token/revoke-self", hang)
+    async with asyncio.timeout(4):
+        async with stand.service():
+            pass
+    left.set()
+    assert stand.asked("auth/token/revoke-self") == 1

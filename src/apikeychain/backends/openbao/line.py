@@ -34,9 +34,11 @@ class Line:
         self.entered = 0
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        self._tokens.close()
-        await self._wire.aclose()
+        """Let the token go, and close the connections."""
+        try:
+            await self._tokens.close()
+        finally:
+            await self._wire.aclose()
 
     async def ask(
         self, path: str, body: Mapping[str, object] | None = None, *, told: str, repeats: bool = True

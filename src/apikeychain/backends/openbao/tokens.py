@@ -2,7 +2,7 @@
 
 A token that ends in `n` seconds is renewed after half to three quarters of them, by a timer, so that it lives on while
 nobody asks for keys: an AppRole whose secret id is used up could not log in again. What cannot be renewed, or grows no
-longer since it nears its greatest age, is replaced by a new login.
+longer since it nears its greatest age, is replaced by a new login. One that we logged in for is revoked when we leave.
 
 Source: OpenBao API documentation, "AppRole auth method", "Token auth method".
 """
@@ -14,7 +14,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, ClassVar, Protocol, final
 
 from apikeychain.backends.openbao.place import path_problems
 from apikeychain.backends.openbao.wire import FORBIDDEN, Wire
@@ -27,6 +27,8 @@ _AGAIN_SECONDS = 1.0
 _RENEW_AFTER = 0.5, 0.75
 # How long a new token that is refused is taken for a good one with too narrow policies.
 DOUBT_SECONDS = 5.0
+# How long whoever leaves waits for an OpenBao that does not answer.
+_LEAVE_SECONDS = 1.0
 # asyncio's timers hold no more than some weeks.
 _LONGEST_SECONDS = 86_400.0
 
@@ -54,7 +56,13 @@ class Held:
 
 
 class Login(Protocol):
-    """How a token is had."""
+    """How a token is had.
+
+    Attributes:
+        is_ours: whether each token is made for us, and of no use to anybody once we left.
+    """
+
+    is_ours: ClassVar[bool]
 
     def problems(self) -> list[str]:
         """What is wrong with what was given."""
@@ -80,6 +88,7 @@ class AppRole:
         mount: where the method is enabled.
     """
 
+    is_ours: ClassVar[bool] = True
     role_id: str
     secret_id: Secret | Path
     mount: str = "approle"
@@ -111,6 +120,7 @@ class Token:
         value: the token; a path names the file that holds it, which is read again when the token is refused.
     """
 
+    is_ours: ClassVar[bool] = False
     value: Secret | Path
 
     def problems(self) -> list[str]:
@@ -177,13 +187,17 @@ class Tokens:
         self._held = None
         return True
 
-    def close(self) -> None:
-        """Let the token be: it ends by itself."""
-        self._held = None
+    async def close(self) -> None:
+        """Revoke a token of ours, which would be good for hours; where that fails, it ends by itself."""
+        held, self._held = self._held, None
         self._flights.forget("login")
         self._flights.forget("renewal")
         if self._timer is not None:
             self._timer.cancel()
+        if held is not None and self._login.is_ours:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    await self._wire.send("auth/token/revoke-self", {}, held.token)
 
     def _keep(self, held: Held) -> None:
         self._held = held
