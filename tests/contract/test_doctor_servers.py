@@ -28,9 +28,10 @@ from apikeychain.model.keys import KeyContext
 from apikeychain.ports.signals import Change
 from apikeychain.secret import Secret
 from apikeychain.testing.servers.openbao import OpenBaoServer
+from apikeychain.testing.servers.postgres import PostgresServer
 from apikeychain.testing.servers.valkey import ValkeyServer
 from management import fill
-from served_postgres import Database
+from served_postgres import WEB, Database, migrated
 from tls_front import tls_front
 
 _KEY = "doctor"
@@ -115,7 +116,8 @@ async def test_tables_that_are_not_as_they_should_be_are_told(
 async def test_a_role_that_may_more_is_told(variables: dict[str, str], database: Database) -> None:
     found = await broken(variables | {"APIKEYCHAIN_DATABASE_URL": database.admin_url})
     assert {(finding.check, finding.state) for finding in found} == {("database", "failure")}
-    assert found[0].told == "the role postgres is a superuser, for whom no policy holds: connect as another"
+    told = [finding.told for finding in found]
+    assert "the role postgres is a superuser, for whom no policy holds: connect as another" in told
 
 
 async def test_a_database_that_was_not_migrated_is_told(variables: dict[str, str], empty_database: Database) -> None:
@@ -132,6 +134,78 @@ async def test_a_server_that_may_evict_claims_is_told(variables: dict[str, str],
         valkey.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
     assert (found.check, found.state) == ("valkey", "failure")
     assert "maxmemory-policy is allkeys-lru" in found.told
+
+
+async def test_a_replica_is_told(variables: dict[str, str], valkey: ValkeyServer) -> None:
+    with ValkeyServer() as replica:
+        replica.ask("REPLICAOF", "127.0.0.1", valkey.port)
+        (found,) = await broken(variables | {"APIKEYCHAIN_VALKEY_URL": replica.url})
+    assert (found.check, found.state) == ("valkey", "failure")
+    assert found.told == "it is a replica, which refuses claims, or loses them"
+
+
+async def test_a_valkey_that_is_full_is_told(variables: dict[str, str], valkey: ValkeyServer) -> None:
+    with valkey.refusing():
+        (found,) = await broken(variables)
+    assert (found.check, found.told) == ("valkey", "its memory is full, and it refuses claims")
+
+
+_NEEDED = (
+    "EVAL EVALSHA SUBSCRIBE PUBLISH PING TIME INFO EXISTS GET SET DEL HGET HMGET HSET LLEN LINDEX LTRIM RPUSH PEXPIRE"
+)
+
+
+@pytest.mark.parametrize(
+    "lacks", ["", "eval", "info", "exists", "get", "set", "hset", "hmget", "llen", "rpush", "pexpire", "keys"]
+)
+async def test_a_user_of_valkey_that_may_not_do_what_the_gate_does_is_told(
+    variables: dict[str, str], valkey: ValkeyServer, lacks: str
+) -> None:
+    keys = "~{other}:*" if lacks == "keys" else "~{apikeychain}:*"
+    allowed = [f"+{word.lower()}" for word in _NEEDED.split() if word.lower() != lacks]
+    forbidden = ["-evalsha"] if lacks == "eval" else []
+    valkey.ask("ACL", "SETUSER", "gate", "reset", "on", ">made-up", keys, "&apikeychain:changes", *allowed, *forbidden)
+    found = await broken(variables | {"APIKEYCHAIN_VALKEY_URL": f"valkey://gate:made-up@127.0.0.1:{valkey.port}/0"})
+    assert [(finding.check, finding.state) for finding in found] == ([("valkey", "failure")] if lacks else [])
+
+
+async def test_what_the_doctor_leaves_at_valkey_ends(variables: dict[str, str]) -> None:
+    with ValkeyServer() as valkey:
+        assert await broken(variables | {"APIKEYCHAIN_VALKEY_URL": valkey.url}) == []
+        left = {key: valkey.ask("PTTL", key) for key in valkey.ask("KEYS", "*")}
+    assert all(0 < ends <= 100_000 for key, ends in left.items() if key != b"{apikeychain}:marks")
+
+
+@pytest.mark.parametrize("whose", ["role", "database"])
+async def test_a_database_that_is_read_only_is_told(variables: dict[str, str], database: Database, whose: str) -> None:
+    name = {"role": "ROLE web", "database": f'DATABASE "{database.name}"'}[whose]
+    database.server.execute(f"ALTER {name} SET default_transaction_read_only = on")
+    try:
+        (found,) = await broken(variables)
+    finally:
+        database.server.execute(f"ALTER {name} RESET default_transaction_read_only")
+    assert (found.check, found.told) == ("database", "its transactions are read only")
+
+
+@pytest.fixture
+def standby() -> Generator[str, None, None]:
+    """The URL of a migrated database on a server that only reads."""
+    with PostgresServer() as server:
+        template = migrated(server)
+        server.execute("ALTER SYSTEM SET wal_level = 'replica'")
+        for is_standby in (False, True):
+            server.execute("CHECKPOINT")
+            server.stop()
+            if is_standby:
+                (server._folder / "data" / "standby.signal").touch()
+            server.start()
+        yield server.url(template, WEB)
+
+
+async def test_a_standby_is_told(standby: str) -> None:
+    async with SQLStore.postgres(standby) as store:
+        found = await look_at_postgres(store)
+    assert [finding.told for finding in found if finding.state != "ok"] == ["it is a standby, which takes nothing"]
 
 
 async def test_a_valkey_that_is_down_or_silent_is_told(variables: dict[str, str], valkey: ValkeyServer) -> None:
@@ -214,19 +288,24 @@ async def test_clocks_that_differ_are_told(database: Database, valkey: ValkeySer
 @pytest.mark.parametrize(
     ("version", "told"),
     [
-        (ssl.TLSVersion.TLSv1_3, ("ok", "the connection is TLS 1.3")),
-        (ssl.TLSVersion.TLSv1_2, ("ok", "the connection does not leave this machine")),
+        (ssl.TLSVersion.TLSv1_3, []),
+        (ssl.TLSVersion.TLSv1_2, ["valkey does not answer: ConnectionError"]),
     ],
     ids=["1.3", "1.2"],
 )
-async def test_the_version_of_tls_is_that_of_the_connection(
-    valkey: ValkeyServer, tmp_path: Path, version: ssl.TLSVersion, told: tuple[str, str]
+async def test_a_valkey_behind_tls_is_looked_at_by_its_authorities(
+    variables: dict[str, str], valkey: ValkeyServer, tmp_path: Path, version: ssl.TLSVersion, told: list[str]
 ) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     async with tls_front(valkey.port, authority, version) as port:
-        found = await look_at_valkey(Secret(f"valkeys://localhost:{port}/0?ssl_ca_certs={tmp_path}/ca.pem"))
-    assert (found[1].state, found[1].told) == told
+        front = {
+            "APIKEYCHAIN_VALKEY_URL": f"valkeys://localhost:{port}/0",
+            "APIKEYCHAIN_VALKEY_CA_FILE": str(tmp_path / "ca.pem"),
+        }
+        found = await examine(read_environment(variables | front))
+    assert [finding.told for finding in found if finding.state != "ok"] == told
+    assert (Finding("valkey", "ok", "the connection is TLS 1.3") in found) == (not told)
 
 
 @pytest.mark.parametrize(

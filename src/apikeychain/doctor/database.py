@@ -1,4 +1,4 @@
-"""Looks at the database: reachable, encrypted, walled, of this version, with a clock that agrees."""
+"""Looks at the database: reachable, encrypted, walled, of this version, writable, with a clock that agrees."""
 
 import asyncio
 import contextlib
@@ -23,6 +23,10 @@ from apikeychain.errors import DataDirectoryError
 
 _CHECK = "database"
 _CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
+# In a transaction as those that change something, which is not asked to be read only.
+_WRITABLE = text(
+    "SELECT pg_is_in_recovery() AS is_standby, current_setting('transaction_read_only')::boolean AS is_read_only"
+)
 _READING = {"isolation_level": "READ COMMITTED", "postgresql_readonly": True}
 
 
@@ -34,7 +38,7 @@ async def look_at_postgres(store: PostgresStore, now: Callable[[], float] = time
         now: this machine's clock.
     """
     found = [*await told(_CHECK, _way(store))]
-    for look in (_server, partial(_clock, now=now), _walls) if holds(found) else ():
+    for look in (_server, partial(_clock, now=now), _walls, _writing) if holds(found) else ():
         found += await told(_CHECK, look(store))
     return found
 
@@ -66,6 +70,13 @@ async def _walls(store: PostgresStore) -> Sequence[Finding]:
         with told_as_ours():
             user = str((await bounded.execute(text("SELECT current_user"))).scalar_one())
         return verdicts.of_walls([*await of_roles(bounded), *await of_walls(bounded, user)])
+
+
+async def _writing(store: PostgresStore) -> Sequence[Finding]:
+    async with store.connections.one(isolation_level="READ COMMITTED") as bounded:
+        with told_as_ours():
+            found = (await bounded.execute(_WRITABLE)).mappings().one()
+    return [verdicts.of_writing(**found)]
 
 
 async def look_at_file(path: Path, *, deep: bool) -> Sequence[Finding]:

@@ -23,12 +23,13 @@ from apikeychain.environment.wiring import Environment
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.signals import Signals
+from apikeychain.secret import Secret
 
 _SIGNALS_SECONDS = 5.0
 
 
 async def examine(environment: Environment, *, deep: bool = False) -> list[Finding]:
-    """Look at everything. Nothing is made, migrated or changed.
+    """Look at everything. Nothing is made, migrated or changed, but for a claim at Valkey that ends by itself.
 
     Args:
         environment: what is looked at.
@@ -44,9 +45,7 @@ async def examine(environment: Environment, *, deep: bool = False) -> list[Findi
         database = await _database(choices, plugs, deep=deep, stack=stack)
         found += database
         if choices.valkey_url:
-            from apikeychain.doctor.valkey import look_at_valkey  # noqa: PLC0415 - it needs the extra `valkey`
-
-            found += await told("valkey", look_at_valkey(choices.valkey_url))
+            found += await _valkey(choices.valkey_url, choices, plugs)
         keys = await told("key service", _keys(plugs.key_service, stack))
         found += keys
         # Where the database fails neither can be looked at, where the key service does only the first.
@@ -71,6 +70,13 @@ async def _database(choices: Choices, plugs: Plugs, *, deep: bool, stack: AsyncE
     from apikeychain.doctor.database import look_at_postgres  # noqa: PLC0415 - it needs the extra `postgres`
 
     return await look_at_postgres(cast("Any", plugs.store))
+
+
+async def _valkey(url: Secret, choices: Choices, plugs: Plugs) -> Sequence[Finding]:
+    from apikeychain.doctor.valkey import look_at_deeds, look_at_valkey  # noqa: PLC0415 - it needs the extra `valkey`
+
+    found = await told("valkey", look_at_valkey(url, trust=choices.valkey_ca_file))
+    return [*found, *(await look_at_deeds(cast("Any", plugs.rate_limiter)) if holds(found) else ())]
 
 
 async def _keys(keys: KeyService, stack: AsyncExitStack) -> Sequence[Finding]:

@@ -19,6 +19,7 @@ _SKEW_WARNED_SECONDS, _SKEW_FAILED_SECONDS = 2.0, 15.0
 # Beyond these a network is not one of proxies but of callers.
 _WIDE = {4: 8, 6: 32}
 _SHORT_BYTES = 16
+_NEARLY_FULL = 0.9
 _OPEN = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -117,6 +118,33 @@ def of_policy(policy: str) -> Finding:
         return Finding("valkey", "ok", "it evicts nothing")
     told = f"it may evict claims, and what was claimed would pass again: maxmemory-policy is {policy}"
     return Finding("valkey", "failure", told, "set maxmemory-policy to noeviction")
+
+
+def of_role(role: str) -> Finding:
+    """Whether Valkey is the one that workers share."""
+    if role == "master":
+        return Finding("valkey", "ok", "it is the primary")
+    told = "it is a replica, which refuses claims, or loses them"
+    return Finding("valkey", "failure", told, "connect to the primary")
+
+
+def of_memory(used_bytes: int, most_bytes: int) -> Finding:
+    """Whether Valkey can store more. `most_bytes` is 0 where nothing limits it."""
+    if not most_bytes or used_bytes < _NEARLY_FULL * most_bytes:
+        return Finding("valkey", "ok", "it has room")
+    if used_bytes < most_bytes:
+        return Finding("valkey", "warning", "its memory is nearly full", "raise maxmemory")
+    return Finding("valkey", "failure", "its memory is full, and it refuses claims", "raise maxmemory")
+
+
+def of_writing(*, is_standby: bool, is_read_only: bool) -> Finding:
+    """Whether the database takes what is written."""
+    if is_standby:
+        return Finding("database", "failure", "it is a standby, which takes nothing", "connect to the primary")
+    if is_read_only:
+        told, advice = "its transactions are read only", "take default_transaction_read_only from role and database"
+        return Finding("database", "failure", told, advice)
+    return Finding("database", "ok", "it takes what is written")
 
 
 def of_walls(problems: Sequence[str]) -> list[Finding]:

@@ -57,6 +57,7 @@ class Choices:
     database_url: Secret | None = None
     database_ca_file: Path | None = None
     valkey_url: Secret | None = None
+    valkey_ca_file: Path | None = None
     signals: str = "database"
     openbao: OpenBao | None = None
     url_files: tuple[Path, ...] = ()
@@ -104,6 +105,7 @@ def choose(variables: Variables) -> Choices:
         database_url=_postgresql(variables, "DATABASE_URL"),
         database_ca_file=variables.authorities("DATABASE_CA_FILE"),
         valkey_url=variables.url("VALKEY_URL"),
+        valkey_ca_file=variables.authorities("VALKEY_CA_FILE"),
         signals=variables.one_of("SIGNALS", "database", "valkey"),
         openbao=_openbao(variables),
         url_files=tuple(Path(text) for name in URLS if (text := variables.text(f"{name}_FILE"))),
@@ -174,8 +176,10 @@ def _wrong(variables: Variables) -> Iterator[tuple[str, str]]:
         yield "KEY_FILE", f"say one of it and {PREFIX}OPENBAO_ADDRESS"
     if variables.text("SIGNALS") == "valkey" and not (database and valkey):
         yield "SIGNALS", f"valkey needs {PREFIX}VALKEY_URL and {PREFIX}DATABASE_URL"
-    if variables.has("DATABASE_CA_FILE") and not database:
-        yield "DATABASE_CA_FILE", f"it needs {PREFIX}DATABASE_URL"
+    for url, is_there in zip(URLS, (database, valkey), strict=True):
+        ca_file = f"{url.removesuffix('URL')}CA_FILE"
+        if variables.has(ca_file) and not is_there:
+            yield ca_file, f"it needs {PREFIX}{url}"
     for name in (name for name in PLUGS if name.startswith("OPENBAO_")):
         if variables.has(name) and not openbao:
             yield name, f"it needs {PREFIX}OPENBAO_ADDRESS"

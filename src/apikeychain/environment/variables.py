@@ -7,12 +7,12 @@ For the same reason a path begins as no secret does, since paths are told later 
 import dataclasses
 import difflib
 import re
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, final
 
+from apikeychain.backends.tls import verified
 from apikeychain.errors import InvalidValueError
 from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
@@ -28,6 +28,7 @@ PLUGS: Mapping[str, str] = MappingProxyType(
         "DATABASE_CA_FILE": "the authorities that the database's certificate may be from; the system's without it.",
         "VALKEY_URL": "`valkeys://host:6379/0`: limits and claims that all workers share.",
         "VALKEY_URL_FILE": "a file that holds that URL.",
+        "VALKEY_CA_FILE": "the authorities that its certificate may be from; the system's without it.",
         "SIGNALS": "`database` or `valkey`: who tells of changes; the database without it.",
         "OPENBAO_ADDRESS": "`https://host:8200`: the platform key is in OpenBao or Vault.",
         "OPENBAO_ROLE_ID": "of the AppRole that logs in there.",
@@ -88,7 +89,7 @@ class Variables:
         """A file with authorities that can be read, or None where none is named."""
         if path := self.file(name):
             try:
-                ssl.create_default_context(cafile=path)
+                verified(path)
             except (OSError, ValueError) as fault:
                 self.problem(name, f"the authorities cannot be read ({type(fault).__name__})")
                 return None

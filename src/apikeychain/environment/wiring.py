@@ -62,7 +62,7 @@ def _instead(choices: Choices, variables: Variables) -> Instead:
             instead |= _database(choices.database_url, choices)
     if choices.valkey_url:
         with _noting(variables, "VALKEY_URL"):
-            instead |= _valkey(choices.valkey_url, choices.signals)
+            instead |= _valkey(choices.valkey_url, choices)
     if choices.openbao:
         with _noting(variables, "OPENBAO_ADDRESS"):
             instead["key_service"] = _key_service(choices.openbao)
@@ -81,13 +81,13 @@ def _database(url: Secret, choices: Choices) -> Instead:
     return instead
 
 
-def _valkey(url: Secret, signals: str) -> Instead:
+def _valkey(url: Secret, choices: Choices) -> Instead:
     from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals  # noqa: PLC0415 - likewise
 
-    guard = ValkeyGuard(plain(url))
+    guard = ValkeyGuard(plain(url), trust=choices.valkey_ca_file)
     instead = Instead(rate_limiter=guard, replay_guard=guard)
-    if signals == "valkey":
-        instead["signals"] = ValkeySignals(plain(url))
+    if choices.signals == "valkey":
+        instead["signals"] = ValkeySignals(plain(url), trust=choices.valkey_ca_file)
     return instead
 
 

@@ -80,6 +80,13 @@ def test_a_way_that_others_can_listen_to_is_told(tls: str, is_local: bool, state
     assert (found.state, found.told) == (state, told)
 
 
+@pytest.mark.parametrize(
+    ("used", "most", "state"), [(9, 0, "ok"), (89, 100, "ok"), (90, 100, "warning"), (100, 100, "failure")]
+)
+def test_a_memory_that_is_full_or_nearly_so_is_told(used: int, most: int, state: str) -> None:
+    assert verdicts.of_memory(used, most).state == state
+
+
 @pytest.mark.parametrize(("version", "state"), [("v2", "ok"), ("v1", "warning"), ("v3", "failure"), (None, "failure")])
 def test_tables_of_another_version_are_told(version: str | None, state: str) -> None:
     assert verdicts.of_version(version, _VERSIONS).state == state

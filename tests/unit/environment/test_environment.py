@@ -176,6 +176,14 @@ def test_a_database_without_shared_limits_is_for_one_process(tmp_path: Path, cap
             id="authorities of nobody",
         ),
         pytest.param(
+            {"DATA": "./x", "VALKEY_CA_FILE": "/nowhere"},
+            [
+                "VALKEY_CA_FILE: the authorities cannot be read (FileNotFoundError)",
+                "VALKEY_CA_FILE: it needs APIKEYCHAIN_VALKEY_URL",
+            ],
+            id="authorities of no valkey",
+        ),
+        pytest.param(
             {"DATA": "./x", "OPENBAO_KEY": "y"},
             ["OPENBAO_KEY: it needs APIKEYCHAIN_OPENBAO_ADDRESS"],
             id="key of nobody",
@@ -220,7 +228,12 @@ def test_a_database_without_shared_limits_is_for_one_process(tmp_path: Path, cap
         ),
         pytest.param(
             {"DATA": "./x", "VALKEY_URL": _PASSWORD},
-            ["VALKEY_URL: not a URL of Valkey or Redis: write valkey://host:6379/0, or valkeys:// for TLS"],
+            [
+                (
+                    "VALKEY_URL: not a URL of Valkey or Redis: write valkey://host:6379/0, or valkeys:// for TLS, "
+                    "without options"
+                )
+            ],
             id="no url of valkey",
         ),
         pytest.param(
