@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +22,7 @@ from apikeychain.embedded import DATABASE, Plugs
 from apikeychain.environment.choices import Choices
 from apikeychain.environment.wiring import Environment
 from apikeychain.errors import BackendUnavailableError
+from apikeychain.model.records import DEFAULT_KEY_SERVICE
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.signals import Signals
 from apikeychain.secret import Secret
@@ -36,26 +38,34 @@ async def examine(environment: Environment, *, deep: bool = False) -> list[Findi
         deep: whether every project key is derived again (0.2 s each), and the pages of a database in a file are read.
     """
     choices, plugs = environment.choices, environment.plugs
-    key_file = plugs.key_service.path if isinstance(plugs.key_service, LocalKeyService) else None
+    services = {DEFAULT_KEY_SERVICE: plugs.key_service, **plugs.key_services}
+    key_files = [service.path for service in services.values() if isinstance(service, LocalKeyService)]
     found = verdicts.of_settings(choices.settings)
-    found += verdicts.of_files(await asyncio.to_thread(look_at_files, choices, key_file))
-    if key_file and choices.data and not choices.database_url:
-        found.append(verdicts.of_places(key_file, choices.data))
+    found += verdicts.of_files(await asyncio.to_thread(look_at_files, choices, key_files))
+    if choices.data and not choices.database_url:
+        found += [verdicts.of_places(key_file, choices.data) for key_file in key_files]
     async with AsyncExitStack() as stack:
         database = await _database(choices, plugs, deep=deep, stack=stack)
         found += database
         if choices.valkey_url:
             found += await _valkey(choices.valkey_url, choices, plugs)
-        keys = await told("key service", _keys(plugs.key_service, stack))
-        found += keys
-        # Where the database fails neither can be looked at, where the key service does only the first.
+        working: dict[str, KeyService | None] = {}
+        for name, service in services.items():
+            keys = await told("key service", _keys(service, stack))
+            working[name] = service if holds(keys) else None
+            found += keys if name == DEFAULT_KEY_SERVICE else [_of(name, finding) for finding in keys]
+        # Where the database fails neither can be looked at, where the default key service does only the first.
         later = (
             ("signals", partial(_signals, plugs.signals, stack)),
-            ("tenants", partial(look_at_stored, plugs.store, plugs.key_service, deep=deep)),
+            ("tenants", partial(look_at_stored, plugs.store, working, deep=deep)),
         )
-        for check, look in later[: holds(database) + holds([*database, *keys])]:
+        for check, look in later[: holds(database) * (1 + (working[DEFAULT_KEY_SERVICE] is not None))]:
             found += await told(check, look())
     return found
+
+
+def _of(key_service: str, finding: Finding) -> Finding:
+    return replace(finding, told=f"{key_service}: {finding.told}")
 
 
 async def _database(choices: Choices, plugs: Plugs, *, deep: bool, stack: AsyncExitStack) -> Sequence[Finding]:

@@ -1,7 +1,7 @@
 """Looks at the files that were named."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from apikeychain.doctor.verdicts import FileFacts
@@ -11,14 +11,14 @@ from apikeychain.environment.choices import Choices
 _ROOT = 0
 
 
-def look_at_files(choices: Choices, key_file: Path | None) -> list[FileFacts]:
+def look_at_files(choices: Choices, key_files: Iterable[Path]) -> list[FileFacts]:
     """What there is to say of each.
 
     Args:
         choices: what was chosen.
-        key_file: of the platform key, where it is in one.
+        key_files: of platform keys that are in one.
     """
-    return [*_of_data(choices), *_of_keys(choices, key_file)]
+    return [*_of_data(choices), *_of_keys(choices, key_files)]
 
 
 def _of_data(choices: Choices) -> Iterator[FileFacts]:
@@ -28,8 +28,8 @@ def _of_data(choices: Choices) -> Iterator[FileFacts]:
         yield _facts("the database", choices.data / DATABASE)
 
 
-def _of_keys(choices: Choices, key_file: Path | None) -> Iterator[FileFacts]:
-    if key_file:
+def _of_keys(choices: Choices, key_files: Iterable[Path]) -> Iterator[FileFacts]:
+    for key_file in key_files:
         yield _facts("the key file", key_file, must_be_closed=True)
     for file in choices.secret_files:
         yield _facts("the file", file)

@@ -1,6 +1,6 @@
 """Looks through what is stored of every tenant."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from apikeychain.doctor import verdicts
 from apikeychain.doctor.finding import Finding, told
@@ -16,8 +16,13 @@ _SUMMED = (("key service", "the platform key opens what is stored"), ("routes", 
            ("secrets", "none is short"))  # fmt: skip
 
 
-async def look_at_stored(store: Store, keys: KeyService, *, deep: bool) -> list[Finding]:
+async def look_at_stored(store: Store, keys: Mapping[str, KeyService | None], *, deep: bool) -> list[Finding]:
     """What is to be told of any tenant; where nothing is, one line for each thing that was looked at.
+
+    Args:
+        store: which is not open.
+        keys: the key services by name; None for one that does not work, which was told already.
+        deep: whether every project key is derived again.
 
     Raises:
         BackendUnavailableError: the store does not answer.
@@ -29,16 +34,27 @@ async def look_at_stored(store: Store, keys: KeyService, *, deep: bool) -> list[
     return found + [Finding(check, "ok", what) for check, what in _SUMMED if check in silent]
 
 
-async def _of_tenant(store: Store, keys: KeyService, id_: TenantId, deep: bool) -> Sequence[Finding]:  # noqa: FBT001  # as it was asked
+async def _of_tenant(
+    store: Store,
+    services: Mapping[str, KeyService | None],
+    id_: TenantId,
+    deep: bool,  # noqa: FBT001  # as it was asked
+) -> Sequence[Finding]:
     async with store.reading(id_) as reader:
         tenant = await reader.get(Tenant, ())
         routes, secrets = await every(reader, AddedRoute), await every(reader, SealedSecret)
         project_keys = await every(reader, ProjectKey) if deep else []
     found = [*verdicts.of_routes(id_, routes), *verdicts.of_secrets(id_, secrets)]
-    if tenant and not await opens(keys, tenant):
+    if tenant and tenant.key_service not in services:
+        what, advice = f"the key service {tenant.key_service!r} of {id_} is not given", "name it, or move the tenant"
+        return [*found, Finding("key service", "failure", what, advice)]
+    keys = services[tenant.key_service] if tenant else None
+    if tenant is None or keys is None:
+        return found
+    if not await opens(keys, tenant):
         what = f"the platform key does not open what is stored of {id_}"
         return [*found, Finding("key service", "failure", what, "restore the one that belongs to this data")]
-    return found + (await look_deeper(keys, tenant, project_keys) if tenant else [])
+    return found + await look_deeper(keys, tenant, project_keys)
 
 
 async def _tenants(store: Store) -> AsyncGenerator[TenantId, None]:

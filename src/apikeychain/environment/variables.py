@@ -4,16 +4,19 @@ An empty variable counts as one that is not set. No value is told in a problem: 
 For the same reason a path begins as no secret does, since paths are told later on, by whoever misses a file.
 """
 
+import copy
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, final
+from typing import Any, Self, final
 
 from apikeychain.backends.tls import verified
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.ids import parse_name
+from apikeychain.model.records import DEFAULT_KEY_SERVICE
 from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
 
@@ -38,6 +41,13 @@ PLUGS: Mapping[str, str] = MappingProxyType(
         "OPENBAO_MOUNT": "the mount of the transit engine; `transit` without it.",
         "OPENBAO_NAMESPACE": "the namespace, where there is one.",
         "OPENBAO_CA_FILE": "the authorities that its certificate may be from; the system's without it.",
+        "AWS_REGION": "`eu-central-1`: the platform key is in AWS KMS. Who asks is found as the AWS client finds it.",
+        "AWS_NAME": "how the aliases of its KMS keys begin, before `-1`, `-2` and so on; `apikeychain` without it.",
+        "AWS_PROFILE": "of the files of the AWS command.",
+        "AWS_ENDPOINT_URL": "`https://name`: an endpoint of your own; the region's without it.",
+        "AWS_CA_FILE": "the authorities that its certificate may be from; the system's without it.",
+        "KEY_SERVICES": "`vault,eu-kms`: names of further key services. Each has variables of its own, "
+        "`KEY_FILE`, `OPENBAO_...` or `AWS_...` behind `KEY_SERVICE_EU_KMS_`.",
     }
 )
 COMMAND: Mapping[str, str] = MappingProxyType(
@@ -47,6 +57,7 @@ COMMAND: Mapping[str, str] = MappingProxyType(
     }
 )
 SETTINGS = MappingProxyType({field.name.upper(): field for field in dataclasses.fields(APIKeyChainSettings)})
+KEY_PLUGS = tuple(name for name in PLUGS if name == "KEY_FILE" or name.startswith(("OPENBAO_", "AWS_")))
 _KNOWN = (*SETTINGS, *PLUGS, *COMMAND)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _NAME = re.compile(r"[A-Z0-9_]{1,64}")
@@ -63,19 +74,35 @@ class Variables:
 
     Attributes:
         problems: what is wrong with them, one sentence each; grows with what is read.
+        key_services: the names of further ones, each once.
     """
 
     def __init__(self, given: Mapping[str, str]) -> None:
+        self._begin = PREFIX
         self._given = {name: value for name, value in given.items() if name.startswith(PREFIX) and value}
-        self.problems = [_unknown(name) for name in sorted(self._given) if name.removeprefix(PREFIX) not in _KNOWN]
+        self.problems: list[str] = []
+        self.key_services = self._names("KEY_SERVICES")
+        known = {*_KNOWN, *(begin_of(service) + name for service in self.key_services for name in KEY_PLUGS)}
+        names = sorted(name.removeprefix(PREFIX) for name in self._given)
+        self.problems += [_unknown(name, known) for name in names if name not in known]
+
+    def behind(self, begin: str) -> Self:
+        """The same, of those whose names go on like that."""
+        view = copy.copy(self)
+        view._begin += begin  # noqa: SLF001  # of this class
+        return view
+
+    def named(self, name: str) -> str:
+        """The whole name of a variable."""
+        return self._begin + name
 
     def has(self, name: str) -> bool:
         """Whether it is set."""
-        return PREFIX + name in self._given
+        return self._begin + name in self._given
 
     def text(self, name: str, default: str = "") -> str:
         """Its text."""
-        return self._given.get(PREFIX + name, default)
+        return self._given.get(self._begin + name, default)
 
     def directory(self, name: str) -> Path | None:
         """A directory, or None where none is named."""
@@ -99,7 +126,7 @@ class Variables:
         """A URL, which may hold a password, from the variable or from the file that its twin names; None without."""
         twin = f"{name}_FILE"
         if self.has(name) and self.has(twin):
-            self.problem(name, f"say one of it and {PREFIX}{twin}")
+            self.problem(name, f"say one of it and {self.named(twin)}")
             return None
         path = self.file(twin)
         return self._content(twin, path) if path else self._secret(name, self.text(name))
@@ -125,7 +152,21 @@ class Variables:
 
     def problem(self, name: str, what: str) -> None:
         """Note that something is wrong with a variable."""
-        self.problems.append(f"{PREFIX}{name}: {what}")
+        self.problems.append(f"{self.named(name)}: {what}")
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        names: dict[str, str] = {}
+        for number, text in enumerate(self.text(name).split(",") if self.has(name) else (), 1):
+            try:
+                service = parse_name(text.strip(), "key service")
+            except InvalidValueError:
+                self.problem(name, f"entry {number} is no name (lower case letters, digits, `.`, `_` and `-`)")
+                continue
+            if service == DEFAULT_KEY_SERVICE:
+                self.problem(name, f"entry {number} is the name of the one without a name")
+            elif names.setdefault(begin_of(service), service) != service:
+                self.problem(name, f"entry {number} is written as another one in capital letters")
+        return tuple(names.values())
 
     def _number(self, name: str) -> int:
         text = self.text(name)
@@ -165,8 +206,13 @@ def plain(url: Secret) -> str:
     return url.reveal().decode("ascii")
 
 
-def _unknown(name: str) -> str:
-    if not _NAME.fullmatch(name.removeprefix(PREFIX)):
+def begin_of(key_service: str) -> str:
+    """How the variables of a further key service go on behind APIKEYCHAIN_."""
+    return f"KEY_SERVICE_{re.sub('[.-]', '_', key_service).upper()}_"
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    if not _NAME.fullmatch(name):
         return f"a variable that begins with {PREFIX} has a name of odd characters, and is not known"
-    near = difflib.get_close_matches(name.removeprefix(PREFIX), _KNOWN, n=1)
-    return f"{name} is not known" + (f": did you mean {PREFIX}{near[0]}?" if near else "")
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"{PREFIX}{name} is not known" + (f": did you mean {PREFIX}{near[0]}?" if near else "")

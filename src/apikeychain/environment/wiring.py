@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apikeychain.embedded import KEY_FILE, Instead, Plugs, embedded_plugs
-from apikeychain.environment.choices import Choices, OpenBao, choose
-from apikeychain.environment.variables import Variables, plain
+from apikeychain.environment.choices import Choices, choose
+from apikeychain.environment.key_services import AWS, KeyPlace, OpenBao
+from apikeychain.environment.variables import Variables, begin_of, plain
 from apikeychain.errors import InvalidValueError, SettingsError
 from apikeychain.ports.key_service import KeyService
 from apikeychain.secret import Secret
@@ -51,7 +52,8 @@ def read_environment(given: Mapping[str, str] | None = None) -> Environment:
     if variables.problems:
         raise SettingsError(variables.problems)
     data = choices.data or _NOWHERE
-    plugs = embedded_plugs(data, key_file=choices.key_file or data / KEY_FILE, instead=instead)
+    key_file = choices.key_service if isinstance(choices.key_service, Path) else data / KEY_FILE
+    plugs = embedded_plugs(data, key_file=key_file, instead=instead)
     return Environment(choices=choices, plugs=replace(plugs, serving=None) if choices.is_shared else plugs)
 
 
@@ -63,22 +65,22 @@ def _instead(choices: Choices, variables: Variables) -> Instead:
     if choices.valkey_url:
         with _noting(variables, "VALKEY_URL"):
             instead |= _valkey(choices.valkey_url, choices)
-    if choices.openbao:
-        with _noting(variables, "OPENBAO_ADDRESS"):
-            instead["key_service"] = _key_service(choices.openbao)
-    return instead
+    # A key file that is beside the data is made with them.
+    if choices.key_service and (choices.database_url or not isinstance(choices.key_service, Path)):
+        with _noting(variables):
+            instead["key_service"] = _key_service(choices.key_service)
+    others: dict[str, KeyService] = {}
+    for name, place in choices.key_services.items():
+        with _noting(variables.behind(begin_of(name))):
+            others[name] = _key_service(place)
+    return instead | Instead(key_services=others)
 
 
 def _database(url: Secret, choices: Choices) -> Instead:
     from apikeychain.backends.sql import PostgresSignals, SQLStore  # noqa: PLC0415 - loads what was chosen alone
 
     store = SQLStore.postgres(plain(url), trust=choices.database_ca_file)
-    instead = Instead(store=store, signals=PostgresSignals(store))
-    if choices.key_file:
-        from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - likewise
-
-        instead["key_service"] = LocalKeyService(choices.key_file, create=True)
-    return instead
+    return Instead(store=store, signals=PostgresSignals(store))
 
 
 def _valkey(url: Secret, choices: Choices) -> Instead:
@@ -91,7 +93,29 @@ def _valkey(url: Secret, choices: Choices) -> Instead:
     return instead
 
 
-def _key_service(chosen: OpenBao) -> KeyService:
+def _key_service(chosen: KeyPlace) -> KeyService:
+    if isinstance(chosen, OpenBao):
+        return _openbao(chosen)
+    if isinstance(chosen, AWS):
+        return _aws(chosen)
+    from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - likewise
+
+    return LocalKeyService(chosen, create=True)
+
+
+def _aws(chosen: AWS) -> KeyService:
+    from apikeychain.backends.aws_kms import AWSKeyService  # noqa: PLC0415 - likewise
+
+    return AWSKeyService(
+        chosen.region,
+        name=chosen.name,
+        profile=chosen.profile,
+        endpoint_url=chosen.endpoint_url,
+        ca_file=chosen.ca_file,
+    )
+
+
+def _openbao(chosen: OpenBao) -> KeyService:
     from apikeychain.backends.openbao import AppRole, OpenBaoKeyService, Token  # noqa: PLC0415 - likewise
 
     return OpenBaoKeyService(
@@ -107,12 +131,12 @@ def _key_service(chosen: OpenBao) -> KeyService:
 
 
 @contextmanager
-def _noting(variables: Variables, name: str) -> Generator[None, None, None]:
+def _noting(variables: Variables, name: str = "") -> Generator[None, None, None]:
     """Notes what a plug finds wrong with what it is given, without the value.
 
     Args:
         variables: where to.
-        name: of the variable; what a key service finds wrong it says by argument, which has a variable of its own.
+        name: of the variable; "" for a key service, which says what is wrong by argument, each with a variable.
     """
     try:
         yield
@@ -121,4 +145,5 @@ def _noting(variables: Variables, name: str) -> Generator[None, None, None]:
     except SettingsError as error:
         for problem in error.problems:
             argument, _, wanted = problem.partition(": ")
-            variables.problem(f"{name.partition('_')[0]}_{argument.upper()}", wanted)
+            kind = "OPENBAO" if variables.has("OPENBAO_ADDRESS") else "AWS"
+            variables.problem(f"{kind}_{argument.upper()}", wanted)

@@ -64,7 +64,8 @@ def test_a_wrong_environment_is_told_on_one_line(shared: Terminal, monkeypatch: 
     monkeypatch.setenv("APIKEYCHAIN_KEY_FILE", "")
     assert shared.refused("tenant", "list") == (
         "APIKEYCHAIN_VALKEY is not known: did you mean APIKEYCHAIN_VALKEY_URL?; APIKEYCHAIN_DATABASE_URL: "
-        "where is the platform key? Set APIKEYCHAIN_OPENBAO_ADDRESS or APIKEYCHAIN_KEY_FILE"
+        "where is the platform key? Set APIKEYCHAIN_OPENBAO_ADDRESS or APIKEYCHAIN_AWS_REGION or "
+        "APIKEYCHAIN_KEY_FILE"
     )
 
 

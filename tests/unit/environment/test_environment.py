@@ -13,6 +13,7 @@ from apikeychain.backends.sql import PostgresSignals, SQLiteSignals
 from apikeychain.backends.sql.postgres.store import PostgresStore
 from apikeychain.backends.sql.store import SQLStore
 from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals
+from apikeychain.environment.key_services import OpenBao
 from apikeychain.environment.variables import PREFIX, plain
 from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.errors import SettingsError
@@ -107,8 +108,8 @@ def test_an_app_role_logs_in_with_a_file(tmp_path: Path) -> None:
     role = {"OPENBAO_ROLE_ID": "gate", "OPENBAO_SECRET_ID_FILE": tmp_path / "secret-id"}
     found = read(DATA=tmp_path, OPENBAO_ADDRESS="https://bao.example", OPENBAO_KEY="keys", OPENBAO_MOUNT="a/b", **role)
     assert isinstance(found.plugs.key_service, OpenBaoKeyService)
-    assert found.choices.openbao is not None
-    assert found.choices.openbao.secret_id_file == tmp_path / "secret-id"
+    assert isinstance(found.choices.key_service, OpenBao)
+    assert found.choices.key_service.secret_id_file == tmp_path / "secret-id"
 
 
 def test_a_url_with_a_password_may_stand_in_a_file(tmp_path: Path) -> None:
@@ -159,7 +160,12 @@ def test_a_database_without_shared_limits_is_for_one_process(tmp_path: Path, cap
         ),
         pytest.param(
             {"DATABASE_URL": _DATABASE, "VALKEY_URL": _VALKEY},
-            ["DATABASE_URL: where is the platform key? Set APIKEYCHAIN_OPENBAO_ADDRESS or APIKEYCHAIN_KEY_FILE"],
+            [
+                (
+                    "DATABASE_URL: where is the platform key? Set APIKEYCHAIN_OPENBAO_ADDRESS or "
+                    "APIKEYCHAIN_AWS_REGION or APIKEYCHAIN_KEY_FILE"
+                )
+            ],
             id="no key",
         ),
         pytest.param(

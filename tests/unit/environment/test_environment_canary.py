@@ -9,7 +9,7 @@ import pytest
 import canary
 from apikeychain.cli.invocation import Invocation
 from apikeychain.environment.choices import migration_place
-from apikeychain.environment.variables import COMMAND, PLUGS, PREFIX, SETTINGS
+from apikeychain.environment.variables import COMMAND, KEY_PLUGS, PLUGS, PREFIX, SETTINGS
 from apikeychain.environment.wiring import read_environment
 from apikeychain.errors import APIKeyChainError, SettingsError
 from terminal import Terminal
@@ -20,8 +20,11 @@ _NOBODY = {
     "VALKEY_URL": "valkey://127.0.0.1:1/0",
     "OPENBAO_ADDRESS": "http://127.0.0.1:1",
     "OPENBAO_TOKEN_FILE": "/nowhere/token",
+    "KEY_SERVICES": "kms",
+    "KEY_SERVICE_KMS_AWS_REGION": "eu-central-1",
+    "KEY_SERVICE_KMS_AWS_ENDPOINT_URL": "http://127.0.0.1:1",
 }
-_EVERY = [*PLUGS, *COMMAND, *SETTINGS]
+_EVERY = [*PLUGS, *COMMAND, *SETTINGS, *(f"KEY_SERVICE_KMS_{name}" for name in KEY_PLUGS if name.startswith("AWS_"))]
 # Each holds the secret where something of the text might be told: all of it, its scheme, an option.
 _WRITTEN = {
     "alone": "{}",
@@ -35,6 +38,9 @@ _WRITTEN = {
 @pytest.fixture
 def shell(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A terminal in an environment whose servers nobody has started."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     for name, text in _NOBODY.items():
         monkeypatch.setenv(PREFIX + name, text)
     return replace(terminal, names_data=False)
@@ -86,12 +92,12 @@ def test_the_doctor_does_not_tell_it_either(
     assert not canary.holds(caplog.text)
 
 
-@pytest.mark.parametrize("name", [name for name in _EVERY if name.endswith("_FILE")])
+@pytest.mark.parametrize("name", [name for name in (*PLUGS, *COMMAND) if name.endswith("_FILE")])
 def test_a_file_is_named_by_its_whole_path(name: str) -> None:
+    heads = {"OPENBAO": ("OPENBAO_ADDRESS", "https://x"), "AWS": ("AWS_REGION", "eu-central-1")}
+    head, text = heads.get(name.partition("_")[0], ("DATA", "./x"))
     with pytest.raises(SettingsError) as caught:
-        (migration_place if name in COMMAND else read_environment)(
-            {f"{PREFIX}OPENBAO_ADDRESS": "https://x", PREFIX + name: "token"}
-        )
+        (migration_place if name in COMMAND else read_environment)({PREFIX + head: text, PREFIX + name: "token"})
     assert f"{PREFIX}{name}: write the absolute path of a file" in caught.value.problems
 
 
