@@ -4,6 +4,9 @@ What is asked stores nothing but a claim of its own, which ends like any other. 
 time while it does, and one answer is given to all who ask within a second, so that a health check that everybody can
 reach costs no more than one that nobody can.
 
+Key services beside the default are asked too, and do not count: one that is down closes its own tenants, and must not
+take the gate from all others.
+
 Source: contracts 10 (what is down closes the gate).
 """
 
@@ -11,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 from apikeychain.embedded import Plugs
@@ -18,13 +22,15 @@ from apikeychain.errors import APIKeyChainError, BackendUnavailableError
 from apikeychain.flights import Flights, Parcel
 from apikeychain.model.keys import KeyContext
 from apikeychain.model.quota import Quota, Spend
+from apikeychain.model.records import DEFAULT_KEY_SERVICE
 from apikeychain.primitives import KEY_BYTES, random_bytes
 from apikeychain.telemetry import plug_failed
+from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.wrapping import goes_round
 
 READY_SECONDS = 2.0
 _KEPT_SECONDS = 1.0
-_SIGNALS = "signals"
+_SIGNALS, _BESIDE = "signals", "key_services."
 _CONTEXT = KeyContext(tenant="apikeychain", purpose="ready")
 # Asks only whether there is room: nothing is counted.
 _SPEND = Spend("apikeychain:ready", "ready", Quota(1, 60), cost=0)
@@ -36,7 +42,7 @@ class PlugReadiness:
     """One plug.
 
     Attributes:
-        name: of the keychain's argument.
+        name: of the keychain's argument; ``key_services.vault`` is the one named vault.
         ok: whether it did what it was asked.
         why: else, for the log: no secret, but names of files and servers' faults. Not for callers.
     """
@@ -54,8 +60,11 @@ class Readiness:
 
     @property
     def ok(self) -> bool:
-        """Whether a call could be served. Without signals it could: changes take effect within 30 s then."""
-        return all(plug.ok for plug in self.plugs if plug.name != _SIGNALS)
+        """Whether a call could be served, also if not for each tenant.
+
+        Without signals it could: changes take effect within 30 s then.
+        """
+        return all(plug.ok for plug in self.plugs if plug.name != _SIGNALS and not plug.name.startswith(_BESIDE))
 
 
 @final
@@ -64,12 +73,19 @@ class Asking:
 
     Args:
         plugs: whom.
+        key_services: of these plugs, by name.
         hears: whether changes are heard now.
         clock: seconds that only grow.
     """
 
-    def __init__(self, plugs: Plugs, hears: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        self._plugs, self._hears, self._clock = plugs, hears, clock
+    def __init__(
+        self,
+        plugs: Plugs,
+        key_services: KeyServices,
+        hears: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plugs, self._key_services, self._hears, self._clock = plugs, key_services, hears, clock
         self._flights: Flights[str, None] = Flights()
         self._under_way: set[asyncio.Task[Parcel[None]]] = set()
         self._last, self._until = Readiness(()), clock()
@@ -100,17 +116,18 @@ class Asking:
     def _deeds(self) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
         return {
             "store": self._read,
-            "key_service": self._wrap,
+            "key_service": partial(self._wrap, DEFAULT_KEY_SERVICE),
             "rate_limiter": self._spend,
             "replay_guard": self._claim,
             _SIGNALS: self._hear,
+            **{f"{_BESIDE}{name}": partial(self._wrap, name) for name in self._plugs.key_services},
         }
 
     async def _read(self) -> None:
         await self._plugs.store.tenants("", 1)
 
-    async def _wrap(self) -> None:
-        if not await goes_round(self._plugs.key_service, _CONTEXT):
+    async def _wrap(self, name: str) -> None:
+        if not await goes_round(self._key_services.named(name), _CONTEXT):
             msg = "what it unwraps is not what was wrapped"
             raise BackendUnavailableError(msg)
 

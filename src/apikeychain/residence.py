@@ -92,7 +92,7 @@ class Residence:
         self._ledger = Ledger(plugs.store, now=_now, clock=clock)
         self.pipeline: Pipeline | None = None
         self._hears = False
-        self.asking = Asking(plugs, lambda: self._hears, clock)
+        self.asking = Asking(plugs, key_services, lambda: self._hears, clock)
         self.entered = 0
         self._stop = asyncio.Event()
         self._open: asyncio.Future[None] = self._loop.create_future()

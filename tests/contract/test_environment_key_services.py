@@ -1,5 +1,6 @@
 """Several key services that the environment names, on real servers: what the doctor and the keychain make of them."""
 
+import asyncio
 import itertools
 from pathlib import Path
 
@@ -87,6 +88,26 @@ async def test_one_that_is_down_is_told_by_its_name_and_the_others_are_examined(
     aws.hang()
     ((check, told),) = await broken(variables)
     assert (check, told) == ("key service", "eu-kms: it does not answer")
+
+
+async def test_readiness_names_the_one_that_is_down_and_stays(
+    variables: dict[str, str], openbao: OpenBaoServer, aws: AWSServer
+) -> None:
+    async with APIKeyChain.from_environment(variables) as keychain:
+        assert await ill(keychain) == set()
+        aws.hang()
+        openbao.seal()
+        await asyncio.sleep(1.1)
+        assert await ill(keychain) == {"key_services.vault", "key_services.eu-kms"}
+    openbao.unseal()
+
+
+async def ill(keychain: APIKeyChain) -> set[str]:
+    """The plugs that fail of a gate that is ready, but for signals, which may have to be heard first."""
+    async with asyncio.timeout(4):
+        found = await keychain.ready()
+    assert found.ok
+    return {plug.name for plug in found.plugs if not plug.ok} - {"signals"}
 
 
 async def test_a_tenant_whose_key_service_is_not_named_is_told(variables: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -21,6 +22,7 @@ from apikeychain.model.quota import Balance, Spend
 from apikeychain.ports.replay_guard import Claim
 from apikeychain.ports.signals import Change
 from apikeychain.readiness import Asking, Readiness
+from apikeychain.vault.key_services import KeyServices
 from opened_plugs import Serving, a_keychain
 
 _BUG = canary.secret("bug")
@@ -101,6 +103,25 @@ async def test_each_plug_is_told_by_itself(plug: Instead, told: dict[str, str], 
     assert found.ok == is_ok
 
 
+class _Absent(MemoryKeyService):
+    async def __aenter__(self) -> Self:
+        raise BackendUnavailableError
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+async def test_each_key_service_is_told_by_its_name_and_only_the_default_counts() -> None:
+    beside = {"good": MemoryKeyService(), "lying": _Lying(), "absent": _Absent()}
+    async with APIKeyChain.in_memory(key_services=beside) as keychain:
+        found = await keychain.ready()
+    assert tuple(plug.name for plug in found.plugs) == (*_PLUGS, *(f"key_services.{name}" for name in beside))
+    assert ill(found) == {
+        "key_services.lying": "what it unwraps is not what was wrapped",
+        "key_services.absent": "the key service 'absent' is not open yet: it did not answer",
+    }
+    assert found.ok
+
+
 async def test_who_cannot_serve_is_not_ready() -> None:
     serving = Serving()
     async with a_keychain(serving=serving) as keychain:
@@ -126,7 +147,7 @@ async def test_a_plug_that_hangs_is_told_in_time_and_asked_once(monkeypatch: pyt
     store, now = Hanging(), 0.0
     async with APIKeyChain.in_memory(store=store) as keychain:
         plugs = memory_plugs(Instead(store=store))
-        asking = Asking(plugs, lambda: True, lambda: now)
+        asking = Asking(plugs, KeyServices(plugs.key_service), lambda: True, lambda: now)
         assert (await asking.ask()).ok
         before, store.hangs = store.asked, True
         assert (await asking.ask()).ok
