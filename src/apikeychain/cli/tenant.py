@@ -4,19 +4,21 @@ from cyclopts import App
 
 from apikeychain.cli.invocation import Call
 from apikeychain.cli.ledger import size
+from apikeychain.model.records import DEFAULT_KEY_SERVICE
 
 app = App(name="tenant", help="The tenants of this installation.")
 
 
 @app.command
-async def create(tenant: str, /, *, call: Call) -> None:
+async def create(tenant: str, /, *, key_service: str = DEFAULT_KEY_SERVICE, call: Call) -> None:
     """Make a tenant; one that exists is an error. Makes the data directory too.
 
     Args:
         tenant: your own id of it: letters, digits, '_' and '-'.
+        key_service: the name of the key service that wraps its keys, where the keychain has several.
     """
     async with call.keychain(create=True) as keychain:
-        await keychain.create_tenant(tenant, actor=call.actor)
+        await keychain.create_tenant(tenant, key_service=key_service, actor=call.actor)
     call.done(f"tenant {tenant} is made", tenant=tenant)
 
 
@@ -30,6 +32,20 @@ async def ensure(tenant: str, /, *, call: Call) -> None:
     async with call.keychain(create=True) as keychain:
         await keychain.ensure_tenant(tenant, actor=call.actor)
     call.done(f"tenant {tenant} is there", tenant=tenant)
+
+
+@app.command
+async def move_keys(tenant: str, key_service: str, /, *, call: Call) -> None:
+    """Wrap every key of a tenant with another key service, in one change. Every server has to know that one before.
+
+    Args:
+        tenant: its id.
+        key_service: the name of the other key service; 'default' is the one without a name.
+    """
+    async with call.tenant(tenant) as found:
+        moved = await found.move_keys(key_service)
+    state = "moved to" if moved else "already with"
+    call.done(f"the keys of {tenant} are {state} {key_service}", tenant=tenant, key_service=key_service, moved=moved)
 
 
 @app.command(name="list")

@@ -68,11 +68,12 @@ def _instead(choices: Choices, variables: Variables) -> Instead:
     # A key file that is beside the data is made with them.
     if choices.key_service and (choices.database_url or not isinstance(choices.key_service, Path)):
         with _noting(variables):
-            instead["key_service"] = _key_service(choices.key_service)
+            instead["key_service"] = _key_service(choices.key_service, create=True)
     others: dict[str, KeyService] = {}
     for name, place in choices.key_services.items():
         with _noting(variables.behind(begin_of(name))):
-            others[name] = _key_service(place)
+            # A new key would take the place of a lost one, and nothing tells that tenants have it.
+            others[name] = _key_service(place, create=False)
     return instead | Instead(key_services=others)
 
 
@@ -93,14 +94,14 @@ def _valkey(url: Secret, choices: Choices) -> Instead:
     return instead
 
 
-def _key_service(chosen: KeyPlace) -> KeyService:
+def _key_service(chosen: KeyPlace, *, create: bool) -> KeyService:
     if isinstance(chosen, OpenBao):
         return _openbao(chosen)
     if isinstance(chosen, AWS):
         return _aws(chosen)
     from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - likewise
 
-    return LocalKeyService(chosen, create=True)
+    return LocalKeyService(chosen, create=create)
 
 
 def _aws(chosen: AWS) -> KeyService:
