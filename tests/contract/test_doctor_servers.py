@@ -258,7 +258,7 @@ async def test_a_login_of_the_doctor_costs_one_use_of_a_secret_id(
 ) -> None:
     role = openbao.app_role("gate", key=_KEY, secret_id_num_uses=1)
     assert isinstance(role.secret_id, Secret)
-    Path(variables["APIKEYCHAIN_OPENBAO_SECRET_ID_FILE"]).write_bytes(role.secret_id.reveal())  # noqa: ASYNC240 - a line
+    Path(variables["APIKEYCHAIN_OPENBAO_SECRET_ID_FILE"]).write_bytes(role.secret_id.reveal())  # noqa: ASYNC240  # one short line, of a test
     assert await broken(variables) == []
     (found,) = await broken(variables)
     assert "the secret id is used up" in found.told
