@@ -212,6 +212,15 @@ async def test_signals_that_are_lost_are_counted() -> None:
         assert failures("signals") == before + 1
 
 
+async def test_a_key_service_beside_the_default_is_counted_without_its_name() -> None:
+    before = failures("key_service")
+    async with open_gate(key_services={"acme": MemoryKeyService()}) as gate:
+        gate.keychain._plugs.key_services["acme"].reachable = False  # type: ignore[attr-defined]  # the one in memory
+        assert (await gate.keychain.ready()).ok
+    assert failures("key_service") == before + 1
+    assert failures("key_services.acme") == 0
+
+
 async def test_what_a_working_plug_refuses_is_no_failure_of_it() -> None:
     what = "a record"
 
