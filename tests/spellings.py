@@ -2,9 +2,10 @@
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from html.entities import html5
+from itertools import product
 
 from hypothesis import strategies as st
 
@@ -35,6 +36,22 @@ def mixed_spans(body: bytes, text: bytes) -> Spans:
                 break
         spans |= {(start, end) for end in places}
     return spans
+
+
+def united(spans: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """In order, those that overlap as one."""
+    found: list[list[int]] = []
+    for start, stop in sorted(spans):
+        if found and start < found[-1][1]:
+            found[-1][1] = max(stop, found[-1][1])
+        else:
+            found.append([start, stop])
+    return found
+
+
+def joined(*parts: bytes, longest: int) -> list[bytes]:
+    """All that can be made of so many parts."""
+    return [b"".join(some) for count in range(longest + 1) for some in product(parts, repeat=count)]
 
 
 def _behind(body: bytes, place: int, byte: int) -> Iterator[int]:

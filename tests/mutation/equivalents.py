@@ -18,8 +18,9 @@ _NEXT_TIME = (
     "A find that begins where it ends is then carried whole, and found again there next time, with the same mark."
 )
 _NOTHING_COVERED = "It is only read where something is covered; of the length 0, nothing is overwritten."
-_BY_SEARCH = (
-    "What is not found by the period is found by the search, as was tried for all texts of two letters up to 6."
+_PERIOD = "It is at least 1, and negative where nothing follows."
+_BEHIND_A_RUN = (
+    "What follows a run follows it by more than its period: by less, the text would have that for its period."
 )
 _SAME_NUMBER = "The quotient is the same for each of the three alignments."
 _BEGINS_ANYWHERE = "The lowest bit is always set, as a text may begin anywhere."
@@ -41,17 +42,13 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "top: (int, tuple[int, int]) -> (int,)": _FOR_TYPES,
         "top: (int, int) -> (int,)": _FOR_TYPES,
         "top: (int, int) -> (int,) #2": _FOR_TYPES,
-        "top: b'%\\\\&' -> b'XX%\\\\&XX'": (
-            "A text with an X then goes the way of one that holds an escape, which finds the same."
-        ),
         "top: ' ' < text <= '~' -> ' ' <= text <= '~'": "HTML has no name for the space.",
         "top: ' ' < text <= '~' -> ' ' < text < '~'": "HTML has no name for the tilde.",
         "Reading.__bool__: 1 -> 2": "There is one piece, or three and more.",
-        "ends: 1 -> 0": "Nothing ends in nothing.",
         "pieces: if lead in buffer: -> if True:": _SAVES_TIME,
         "pieces: (piece,) if at % 2 else split(piece) -> split(piece)": _NO_LEAD_INSIDE,
         "pieces: 2 -> 1": _NO_LEAD_INSIDE,
-        "_read: b'xX' -> b'XXxXXX'": "It is asked for one byte, which is in the one as in the other.",
+        "read: b'xX' -> b'XXxXXX'": "It is asked for one byte, which is in the one as in the other.",
     },
     "rules.egress": {
         "Reach: 0 -> -1": _ORDER_ONLY,
@@ -118,21 +115,15 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "rules.fixed_forms": {
         "top: (int, int) -> (int,)": _FOR_TYPES,
         "top: (int, int) -> (int,) #2": _FOR_TYPES,
-        "FixedForm.starts: if 0 <= following < at + len(self.text): -> if False:": _BY_SEARCH,
-        "FixedForm.starts: 0 <= following < at + len(self.text) -> 0 < following < at + len(self.text)": _BY_SEARCH,
-        "FixedForm.starts: 0 <= following < at + len(self.text) -> 0 <= following <= at + len(self.text)": _BY_SEARCH,
-        "FixedForm.starts: 0 <= following < at + len(self.text) -> 0 <= following >= at + len(self.text)": _BY_SEARCH,
-        "FixedForm.starts: 0 -> 1 #2": _BY_SEARCH,
-        "FixedForm.starts: at + len(self.text) -> at - len(self.text)": _BY_SEARCH,
-        "FixedForm.starts: -period: -> :": _BY_SEARCH,
-        "FixedForm.starts: while buffer.startswith(again, at + len(self.text)): -> while False:": _BY_SEARCH,
-        "FixedForm.starts: 1 -> 2 #2": _BY_SEARCH,
+        "FixedForm.runs: 0 < period < len(self.text) -> 0 <= period < len(self.text)": _PERIOD,
+        "FixedForm.runs: 0 -> -1 #2": _PERIOD,
+        "FixedForm.runs: 1 -> 2 #2": _BEHIND_A_RUN,
+        "_repeated: size > period -> size >= period": _BEHIND_A_RUN,
         "_base64: 6 -> 7": _SAME_NUMBER,
         "_base64: 64 -> 65 #2": _SAME_NUMBER,
     },
     "rules.mixed": {
         "MixedText.__init__: 256 -> 257": "There is no byte 256.",
-        "MixedText.finds: if self._core not in reading.said: -> if False:": _SAVES_TIME,
         "MixedText._forward: 1 -> 2 #3": _BEGINS_ANYWHERE,
         "MixedText._forward: 0 -> 1 #2": _BEGINS_ANYWHERE,
         (
@@ -144,6 +135,62 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "MixedText._forward: 1 -> 0 #6": "The byte there is none of the text's, and so not its first.",
         "MixedText._prefix: lead > least and masks[buffer[lead - 1]] -> lead > least": _SAVES_TIME,
         "MixedText._back: while states or ahead: -> while True:": _SAVES_TIME,
+    },
+    "rules.parts": {
+        "parts: at = 0 -> at = None": "A slice from None on begins at the first.",
+        "parts: 0 -> -1 #4": "The part has but one way yet.",
+        "_ends: 1 -> 0": "Nothing ends in nothing.",
+    },
+    "rules.said": {
+        "top: 64 -> 65": "How many ways are too many makes no difference to what is found.",
+        "top: 64 -> 63": "How many ways are too many makes no difference to what is found.",
+        (
+            "SaidText.__init__: max((part[-1].said for part in self._parts[::2]), key=len) -> min((part[-1].said for "
+            "part in self._parts[::2]), key=len)"
+        ): _SAVES_TIME,
+        (
+            "SaidText.__init__: max((part[-1].said for part in self._parts[::2]), key=len) -> max((part[-1].said for "
+            "part in self._parts[::2]))"
+        ): _SAVES_TIME,
+        "SaidText.finds: if self._core not in reading.said: -> if False:": _SAVES_TIME,
+        (
+            "SaidText.finds: for way in part if held(way.before) and held(way.plain) and held(way.after) -> for way "
+            "in part"
+        ): _SAVES_TIME,
+        (
+            "SaidText.finds: held(way.before) and held(way.plain) and held(way.after) -> held(way.before) or "
+            "held(way.plain) or held(way.after)"
+        ): _SAVES_TIME,
+        (
+            "SaidText.finds: held(way.before) and held(way.plain) and held(way.after) -> held(way.plain) and "
+            "held(way.after)"
+        ): _SAVES_TIME,
+        (
+            "SaidText.finds: held(way.before) and held(way.plain) and held(way.after) -> held(way.before) and "
+            "held(way.after)"
+        ): _SAVES_TIME,
+        (
+            "SaidText.finds: held(way.before) and held(way.plain) and held(way.after) -> held(way.before) and "
+            "held(way.plain)"
+        ): _SAVES_TIME,
+        "SaidText.finds: prod(map(len, ways)) > _MOST -> prod(map(len, ways)) >= _MOST": _SAVES_TIME,
+        "SaidText.finds: if not all(plain): -> if True:": _SAVES_TIME,
+        "SaidText.finds: _Whole(chosen, self._text if all(plain[1::2]) else b'') -> _Whole(chosen, None)": _SAVES_TIME,
+        "SaidText.finds: self._text if all(plain[1::2]) else b'' -> b''": _SAVES_TIME,
+        "SaidText.finds: 1::2 -> 1:": _SAVES_TIME,
+        "SaidText.finds: 2 -> 1": _SAVES_TIME,
+        "SaidText.finds: b'' -> b'XXXX'": _SAVES_TIME,
+        "_is_plain: return way.before + way.plain + way.after == part[0].said -> return None": _SAVES_TIME,
+        "_Whole.__init__: self._literal = literal -> self._literal = None": _SAVES_TIME,
+        "_Whole._unmet: 0 -> 1": _SAVES_TIME,
+        "_Whole._unmet: 0 -> -1 #3": _SAVES_TIME,
+        (
+            "_Whole._fits: if self._literal and buffer.startswith(self._literal, place(at) - len(self._before)): -> "
+            "if False:"
+        ): _SAVES_TIME,
+        "_Whole._fits: return False -> return None": _AS_FALSE,
+        "_Whole._fits: False -> True": "A plain search finds it as well.",
+        "_Whole._fits: return False -> return None #2": _AS_FALSE,
     },
     "rules.scrubbing": {
         "top: 64 -> 65": _PIECES,
@@ -158,11 +205,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "Needles: field(init=False, repr=False, compare=False) -> field(init=False, repr=False) #2": _BY_THE_TEXTS,
         "Needles: False -> True #7": _BY_THE_TEXTS,
         (
-            "Needles.__post_init__: UnescapedText(text) if is_unescaped(text) else MixedText(text) -> MixedText(text)"
-        ): _SAVES_TIME,
-        (
-            "Needles.is_clean: not reading or not any((any(text.finds(reading)) for text in self._mixed)) -> not "
-            "any((any(text.finds(reading)) for text in self._mixed))"
+            "Needles.is_clean: not reading or not any((any(text.finds(reading)) for text in self._said)) -> not "
+            "any((any(text.finds(reading)) for text in self._said))"
         ): _SAVES_TIME,
         "Needles.scrub: if len(value) <= _PIECE and self.is_clean(value): -> if False:": _SAVES_TIME,
         "Needles.scrub: len(value) <= _PIECE and self.is_clean(value) -> self.is_clean(value)": _SAVES_TIME,

@@ -37,11 +37,12 @@ _REDACTION = tuple(
     f"unit/rules/test_rules_redaction{part}.py" for part in ("_reading", "_finds", "_stream", "_edges", "_forms", "")
 )
 _FURTHER = {
-    "rules.escapes": _REDACTION,
+    "rules.escapes": ("unit/rules/test_rules_parts.py", *_REDACTION),
     "rules.fixed_forms": _REDACTION,
     "rules.mixed": _REDACTION,
+    "rules.parts": ("unit/rules/test_rules_said.py", *_REDACTION),
+    "rules.said": _REDACTION,
     "rules.scrubbing": _REDACTION,
-    "rules.unescaped": _REDACTION,
     "rules.json_objects": ("unit/rules/test_rules_bodies.py",),
     "rules.pairs": ("unit/rules/test_rules_parameters.py", "unit/rules/test_rules_bodies.py"),
     "rules.routing": ("unit/rules/test_rules_sanitizers.py", "unit/rules/test_rules_request_transforms.py"),

@@ -12,7 +12,7 @@ from mutation.runs import source_of
 GATE = [
     *("rules.cors", "rules.signature", "rules.signed_text", "rules.routing", "model.session_key"),
     *("rules.egress", "rules.parameters", "rules.redaction", "rules.scrubbing"),
-    *("rules.escapes", "rules.fixed_forms", "rules.mixed", "rules.unescaped"),
+    *("rules.escapes", "rules.fixed_forms", "rules.mixed", "rules.parts", "rules.said"),
     *(f"vault.{path.stem}" for path in sorted((ROOT / "src/apikeychain/vault").glob("[!_]*.py"))),
 ]
 

@@ -22,9 +22,6 @@ Escapes = Mapping[int, tuple[int, int]]
 
 _ZEROS = 16
 LONGEST = len("&#") + _ZEROS + len("126;")
-LEADS = b"%\\&"
-# What one may end in, and not less than that.
-_END = re.compile(rb'u?0{0,2}[2-7]?[0-9A-Fa-f]|["/]|[#0-9A-Za-z]*;')
 _NUMBER = rb"#(?:[xX]0{0,%d}[2-7][0-9A-Fa-f]|0{0,%d}(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]))" % (_ZEROS, _ZEROS)
 _BACKSLASH = ord("\\")
 
@@ -37,14 +34,17 @@ _NAMED = {
 _BYTES = _NAMED | {b'\\"': b'"', b"\\/": b"/"}
 _NAMES = b"|".join(escape[1:-1] for escape in _NAMED)
 _HEX = b"[2-7][0-9A-Fa-f]"
+_ENTITY = b"&(?:%b|%b);" % (_NUMBER, _NAMES)
 # Escapes of one length that follow each other are read at once.
 _SPLITS = MappingProxyType(
     {
         b"%": re.compile(b"(%%%b(?:%%%b)*)" % (_HEX, _HEX)).split,
         b"\\": re.compile(rb'(\\(?:u00%b(?:\\u00%b)*|["/]))' % (_HEX, _HEX)).split,
-        b"&": re.compile(b"(&(?:%b|%b);)" % (_NUMBER, _NAMES)).split,
+        b"&": re.compile(b"(%b)" % _ENTITY).split,
     }
 )
+# One, as a pattern.
+ESCAPE = rb'%%%b|\\u00%b|\\["/]|%b' % (_HEX, _HEX, _ENTITY)
 
 
 class Reading:
@@ -59,7 +59,7 @@ class Reading:
         self.buffer = buffer
         self._pieces = pieces(buffer)
         self._read = list(self._pieces)
-        self._read[1::2] = map(_read, self._pieces[1::2])
+        self._read[1::2] = map(read, self._pieces[1::2])
         self.said = b"".join(self._read)
 
     def __bool__(self) -> bool:
@@ -69,15 +69,8 @@ class Reading:
     def place(self, at: int) -> int:
         """Where `said[at]` begins in the buffer; of the one's length, the other's."""
         piece = bisect_right(self._said_from, at) - 1
-        return self._from[piece] + (at - self._said_from[piece]) * self._width(piece)
-
-    def escape_before(self, at: int) -> bytes:
-        """The escape that gave `said[at - 1]`, or none."""
-        piece = bisect_right(self._said_from, at - 1) - 1
-        if not at or piece % 2 == 0:
-            return b""
-        stop = (at - self._said_from[piece]) * self._width(piece)
-        return self._pieces[piece][stop - self._width(piece) : stop]
+        inside = at - self._said_from[piece]
+        return self._from[piece] + (inside * self._width(piece) if piece % 2 else inside)
 
     def escapes(self, wanted: frozenset[int]) -> Escapes:
         r"""Those of the bytes `wanted`, in order; among them ``\\``, whose second byte may begin another."""
@@ -97,8 +90,8 @@ class Reading:
         return dict(sorted(found.items()))
 
     def _width(self, piece: int) -> int:
-        """How many bytes of the buffer stand for one."""
-        return len(self._pieces[piece]) // len(self._read[piece]) if piece % 2 else 1
+        """How many bytes of the buffer stand for one, in a piece of escapes."""
+        return len(self._pieces[piece]) // len(self._read[piece])
 
     @cached_property
     def _from(self) -> list[int]:
@@ -113,11 +106,6 @@ def _starts(pieces: list[bytes]) -> list[int]:
     return list(accumulate(map(len, pieces[:-1]), initial=0))
 
 
-def ends(text: bytes) -> list[int]:
-    """How many bytes of `text`, from its first, may be what an escape ends in."""
-    return [size for size in range(1, min(len(text), LONGEST)) if _END.fullmatch(text[:size])]
-
-
 def pieces(buffer: bytes) -> list[bytes]:
     """What is no escape and what is one, or several of one length, in turns."""
     parts = [buffer]
@@ -127,8 +115,8 @@ def pieces(buffer: bytes) -> list[bytes]:
     return parts
 
 
-def _read(piece: bytes) -> bytes:
-    """What it stands for."""
+def read(piece: bytes) -> bytes:
+    """What a piece of escapes stands for."""
     if piece in _BYTES:
         return _BYTES[piece]
     if not piece.startswith(b"&"):

@@ -30,29 +30,29 @@ class FixedForm:
     after: bytes = field(default=b"", repr=False)
 
     def finds(self, buffer: bytes) -> Iterator[Span]:
-        """Where it stands in `buffer`, in order, with what goes with it."""
-        for start in self.starts(buffer):
-            stop = start + len(self.text)
+        """Where it stands in `buffer`, in order, with what goes with it; those of a run as one."""
+        for places in self.runs(buffer):
+            start, stop = places[0], places[-1] + len(self.text)
             before = start > 0 and buffer[start - 1] in self.before
             after = stop < len(buffer) and buffer[stop] in self.after
             yield start - before, stop + after
 
-    def starts(self, buffer: bytes) -> Iterator[int]:
+    def runs(self, buffer: bytes) -> Iterator[range]:
         """Where it begins in `buffer`, in order.
 
         A text that overlaps itself is followed by its period: a search for each place would be quadratic.
         """
         at = buffer.find(self.text)
         while at >= 0:
-            yield at
+            last, stop = at, at + len(self.text)
             following = buffer.find(self.text, at + 1)
-            if 0 <= following < at + len(self.text):
-                period = following - at
-                again = self.text[-period:]
-                while buffer.startswith(again, at + len(self.text)):
-                    at += period
-                    yield at
-                following = buffer.find(self.text, at + 1)
+            period = following - at
+            if 0 < period < len(self.text):
+                last += _repeated(buffer, stop, period)
+                following = buffer.find(self.text, last + 1)
+            else:
+                period = 1
+            yield range(at, last + 1, period)
             at = following
 
 
@@ -67,6 +67,18 @@ def fixed_forms(text: bytes) -> Iterator[FixedForm]:
         url, before, after = (part.translate(_TO_URL) for part in parts)
         if (url, before, after) != parts:
             yield FixedForm(url, before=before, after=after)
+
+
+def _repeated(buffer: bytes, at: int, period: int) -> int:
+    """How many bytes from `at` on say again what stands a period before them, in whole periods."""
+    first, size = at, period
+    while buffer[at : at + size] == buffer[at - period : at - period + size]:
+        size *= 2
+    while size > period:
+        size //= 2
+        if buffer[at : at + size] == buffer[at - period : at - period + size]:
+            at += size
+    return at - first
 
 
 def _base64(text: bytes, alignment: int) -> FixedForm:

@@ -1,39 +1,33 @@
-"""Texts of which a part can be taken for an escape: each byte stands as itself or as an escape, freely mixed.
+"""Texts that a buffer may say in too many ways: each byte stands as itself or as an escape, freely mixed.
 
 All beginnings are followed at once: a state is the set of lengths that have been matched so far, one bit each, and a
-byte of the buffer is looked at once on the way forward and once on the way back. So a secret that holds ``%41`` is
-found in each of its readings, and no buffer makes it slower than another. It looks only around escapes: what holds
-none is for a plain search.
+byte of the buffer is looked at once on the way forward and once on the way back. So a secret full of ``%41`` is found
+in each of its readings, and no buffer makes it slower than another. It looks only around escapes: what holds none is
+for a plain search.
 
 Source: contracts 4 ("Redaction"); Baeza-Yates and Gonnet 1992 (Shift-And).
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from apikeychain.rules.escapes import LEADS, LONGEST, Escapes, Reading, ends
+from apikeychain.rules.escapes import Escapes, Reading
 from apikeychain.rules.fixed_forms import Span
-
-_SPLIT = re.compile(b"[%b]" % re.escape(LEADS)).split
 
 
 class MixedText:
     """One text to look for. Bit `i` of the mask of a byte says that the text has it at `i`."""
 
-    __slots__ = ("_core", "_masks", "_text")
+    __slots__ = ("_masks", "_text")
 
     def __init__(self, text: bytes) -> None:
         self._text = text
-        self._core = core(text)
         self._masks = [0] * 256
         for place, byte in enumerate(text):
             self._masks[byte] |= 1 << place
 
     def finds(self, reading: Reading) -> Iterator[Span]:
         """Where it stands with an escape in it, in the order of the ends: those that end near each other as one."""
-        if self._core not in reading.said:
-            return
         escapes = reading.escapes(frozenset(self._text))
         last_byte = {end: (start, byte) for start, (end, byte) in escapes.items()}
         for run in _runs(self._forward(reading.buffer, escapes), len(self._text)):
@@ -96,15 +90,6 @@ class MixedText:
             at -= 1
             states &= masks[buffer[at]]
         return first
-
-
-def core(text: bytes) -> bytes:
-    r"""A part of `text`, as long as may be, that a buffer with `text` in it says in any case.
-
-    What it begins with may be the end of an escape, and what stands behind one of ``%\&`` the rest of one.
-    """
-    first, *others = _SPLIT(text[max(ends(text), default=0) :])
-    return max([first, *(part[LONGEST - 1 :] for part in others)], key=len)
 
 
 def _runs(stops: Iterable[int], length: int) -> Iterator[list[int]]:

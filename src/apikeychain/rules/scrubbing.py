@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 
 from apikeychain.rules.escapes import LONGEST, Reading
 from apikeychain.rules.fixed_forms import FixedForm, Span, fixed_forms
-from apikeychain.rules.mixed import MixedText
-from apikeychain.rules.unescaped import UnescapedText, is_unescaped
+from apikeychain.rules.said import SaidText
 
 _MARK = b"[redacted]"
 # No form holds any other byte.
@@ -41,13 +40,12 @@ class Needles:
     texts: tuple[bytes, ...] = field(repr=False)
     longest: int = field(init=False, repr=False, compare=False)
     _fixed: tuple[FixedForm, ...] = field(init=False, repr=False, compare=False)
-    _mixed: tuple[UnescapedText | MixedText, ...] = field(init=False, repr=False, compare=False)
+    _said: tuple[SaidText, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "longest", LONGEST * max(map(len, self.texts)))
         object.__setattr__(self, "_fixed", tuple(form for text in self.texts for form in fixed_forms(text)))
-        mixed = tuple(UnescapedText(text) if is_unescaped(text) else MixedText(text) for text in self.texts)
-        object.__setattr__(self, "_mixed", mixed)
+        object.__setattr__(self, "_said", tuple(map(SaidText, self.texts)))
 
     def is_clean(self, value: bytes) -> bool:
         """Whether `value`, which is whole, holds none of them."""
@@ -55,7 +53,7 @@ class Needles:
         if any(form.text in (lowered if form.folded else value) for form in self._fixed):
             return False
         reading = Reading(value)
-        return not reading or not any(any(text.finds(reading)) for text in self._mixed)
+        return not reading or not any(any(text.finds(reading)) for text in self._said)
 
     def scrub(self, value: bytes) -> bytes:
         """`value`, which is whole, without them; of the same length."""
@@ -70,7 +68,7 @@ class Needles:
         found = [span for form in self._fixed for span in form.finds(lowered if form.folded else buffer)]
         reading = Reading(buffer)
         if reading:
-            found.extend(span for text in self._mixed for span in text.finds(reading))
+            found.extend(span for text in self._said for span in text.finds(reading))
         return sorted(found)
 
 

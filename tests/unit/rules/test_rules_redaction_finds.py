@@ -4,79 +4,69 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikeychain.rules.escapes import Reading
 from apikeychain.rules.fixed_forms import FixedForm, fixed_forms
-from apikeychain.rules.mixed import MixedText
 from apikeychain.rules.scrubbing import Needles
-from apikeychain.rules.unescaped import UnescapedText, is_unescaped
 
 
 @pytest.mark.parametrize(
-    ("buffer", "spans"),
-    [
-        (b"41zz", [(0, 4)]),
-        (b".%41zz", [(2, 6)]),
-        (b".%34%31zz", [(1, 9), (3, 9)]),
-        (b"%241zz", [(2, 6)]),
-        (b"\\u0041zz41z%7a", [(4, 8), (8, 14)]),
-        (b"%4241zz", [(3, 7)]),
-        (b"&#41;zz", []),
-        (b"%42zz", []),
-        (b"Azz", []),
-        (b"1zz", []),
-        (b"%31zz", []),
-    ],
-)
-def test_a_text_without_escapes_is_found_where_it_begins_inside_of_one(
-    buffer: bytes, spans: list[tuple[int, int]]
-) -> None:
-    assert sorted(set(UnescapedText(b"41zz").finds(Reading(buffer)))) == spans
-    assert list(UnescapedText(b";zz").finds(Reading(b"&lt;zz.&LESS;zz"))) == [(12, 15), (3, 6)]
-
-
-@pytest.mark.parametrize(
-    ("buffer", "spans"),
-    [
-        (b"", []),
-        (b"a%b", []),
-        (b"a%25b", [(0, 5)]),
-        (b"a%25%62a%25b", [(0, 7), (7, 12)]),
-        (b"%61%b", [(0, 5)]),
-        (b"a%2561%b", []),
-        (b"xa%&#98;x", [(1, 8)]),
-        (b"%61%%62%61%%62", [(0, 7), (7, 14)]),
-    ],
-)
-def test_a_text_with_an_escape_in_it_is_found_where_one_stands_for_a_byte_of_it(
-    buffer: bytes, spans: list[tuple[int, int]]
-) -> None:
-    assert list(MixedText(b"a%b").finds(Reading(buffer))) == spans
-
-
-@pytest.mark.parametrize(
-    ("text", "buffer", "starts"),
+    ("text", "buffer", "runs"),
     [
         (b"ab", b"", []),
-        (b"ab", b"abxab", [0, 3]),
-        (b"ab", b"abab", [0, 2]),
-        (b"aa", b"aaaaxaa", [0, 1, 2, 5]),
-        (b"aba", b"xababaxaba", [1, 3, 7]),
-        (b"aab", b"aaabaab", [1, 4]),
-        (b"abaab", b"abaabaabab", [0, 3]),
-        (b"abaaba", b"abaabaabaaba", [0, 3, 6]),
-        (b"aabaa", b"aabaabaaabaa", [0, 3, 7]),
-        (b"abacaba", b"abacabacabaabacaba", [0, 4, 11]),
+        (b"aa", b"a", []),
+        (b"ab", b"abxab", [[0], [3]]),
+        (b"ab", b"abab", [[0], [2]]),
+        (b"ab", b"ab.abab", [[0], [3], [5]]),
+        (b"aa", b"aaaaxaa", [[0, 1, 2], [5]]),
+        (b"aaa", b"aaaaa.aaa", [[0, 1, 2], [6]]),
+        (b"aa", b"aaa.aa.aa", [[0, 1], [4], [7]]),
+        (b"aba", b"xababaxaba", [[1, 3], [7]]),
+        (b"abab", b"abababab.abab", [[0, 2, 4], [9]]),
+        (b"aab", b"aaabaab", [[1], [4]]),
+        (b"aab", b"abaa", []),
+        (b"abaab", b"abaabaabab", [[0, 3]]),
+        (b"abaaba", b"abaabaabaaba", [[0, 3, 6]]),
+        (b"aabaa", b"aabaabaaabaa", [[0, 3], [7]]),
+        (b"aabaa", b"aabaaabaabaa", [[0, 4], [7]]),
+        (b"aaba", b"aaaabaabaa", [[2, 5]]),
+        (b"abacaba", b"abacabacabaabacaba", [[0, 4], [11]]),
     ],
 )
-def test_a_literal_begins_in_each_of_its_places(text: bytes, buffer: bytes, starts: list[int]) -> None:
-    assert list(FixedForm(text).starts(buffer)) == starts
-    assert list(FixedForm(text).finds(buffer)) == [(at, at + len(text)) for at in starts]
+def test_a_literal_begins_in_each_of_its_places(text: bytes, buffer: bytes, runs: list[list[int]]) -> None:
+    found = list(FixedForm(text).runs(buffer))
+    assert [list(places) for places in found] == runs
+    assert [places.step for places in found if len(places) == 1] == [1 for places in runs if len(places) == 1]
+    assert list(FixedForm(text).finds(buffer)) == [(places[0], places[-1] + len(text)) for places in runs]
+
+
+@pytest.mark.parametrize("more", [*range(20), 62, 63, 64, 65, 66])
+@pytest.mark.parametrize("text", [b"aa", b"aba", b"abcab"])
+def test_a_run_of_any_length_is_followed_to_its_end(text: bytes, more: int) -> None:
+    period = text[: text.rindex(text[:1]) or 1] if text != b"abcab" else b"abc"
+    for behind in (b"", period[:-1], b".", b"." + text):
+        buffer = b"." + period * more + text + behind
+        run, *others = FixedForm(text).runs(buffer)
+        assert run == range(1, 2 + len(period) * more, len(period) if more else 1)
+        assert others == ([range(len(buffer) - len(text), len(buffer) - len(text) + 1)] if behind[1:] == text else [])
 
 
 @given(st.text("ab", min_size=1, max_size=5), st.text("ab", max_size=40))
 def test_a_literal_that_overlaps_itself_is_missed_nowhere(text: str, buffer: str) -> None:
     starts = [at for at in range(len(buffer)) if buffer.startswith(text, at)]
-    assert list(FixedForm(text.encode()).starts(buffer.encode())) == starts
+    runs = list(FixedForm(text.encode()).runs(buffer.encode()))
+    assert [at for places in runs for at in places] == starts
+    assert all(places.step < len(text) or len(places) == 1 for places in runs)
+
+
+def test_what_goes_with_a_run_goes_with_its_ends() -> None:
+    form = FixedForm(b"aa", before=b"ab", after=b"ac")
+    for buffer, spans in {
+        b"aaaa": [(0, 4)],
+        b"baaaac": [(0, 6)],
+        b".aaaa.": [(1, 5)],
+        b"caaaab": [(1, 5)],
+        b"baaa.aac": [(0, 4), (5, 8)],
+    }.items():
+        assert list(form.finds(buffer)) == spans
 
 
 def test_one_byte_beside_a_literal_goes_with_it() -> None:
@@ -118,11 +108,6 @@ def test_the_forms_of_a_text_are_each_there_once() -> None:
 
 def test_a_form_shows_nothing_of_itself() -> None:
     assert repr(FixedForm(b"key", before=b"ab", after=b"cd")) == "FixedForm(folded=False)"
-
-
-def test_each_end_of_an_escape_counts_and_not_the_shortest_alone() -> None:
-    assert not is_unescaped(b"azzzz;zz")
-    assert is_unescaped(b"azzz;zzz")
 
 
 @pytest.mark.parametrize("buffer", [b"%79%zzx", b"x\xff%79%zz", b"%78\xff%79%zz", b"%79%zz%7"])

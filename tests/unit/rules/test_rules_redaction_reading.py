@@ -1,4 +1,4 @@
-r"""What a buffer says, place by place, and which texts a plain search of that finds."""
+r"""What a buffer says, place by place."""
 
 from itertools import accumulate
 
@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikeychain.rules.escapes import LONGEST, Reading, ends, pieces
+from apikeychain.rules.escapes import LONGEST, Reading, pieces
 from apikeychain.rules.fixed_forms import FixedForm
-from apikeychain.rules.unescaped import is_unescaped
 from spellings import every_spelling
 
 # What stands there, and what it says. No escape is made of letters from x to z and of what stands beside them.
@@ -83,10 +82,6 @@ def _reads_as(parts: Parts) -> None:
     assert reading.said == b"".join(said for _, said in parts)
     assert bool(reading) == bool(escapes)
     assert [reading.place(at) for at in range(len(parts) + 1)] == places
-    assert [reading.escape_before(at) for at in range(len(parts) + 1)] == [
-        b"",
-        *(spelling if spelling != said else b"" for spelling, said in parts),
-    ]
     assert list(reading.escapes(frozenset(range(256)) - {0x5C}).items()) == [
         escape for escape in escapes if escape[1][1] != ord("\\")
     ]
@@ -124,65 +119,6 @@ def test_each_two_backslashes_are_an_escape_of_one_in_order_with_the_others() ->
     others = [(6, (12, 0x5C)), (12, (15, 0x5C))]
     assert list(reading.escapes(backslash).items()) == [(1, (3, 0x5C)), (4, (6, 0x5C)), (5, (7, 0x5C)), *others]
     assert reading.escapes(frozenset(b"z")) == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "sizes"),
-    [
-        (b"", []),
-        (b"zzz", []),
-        (b"a", []),
-        (b"az", [1]),
-        (b"41z", [1, 2]),
-        (b"81z", [1]),
-        (b"Fz", [1]),
-        (b"fz", [1]),
-        (b"g", []),
-        (b"u0041z", [2, 3, 4, 5]),
-        (b"u00041", [2, 3, 4]),
-        (b"uu", []),
-        (b"07F.", [1, 2, 3]),
-        (b"007F.", [1, 2, 3, 4]),
-        (b'"z', [1]),
-        (b"//", [1]),
-        (b'""z', [1]),
-        (b";z", [1]),
-        (b";;;", [1]),
-        (b"zz;z", [3]),
-        (b"#x41;.", [5]),
-        (b"#Zz09;.", [6]),
-        (b"-;z", []),
-        (b"z" * 20 + b";z", [21]),
-        (b"z" * 21 + b";z", []),
-    ],
-)
-def test_what_an_escape_may_end_in(text: bytes, sizes: list[int]) -> None:
-    assert ends(text) == sizes
-
-
-@pytest.mark.parametrize("text", [b"a", b"sk-Ab3/z", b"41zzzzzz", b"u0041zzz", b'"zzzzzzz', b"zzzz;zzz", b"z#x41;"])
-def test_a_text_without_a_lead_is_for_a_plain_search(text: bytes) -> None:
-    assert is_unescaped(text)
-
-
-@pytest.mark.parametrize("text", [b"z%z", b"z&z", b"z\\z", b"%", b"&z", b"z\\", b"zzzzz;zz", b"#x4a1;z"])
-def test_a_text_with_a_lead_or_behind_a_long_end_of_an_escape_is_not(text: bytes) -> None:
-    assert not is_unescaped(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "buffer", "starts"),
-    [
-        (b"ab", b"ab.abab", [0, 3, 5]),
-        (b"aaa", b"aaaaa.aaa", [0, 1, 2, 6]),
-        (b"abab", b"abababab.abab", [0, 2, 4, 9]),
-        (b"aabaa", b"aabaaabaabaa", [0, 4, 7]),
-        (b"aab", b"abaa", []),
-        (b"aaba", b"aaaabaabaa", [2, 5]),
-    ],
-)
-def test_a_text_that_overlaps_itself_is_found_at_each_place(text: bytes, buffer: bytes, starts: list[int]) -> None:
-    assert list(FixedForm(text).starts(buffer)) == starts
 
 
 def test_what_goes_with_a_literal_goes_where_it_stands() -> None:
