@@ -102,7 +102,7 @@ def test_each_beginning_of_an_escape_may_be_one_and_the_whole_is_one(escape: byt
     assert [(way.plain, way.width) for way in special[:2]] == [(b"", 0), (escape, 1)]
 
 
-@pytest.mark.parametrize("last", [b"%8", b"%4.", b"\\n", b"\\u1", b"&" + b"z" * 21, b"&z."])
+@pytest.mark.parametrize("last", [b"%8", b"%4.", b"\\n", b"\\u1", b"\\u000", b"&" + b"z" * 21, b"&z."])
 def test_what_no_escape_begins_with_is_said_as_it_stands(last: bytes) -> None:
     assert not any(way.after for part in parts(b"z" + last) for way in part)
 
