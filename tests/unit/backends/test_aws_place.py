@@ -71,7 +71,7 @@ def test_every_problem_is_told_at_once() -> None:
         AWSKeyService("mars", endpoint_url="x", name="", waiting_days=6, access_key=LOGIN, profile="gate")
     told = [problem.partition(":")[0] for problem in refused.value.problems]
     assert told == ["region", "endpoint_url", "name", "waiting_days", "access_key and profile"]
-    with pytest.raises(SettingsError, match="waiting_days: 31"):
+    with pytest.raises(SettingsError, match="waiting_days: write 7 to 30"):
         AWSKeyService("eu-central-1", waiting_days=31)
 
 
