@@ -148,8 +148,9 @@ class ConflictError(ManagementError):
 class SealedValueError(APIKeyChainError):
     """A sealed value does not open: missing, tampered with, moved or another's. One error on purpose."""
 
-    def __init__(self) -> None:
-        super().__init__("what is stored does not open: it is missing, was changed or moved, or belongs to another key")
+    def __str__(self) -> str:
+        """The same words whatever is wrong."""
+        return "what is stored does not open: it is missing, was changed or moved, or belongs to another key"
 
 
 class LedgerBrokenError(APIKeyChainError):
