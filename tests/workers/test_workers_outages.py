@@ -17,6 +17,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 # How long a store may be away while calls are served, and more than the slowest turn.
 _BUFFER_SECONDS = 5.0
 _PATIENCE = 20.0
+# Every worker is asked in that time, also by callers that are refused and wait then.
+_ROUND = 1.25
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -31,7 +33,7 @@ async def _until(answers: list[Answered], is_so: Callable[[set[tuple[int, str]]]
     async with asyncio.timeout(_PATIENCE):
         while True:
             begun = len(answers)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(_ROUND)
             recent = answers[begun:]
             if {answered.worker for answered in recent} == set(range(WORKERS)) and is_so(
                 {(answered.status, answered.code) for answered in recent}
