@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -58,9 +57,7 @@ def template(postgres_server: PostgresServer) -> str:
 def migrated(server: PostgresServer) -> str:
     """Make that database on the server, and the login of workers."""
     server.create_database(_TEMPLATE)
-    # A test that asks for this late has a loop that runs.
-    with ThreadPoolExecutor() as thread:
-        thread.submit(asyncio.run, migrate_postgres(server.url(_TEMPLATE))).result()
+    asyncio.run(migrate_postgres(server.url(_TEMPLATE)))
     server.execute(f"CREATE ROLE {WEB} LOGIN PASSWORD 'made-up' IN ROLE {APPLICATION}")
     return _TEMPLATE
 
