@@ -43,6 +43,8 @@ P = TypeVar("P")
 _LISTEN_AGAIN_SECONDS = 1.0
 # Of how many tenants a key may fail to open what is stored before it is taken for a foreign one.
 _KEY_TRIALS = 10
+# Of as many tenants one is looked for whose keys the default wraps.
+_KEY_LOOKS = 1000
 _log = logging.getLogger("apikeychain")
 
 
@@ -205,15 +207,20 @@ class Residence:
 
     async def _require_key(self) -> None:
         """Refuse a default that opens nothing of what the store holds of its tenants: one alone may be damaged."""
-        foreign = False
-        for tenant in await self._plugs.store.tenants("", _KEY_TRIALS):
-            try:
-                if await self._has_opened(tenant):
-                    return
-            except DamagedDataError as damaged:
-                _log.error("%s", damaged)
-            except SealedValueError:
-                foreign = True
+        foreign, looked, after = 0, 0, ""
+        while foreign < _KEY_TRIALS and looked < _KEY_LOOKS:
+            tenants = await self._plugs.store.tenants(after, _KEY_TRIALS)
+            for tenant in tenants:
+                try:
+                    if await self._has_opened(tenant):
+                        return
+                except DamagedDataError as damaged:
+                    _log.error("%s", damaged)
+                except SealedValueError:
+                    foreign += 1
+            if len(tenants) < _KEY_TRIALS:
+                break
+            looked, after = looked + len(tenants), tenants[-1]
         if foreign:
             msg = "this platform key does not open what is stored: restore the one that belongs to this data"
             raise KeyFileError(msg)

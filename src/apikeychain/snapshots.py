@@ -6,10 +6,10 @@ Source: contracts 1 (unknown ids), 10 (state); spec 10.3 (a call loads its own t
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from apikeychain.errors import BackendUnavailableError, DamagedDataError, InvalidValueError, NotFoundError
 from apikeychain.flights import Flights
@@ -126,7 +126,9 @@ class Snapshots:
         read = self._read if project_id in self._held else self._read_first
         try:
             reading = await self._loading.join(
-                project_id, lambda: reach("store", read(project_id)), lambda found: self._keep(project_id, found)
+                project_id,
+                lambda: reach("store", _in_time(read(project_id))),
+                lambda found: self._keep(project_id, found),
             )
         except BackendUnavailableError:
             return self._still_serving(project_id)
@@ -177,13 +179,8 @@ class Snapshots:
             return await self._read(project)
 
     async def _read(self, project: ProjectId) -> _Reading:
-        """A store that takes longer than it may be down is down."""
         began = self._clock()
-        try:
-            async with asyncio.timeout(STORE_DOWN_SECONDS):
-                return _Reading(await self._found(project), began)
-        except TimeoutError:
-            raise BackendUnavailableError from None
+        return _Reading(await self._found(project), began)
 
     async def _found(self, project: ProjectId) -> Snapshot | None:
         """The project compiled, or None where there is none to serve."""
@@ -230,6 +227,15 @@ class Snapshots:
 def _is_same(before: Snapshot, found: Snapshot | None) -> bool:
     """Whether nothing changed: a generation is raised by every change of anything in the project."""
     return found is not None and (before.tenant, before.project) == (found.tenant, found.project)
+
+
+async def _in_time(reading: Coroutine[Any, Any, _Reading]) -> _Reading:
+    """What it brings; a store that takes longer than it may be down is down."""
+    try:
+        async with asyncio.timeout(STORE_DOWN_SECONDS):
+            return await reading
+    except TimeoutError:
+        raise BackendUnavailableError from None
 
 
 async def children(store: TenantReader, kind: type[R], project: ProjectId) -> list[R]:

@@ -1,20 +1,20 @@
 """What the gate tells OpenTelemetry: a span for each call, one for each of its steps, and the metrics to alert on.
 
-An attribute is one of `ATTRIBUTES` and nothing else: no value of a caller, no text of an error, nothing secret. What a
-tenant chose, as the name of a route, stands on spans alone: metrics have a bound that no tenant can raise. A caller's
-own ``traceparent`` is never read: a span stands below what the host has begun, or it is a root.
+An attribute is one of the closed list and nothing else: no value of a caller, no text of an error, nothing secret. A
+caller's own ``traceparent`` is never read: a span stands below what the host has begun, or it is a root.
 
 A step is told where something is waited for: what is held in memory is no step. Where no SDK is set up nothing is
-kept, and a step makes no span.
+kept, and a step makes no span. An SDK that breaks, by a sampler or processor of the host's, breaks no call.
 
 Source: OpenTelemetry semantic conventions for HTTP spans and metrics; contracts 4 (nothing secret is told).
 """
 
+import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar, final
+from functools import cache
+from typing import Any, TypeVar, final
 
 from opentelemetry import context, metrics, trace
 
@@ -23,50 +23,31 @@ from opentelemetry.context import (
     _SUPPRESS_HTTP_INSTRUMENTATION_KEY as _UNSEEN,  # pyright: ignore[reportPrivateUsage] - see above
 )
 from opentelemetry.context.context import Context
-from opentelemetry.metrics import Counter, Histogram
+from opentelemetry.metrics import Counter, Histogram, UpDownCounter
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from apikeychain.errors import APIKeyChainError, BackendUnavailableError, FailureError, code_of
+from apikeychain.model.telemetry import (
+    CACHED,
+    CALL,
+    METHOD,
+    METRICS,
+    OUTCOME,
+    PASSED,
+    PORT,
+    PROJECT,
+    PROVIDER,
+    ROUTE,
+    STATUS,
+    STATUS_CLASS,
+    STEP,
+    STEPS,
+    Port,
+    Step,
+)
 
 T = TypeVar("T")
-Port = Literal["store", "key_service", "rate_limiter", "replay_guard", "signals"]
-Step = Literal["load", "verify", "spend", "record", "read", "open", "send", "shape"]
-
-METHOD: Final = "http.request.method"
-STATUS: Final = "http.response.status_code"
-PROJECT: Final = "apikeychain.project"
-ROUTE: Final = "apikeychain.route"
-PROVIDER: Final = "apikeychain.provider"
-OUTCOME: Final = "apikeychain.outcome"
-STATUS_CLASS: Final = "apikeychain.status_class"
-STEP: Final = "apikeychain.step"
-PORT: Final = "apikeychain.port"
-CACHED: Final = "apikeychain.cached"
-PASSED: Final = "passed"
-
-ATTRIBUTES: Final = {
-    METHOD: "the method, or `_OTHER` for one that HTTP does not know",
-    STATUS: "the status of the answer; 499 where the caller left before there was one",
-    PROJECT: "the id of the project, once it was loaded",
-    ROUTE: "the name of the route, once the call was matched to it",
-    PROVIDER: "the name of that route's provider",
-    OUTCOME: "`passed`, or the code of the refusal or failure, as in the problem document; `caller-gone`",
-    STATUS_CLASS: "`2xx` to `5xx`",
-    STEP: "the name of the step",
-    PORT: "the plug, by the keychain's argument",
-    CACHED: "whether the secret was open already",
-}
-CALL: Final = "apikeychain.call"
-STEPS: Final[dict[Step, str]] = {
-    "load": "the project is read, where it is not held or is to be read anew",
-    "verify": "the signature, where there is one: the body that it covers, and its claim",
-    "spend": "the quotas are spent, or what the claim spent is settled",
-    "record": "a place in the ledger is taken",
-    "read": "a body that is checked before anything is sent is read",
-    "open": "the secret is opened, or below `verify` the signing key, where it is not open or is to be opened anew",
-    "send": "the provider, up to the head of its answer",
-    "shape": "an answer is read that the route's transforms want whole",
-}
+Facts = Mapping[str, str | bool] | None
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 _FAILURES = frozenset(failure.code for failure in FailureError.__subclasses__())
 _OF_STEP = {name: {STEP: name} for name in STEPS}
@@ -76,32 +57,7 @@ _is_recorded: ContextVar[bool] = ContextVar("apikeychain.is_recorded", default=F
 # In seconds. Those that an SDK would take are meant for milliseconds.
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric, as the reference tells of it."""
-
-    kind: str
-    unit: str
-    meaning: str
-    attributes: tuple[str, ...] = ()
-
-
-METRICS: Final = {
-    "apikeychain.calls": Metric("counter", "{call}", "calls that ended", (STATUS_CLASS, OUTCOME)),
-    "apikeychain.call.duration": Metric(
-        "histogram", "s", "a call from its head to the last byte of its answer", (STATUS_CLASS, OUTCOME)
-    ),
-    "apikeychain.step.duration": Metric("histogram", "s", "one step of a call", (STEP,)),
-    "apikeychain.upstream.duration": Metric(
-        "histogram", "s", "a provider, from the request to the head of its answer", (OUTCOME,)
-    ),
-    "apikeychain.ledger.queued": Metric("up-down counter", "{entry}", "ledger entries that are not written yet"),
-    "apikeychain.ledger.flush.duration": Metric("histogram", "s", "the writing of one group of entries", (OUTCOME,)),
-    "apikeychain.secrets": Metric("counter", "{secret}", "secrets that calls used", (CACHED,)),
-    "apikeychain.plug.failures": Metric("counter", "{failure}", "times that a plug did not do its deed", (PORT,)),
-}
-
+_log = logging.getLogger("apikeychain")
 _tracer = trace.get_tracer("apikeychain")
 _meter = metrics.get_meter("apikeychain")
 
@@ -135,7 +91,7 @@ class CallSpan:
     def enter(self, method: str) -> None:
         """Begin, below what is current."""
         self._began, self._is_over = time.perf_counter(), False
-        self._span = _tracer.start_span(CALL, kind=SpanKind.SERVER, attributes={METHOD: _known(method)})
+        self._span = _begun(CALL, SpanKind.SERVER, {METHOD: _known(method)})
         self._token: Token[Context] | None = None
         if self._span is not trace.INVALID_SPAN:
             self._token = context.attach(trace.set_span_in_context(self._span))
@@ -161,8 +117,8 @@ class CallSpan:
         self._is_over = True
         outcome = refusal or PASSED
         kind = {STATUS_CLASS: f"{status // 100}xx", OUTCOME: outcome}
-        _calls.add(1, kind)
-        _call_seconds.record(time.perf_counter() - self._began, kind)
+        _add(_calls, 1, kind)
+        _record(_call_seconds, time.perf_counter() - self._began, kind)
         if self._span.is_recording():
             facts = {STATUS: status, PROJECT: project, ROUTE: route and route[0], PROVIDER: route and route[1]}
             self._span.set_attributes({key: fact for key, fact in facts.items() if fact is not None})
@@ -188,7 +144,7 @@ async def step(name: Step, work: Coroutine[Any, Any, T], port: Port | None = Non
             _judge(port, error)
         raise
     finally:
-        _step_seconds.record(time.perf_counter() - began, _OF_STEP[name])
+        _record(_step_seconds, time.perf_counter() - began, _OF_STEP[name])
 
 
 @final
@@ -196,7 +152,7 @@ class _StepSpan:
     """The span of one step, below what is current."""
 
     def __init__(self, name: Step) -> None:
-        self._span = _tracer.start_span(f"apikeychain.{name}")
+        self._span = _begun(f"apikeychain.{name}")
         self._token = context.attach(trace.set_span_in_context(self._span))
 
     def __enter__(self) -> None:
@@ -236,17 +192,17 @@ async def flushed(work: Coroutine[Any, Any, T]) -> T:
 
 def queued(entries: int) -> None:
     """So many more ledger entries wait to be written; below 0 so many fewer."""
-    _queued.add(entries)
+    _add(_queued, entries)
 
 
 def secret_used(*, cached: bool) -> None:
     """A call uses a secret."""
-    _secrets.add(1, {CACHED: cached})
+    _add(_secrets, 1, {CACHED: cached})
 
 
 def plug_failed(port: str) -> None:
     """A plug did not do its deed."""
-    _failures.add(1, {PORT: port})
+    _add(_failures, 1, {PORT: port})
 
 
 async def _timed(seconds: Histogram, work: Coroutine[Any, Any, T]) -> T:
@@ -257,7 +213,7 @@ async def _timed(seconds: Histogram, work: Coroutine[Any, Any, T]) -> T:
         outcome = code_of(error)
         raise
     finally:
-        seconds.record(time.perf_counter() - began, {OUTCOME: outcome})
+        _record(seconds, time.perf_counter() - began, {OUTCOME: outcome})
 
 
 def _judge(port: Port, error: Exception) -> None:
@@ -270,9 +226,39 @@ def _known(method: str) -> str:
     return method if method in _METHODS else "_OTHER"
 
 
+def _begun(name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Facts = None) -> Span:
+    try:
+        return _tracer.start_span(name, kind=kind, attributes=attributes)
+    except Exception as fault:  # noqa: BLE001 - a host's sampler or processor that breaks must break no call
+        _tell(type(fault).__name__)
+        return trace.INVALID_SPAN
+
+
 def _end(span: Span, outcome: str, *, failed: bool = False) -> None:
     """End it, as failed where it was: a refusal is none."""
     span.set_attribute(OUTCOME, outcome)
     if failed or outcome in _FAILURES:
         span.set_status(StatusCode.ERROR)
-    span.end()
+    try:
+        span.end()
+    except Exception as fault:  # noqa: BLE001 - likewise
+        _tell(type(fault).__name__)
+
+
+def _add(counter: Counter | UpDownCounter, amount: int, facts: Facts = None) -> None:
+    try:
+        counter.add(amount, facts)
+    except Exception as fault:  # noqa: BLE001 - likewise
+        _tell(type(fault).__name__)
+
+
+def _record(histogram: Histogram, seconds: float, facts: Facts) -> None:
+    try:
+        histogram.record(seconds, facts)
+    except Exception as fault:  # noqa: BLE001 - likewise
+        _tell(type(fault).__name__)
+
+
+@cache
+def _tell(fault: str) -> None:
+    _log.error("OpenTelemetry failed with %s: what it should have heard is lost", fault)

@@ -169,6 +169,22 @@ async def test_a_primary_whose_clock_is_behind_the_last_ones_forgets_what_was_si
         assert await guard.claim(token(4), NOW + 20 + 33) == "claimed"
 
 
+async def test_a_clock_that_was_far_ahead_once_refuses_for_half_a_minute_and_not_until_it_is_there_again(
+    server: valkey.ValkeyServer,
+) -> None:
+    clock = Clock()
+    async with turned(server, clock) as guard:
+        assert await guard.claim(token(1), NOW) == "claimed"
+        clock.seconds += 86_400
+        assert await guard.claim(token(2), NOW) == "forgotten"
+        clock.seconds -= 86_400
+        assert await guard.claim(token(1), NOW) in {"replayed", "forgotten"}
+        assert await guard.claim(token(3), NOW + 32) == "forgotten"
+        clock.seconds += 32
+        assert await guard.claim(token(1), NOW) in {"replayed", "forgotten"}
+        assert await guard.claim(token(4), NOW + 33) == "claimed"
+
+
 async def test_another_connection_to_the_same_server_loses_nothing(server: valkey.ValkeyServer) -> None:
     now = int(time.time())
     async with ValkeyGuard(server.url) as guard:

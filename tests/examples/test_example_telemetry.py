@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from apikeychain.telemetry import CALL, METRICS
+from apikeychain.model.telemetry import CALL, METRICS
 from command import ROOT, run
 
 _CALL = """

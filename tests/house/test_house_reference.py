@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from apikeychain import errors, telemetry
+from apikeychain import errors
 from apikeychain.environment.variables import COMMAND, PLUGS, PREFIX, SETTINGS
+from apikeychain.model import telemetry
 from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential
 from apikeychain.providers import CATALOGUE
 from apikeychain.settings import APIKeyChainSettings

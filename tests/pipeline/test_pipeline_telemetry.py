@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
 from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, Tracer
 
 from apikeychain import JSONBody, JSONField, KeepFields, ProxyRoute, telemetry
@@ -19,8 +19,8 @@ from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.errors import CallerGoneError, DamagedDataError
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Line
+from apikeychain.model.telemetry import ATTRIBUTES, CALL, METRICS, STEPS
 from apikeychain.ports.upstream import Guard
-from apikeychain.telemetry import ATTRIBUTES, CALL, METRICS, STEPS
 from apikeychain.testing.local_provider import Visit
 from gate import APP, KEY, WEATHER, Answer, Gate, open_gate
 from one_plug import Both
@@ -391,6 +391,62 @@ async def test_a_call_that_nobody_records_is_served_and_counted(
         assert (await gate.get()).status == 200
     assert told == []
     assert amounts("apikeychain.calls")["2xx", "passed"] == before + 1
+
+
+class _Breaks(SpanProcessor):
+    """Raises at the beginning of a span, or at its end."""
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+
+    def on_start(self, *_: object, **__: object) -> None:
+        if self._at == "start":
+            raise LookupError
+
+    def on_end(self, *_: object) -> None:
+        if self._at == "end":
+            raise LookupError
+
+
+class _BreakingSampler(Sampler):
+    def should_sample(self, *_: object, **__: object) -> SamplingResult:
+        raise LookupError
+
+    def get_description(self) -> str:
+        return "breaks"
+
+
+def _breaking(where: str) -> Tracer:
+    if where == "sampler":
+        return TracerProvider(sampler=_BreakingSampler(), shutdown_on_exit=False).get_tracer("apikeychain")
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(_Breaks(where))
+    return provider.get_tracer("apikeychain")
+
+
+@pytest.mark.parametrize("where", ["sampler", "start", "end"])
+async def test_an_sdk_that_breaks_breaks_no_call_and_is_told_once(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    monkeypatch.setattr(telemetry, "_tracer", _breaking(where))
+    telemetry._tell.cache_clear()
+    for _ in range(2):
+        assert (await gate.get()).status == 200
+    assert [line for line in caplog.messages if "OpenTelemetry" in line] == [
+        "OpenTelemetry failed with LookupError: what it should have heard is lost"
+    ]
+
+
+async def test_a_metric_that_breaks_breaks_no_call(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def add(self, *_: object) -> None:
+            raise LookupError
+
+        record = add
+
+    for name in ("_calls", "_queued", "_secrets", "_step_seconds", "_call_seconds", "_upstream_seconds"):
+        monkeypatch.setattr(telemetry, name, Broken())
+    assert (await gate.get()).status == 200
 
 
 async def test_a_step_that_its_caller_leaves_says_so(gate: Gate) -> None:

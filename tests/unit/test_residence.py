@@ -56,6 +56,32 @@ async def test_the_key_that_opens_what_is_stored_is_required() -> None:
         await Residence(plugs(store, MemoryKeyService()), QUICK, {}).opened()
 
 
+async def test_tenants_of_other_key_services_do_not_hide_that_the_default_is_a_foreign_one() -> None:
+    store, keys, other = MemoryStore(), MemoryKeyService(), {"other": MemoryKeyService()}
+    first = Residence(replace(plugs(store, keys), key_services=other), QUICK, {})
+    await first.opened()
+    for number in range(25):
+        await registry.create_tenant(first.office, f"a{number}", "ops", key_service="other")
+    await registry.create_tenant(first.office, "zeta", "ops")
+    await first.leave()
+    with pytest.raises(KeyFileError, match=r"^this platform key does not open what is stored: restore the one"):
+        await Residence(replace(plugs(store, MemoryKeyService()), key_services=other), QUICK, {}).opened()
+
+
+async def test_so_many_tenants_of_other_key_services_are_looked_at_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apikeychain.residence._KEY_LOOKS", 20)
+    store, other = MemoryStore(), {"other": MemoryKeyService()}
+    first = Residence(replace(plugs(store, MemoryKeyService()), key_services=other), QUICK, {})
+    await first.opened()
+    for number in range(25):
+        await registry.create_tenant(first.office, f"a{number}", "ops", key_service="other")
+    await registry.create_tenant(first.office, "zeta", "ops")
+    await first.leave()
+    again = Residence(replace(plugs(store, MemoryKeyService()), key_services=other), QUICK, {})
+    await again.opened()
+    await again.leave()
+
+
 async def two_tenants(store: MemoryStore, keys: MemoryKeyService) -> None:
     residence = Residence(plugs(store, keys), QUICK, {})
     await residence.opened()

@@ -48,12 +48,12 @@ async def test_groups_that_share_tenants_wait_for_each_other_and_not_for_ever(da
 
 
 async def test_what_cannot_be_written_together_is_written_in_turn(database: Database) -> None:
-    database.execute(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "IF current_setting('apikeychain.tenants') <> '' THEN RAISE unique_violation; END IF; RETURN new; END $$"
-    )
-    database.execute("CREATE TRIGGER refuse BEFORE INSERT ON apikeychain.ledger FOR EACH ROW EXECUTE FUNCTION refuse()")
     async with shop_in(database) as store:
+        database.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF current_setting('apikeychain.tenants') <> '' THEN RAISE unique_violation; END IF; RETURN new; END $$; "
+            "CREATE TRIGGER refuse BEFORE INSERT ON apikeychain.ledger FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
         heads = await store.append_many({ACME: [draft(1)], GLOBEX: [draft(1), draft(2)]})
         assert {owner: head.size for owner, head in heads.items()} == {ACME: 1, GLOBEX: 2}
         async with store.reading(GLOBEX) as chain:

@@ -210,7 +210,7 @@ async def test_what_the_migrations_did_not_make_has_no_place_in_the_schema(
 async def test_a_view_that_shows_more_is_refused(database: Database, view: str) -> None:
     database.execute(f"CREATE {view}; GRANT SELECT ON public.all_secrets TO apikeychain_app")
     assert await problems(database) == (
-        "the view public.all_secrets shows web what its owner may see of apikeychain: drop it, or take it from web",
+        "public.all_secrets gives web what its owner may do in apikeychain: drop it, or take it from web",
     )
 
 
@@ -224,6 +224,90 @@ async def test_a_view_upon_a_view_is_refused(database: Database) -> None:
     assert "public.outer_view" in problem
 
 
+async def test_a_view_upon_what_a_role_between_may_see_is_refused(database: Database, gone_stranger: str) -> None:
+    database.execute("CREATE VIEW public.inner_view AS SELECT tenant FROM apikeychain.secrets")
+    database.execute("CREATE VIEW public.outer_view AS SELECT tenant FROM public.inner_view")
+    database.execute(
+        f"CREATE ROLE {gone_stranger}; GRANT SELECT ON public.inner_view TO {gone_stranger}; "
+        f"ALTER VIEW public.outer_view OWNER TO {gone_stranger}; GRANT SELECT ON public.outer_view TO web"
+    )
+    (problem,) = await problems(database)
+    assert "public.outer_view gives web" in problem
+
+
+@pytest.mark.parametrize("right", ["INSERT", "UPDATE", "DELETE"])
+async def test_a_view_that_is_only_written_to_is_refused(database: Database, right: str) -> None:
+    database.execute("CREATE VIEW public.v AS SELECT * FROM apikeychain.secrets")
+    database.execute(f"GRANT {right} ON public.v TO web")
+    (problem,) = await problems(database)
+    assert "public.v gives web" in problem
+
+
+async def test_a_view_of_a_member_of_the_owner_is_refused(database: Database, gone_stranger: str) -> None:
+    database.execute("CREATE VIEW public.v AS SELECT * FROM apikeychain.tenants")
+    database.execute(
+        f"CREATE ROLE {gone_stranger} IN ROLE apikeychain_owner; "
+        f"ALTER VIEW public.v OWNER TO {gone_stranger}; GRANT SELECT ON public.v TO web"
+    )
+    (problem,) = await problems(database)
+    assert "public.v gives web" in problem
+
+
+async def test_a_rule_of_a_table_elsewhere_is_refused(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE public.notes (tenant text); CREATE TABLE public.copies (tenant text); "
+        "GRANT INSERT ON public.notes TO web; CREATE RULE copy AS ON INSERT TO public.notes "
+        "DO ALSO INSERT INTO public.copies SELECT tenant FROM apikeychain.secrets"
+    )
+    (problem,) = await problems(database)
+    assert "public.notes gives web" in problem
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TRIGGER mine BEFORE INSERT ON apikeychain.ledger EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE RULE nothing AS ON DELETE TO apikeychain.ledger DO INSTEAD NOTHING",
+        "CREATE TABLE public.child () INHERITS (apikeychain.ledger)",
+    ],
+)
+async def test_what_was_put_on_a_table_is_refused_and_not_taken_away(database: Database, change: str) -> None:
+    database.execute(change)
+    told = ("the table ledger has a trigger, a rule or a partition that no migration made: drop it",)
+    assert await problems(database) == told
+    with pytest.raises(SettingsError) as caught:
+        await migrate_postgres(database.admin_url)
+    assert caught.value.problems == told
+
+
+async def test_a_policy_for_a_role_of_the_operators_is_let_be(database: Database, gone_stranger: str) -> None:
+    database.execute(
+        f"CREATE ROLE {gone_stranger}; GRANT SELECT ON apikeychain.ledger TO {gone_stranger}; "
+        f"CREATE POLICY report ON apikeychain.ledger FOR SELECT TO {gone_stranger} USING (true); "
+        "ALTER POLICY tenant ON apikeychain.secrets USING (true)"
+    )
+    await require_mended(database)
+    kept = "SELECT count(*) FROM pg_policies WHERE policyname = 'report'"
+    assert database.execute(kept) == "1"
+
+
+async def test_a_policy_for_a_role_that_the_worker_could_become_is_refused(
+    database: Database, gone_stranger: str
+) -> None:
+    database.execute(
+        f"CREATE ROLE {gone_stranger}; GRANT {gone_stranger} TO web; "
+        f"CREATE POLICY wide ON apikeychain.ledger TO {gone_stranger} USING (true)"
+    )
+    (problem,) = await problems(database)
+    assert "ledger has not the policies" in problem
+
+
+async def test_how_a_server_quotes_makes_no_difference(database: Database) -> None:
+    database.execute(f"ALTER DATABASE {database.name} SET quote_all_identifiers = on")
+    async with SQLStore.postgres(database.url):
+        pass
+
+
 @pytest.mark.parametrize(
     "views",
     [
@@ -232,6 +316,10 @@ async def test_a_view_upon_a_view_is_refused(database: Database) -> None:
             "GRANT SELECT ON public.mine TO web"
         ),
         "CREATE VIEW public.operators AS SELECT * FROM apikeychain.secrets",
+        (
+            "CREATE SCHEMA closed; CREATE VIEW closed.all_secrets AS SELECT * FROM apikeychain.secrets; "
+            "GRANT SELECT ON closed.all_secrets TO PUBLIC"
+        ),
     ],
 )
 async def test_a_view_that_shows_no_more_is_let_be(database: Database, views: str) -> None:

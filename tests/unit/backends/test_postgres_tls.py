@@ -113,6 +113,16 @@ def test_a_url_has_no_say_in_tls(option: str) -> None:
         SQLStore.postgres(f"postgresql+asyncpg://web@db.example/keys?{option}")
 
 
+@pytest.mark.parametrize(
+    "options", ["port=hunter2X", "host=a&host=b&port=1", "connect_timeout=10", "application_name=shop", "port=1&port=2"]
+)
+def test_an_option_that_the_driver_would_not_understand_is_refused_by_its_name(options: str) -> None:
+    with pytest.raises(InvalidValueError, match="out of the URL") as caught:
+        SQLStore.postgres(f"postgresql+asyncpg://web@/keys?{options}")
+    assert options.partition("=")[0] in str(caught.value)
+    assert "hunter2X" not in str(caught.value)
+
+
 def test_a_url_of_another_database_or_driver_is_refused() -> None:
     for url in ("sqlite+aiosqlite:///x", "postgresql+psycopg://web:password@db.example/keys"):
         with pytest.raises(InvalidValueError, match="not a URL of PostgreSQL") as caught:

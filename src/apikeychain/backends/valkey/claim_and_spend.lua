@@ -47,6 +47,11 @@ local function claim(marks, key, timestamp)
   if tonumber(redis.call('HGET', marks, 'looked') or 0) ~= seconds then begin(marks) end
   local stored = redis.call('HMGET', marks, 'birth', 'latest')
   local birth, latest = tonumber(stored[1]), tonumber(stored[2] or 0)
+  if math.max(birth, latest) > seconds + AHEAD + KEPT then
+    -- The clock was far ahead and is set right: nobody shall wait until it is there again.
+    birth, latest = seconds, seconds
+    redis.call('HSET', marks, 'birth', birth, 'latest', latest)
+  end
   if latest < seconds then redis.call('HSET', marks, 'latest', seconds) end
   local lost = timestamp <= birth + AHEAD or timestamp > seconds + AHEAD
   local over = timestamp + KEPT < math.max(seconds, latest)

@@ -12,8 +12,8 @@ _COULD_BE = f"""
     )
 """  # noqa: S608  # constants
 
-# Names of the catalogue are told without their schema where they are found by this path alone.
-PLAIN = text("SELECT set_config('search_path', 'pg_catalog', true)")
+# Names of the catalogue are told without their schema where they are found by this path alone, and plain ones bare.
+PLAIN = text("SELECT set_config('search_path', 'pg_catalog', true), set_config('quote_all_identifiers', 'off', true)")
 
 # Also those that this one could become.
 ROLES = text(f"""
@@ -29,7 +29,11 @@ ROLES = text(f"""
 # What the role may do with each, and what the mightiest may that it could become.
 TABLES = text(f"""
     WITH {_COULD_BE}
-    SELECT c.relname AS name, c.relkind IN ('r', 'p') AS is_table, c.relrowsecurity AND c.relforcerowsecurity AS forced,
+    SELECT c.relname AS name, c.relkind = 'r' AND NOT c.relispartition AS is_table,
+        c.relrowsecurity AND c.relforcerowsecurity AS forced,
+        NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal)
+            AND NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid)
+            AND NOT EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhparent, inhrelid)) AS alone,
         ARRAY(
             SELECT verb FROM unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) AS verb
             WHERE has_table_privilege(CAST(:role AS name), c.oid, verb)
@@ -55,8 +59,9 @@ TABLES = text(f"""
     ORDER BY 1
 """)  # noqa: S608  # constants
 
-# Restrictive ones only take away.
-WRITTEN_POLICIES = text("""
+# Restrictive ones only take away, and those of roles that it cannot become are an operator's own.
+WRITTEN_POLICIES = text(f"""
+    WITH {_COULD_BE}
     SELECT c.relname AS table, p.polname AS name,
         pg_get_expr(p.polqual, c.oid) AS using, pg_get_expr(p.polwithcheck, c.oid) AS check,
         p.polroles <> ARRAY[0]::oid[] AS of_owner,
@@ -64,7 +69,8 @@ WRITTEN_POLICIES = text("""
             AND p.polcmd = CASE WHEN p.polwithcheck IS NULL THEN 'r' ELSE '*' END AS plain
     FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
     WHERE c.relnamespace = to_regnamespace(:schema) AND p.polpermissive
-""")
+    AND p.polroles && (ARRAY[0, c.relowner]::oid[] || ARRAY(SELECT oid FROM could_be))
+""")  # noqa: S608  # constants
 
 FUNCTIONS = text("""
     SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS name,
@@ -82,24 +88,34 @@ MAKES_THINGS = text(f"""
     SELECT bool_or(has_schema_privilege(oid, CAST(:schema AS text), 'CREATE')) AS found FROM could_be
 """)  # noqa: S608  # constants
 
-# A view shows what its owner may see, and one upon another too; a materialized one shows what was seen.
+# What may be reached by the rights of another: a view's, one upon another too, and those of a rule on some table.
 VIEWS = text(f"""
     WITH RECURSIVE {_COULD_BE},
-    views(oid) AS (
-        SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace(:schema)
+    views(oid, opens) AS (
+        SELECT oid, false FROM pg_class WHERE relnamespace = to_regnamespace(:schema)
         UNION
-        SELECT w.ev_class FROM views
+        SELECT v.oid, views.opens OR v.relkind = 'm' OR (
+            (
+                o.rolbypassrls
+                OR EXISTS (SELECT FROM pg_roles w WHERE w.oid IN {_OWNERS} AND pg_has_role(o.oid, w.oid, 'USAGE'))
+            )
+            AND NOT EXISTS (
+                SELECT FROM pg_options_to_table(v.reloptions)
+                WHERE option_name = 'security_invoker' AND option_value::boolean
+            )
+        )
+        FROM views
         JOIN pg_depend d ON d.refobjid = views.oid AND d.refclassid = 'pg_class'::regclass
         JOIN pg_rewrite w ON w.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+        JOIN pg_class v ON v.oid = w.ev_class JOIN pg_roles o ON o.oid = v.relowner
     )
-    SELECT n.nspname || '.' || v.relname AS name
-    FROM views JOIN pg_class v ON v.oid = views.oid
-    JOIN pg_namespace n ON n.oid = v.relnamespace JOIN pg_roles o ON o.oid = v.relowner
-    WHERE n.nspname <> :schema AND (
-        v.relkind = 'm' OR v.relkind = 'v' AND (o.rolsuper OR o.rolbypassrls OR o.oid IN {_OWNERS}) AND NOT EXISTS (
-            SELECT FROM pg_options_to_table(v.reloptions)
-            WHERE option_name = 'security_invoker' AND option_value::boolean
+    SELECT DISTINCT n.nspname || '.' || v.relname AS name
+    FROM views JOIN pg_class v ON v.oid = views.oid JOIN pg_namespace n ON n.oid = v.relnamespace
+    WHERE views.opens AND n.nspname <> :schema AND EXISTS (
+        SELECT FROM could_be WHERE has_schema_privilege(could_be.oid, n.oid, 'USAGE') AND (
+            has_any_column_privilege(could_be.oid, v.oid, 'SELECT, INSERT, UPDATE')
+            OR has_table_privilege(could_be.oid, v.oid, 'DELETE')
         )
-    ) AND EXISTS (SELECT FROM could_be WHERE has_any_column_privilege(could_be.oid, v.oid, 'SELECT'))
+    )
     ORDER BY 1
 """)  # noqa: S608  # constants

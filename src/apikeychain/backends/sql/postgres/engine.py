@@ -48,6 +48,9 @@ def postgres_engine(url: str | URL, *, trust: str | Path | None = None, pool_siz
     if mine := {name for name in place.query if name.startswith("ssl")}:
         msg = f"TLS is always verified: leave {', '.join(sorted(mine))} out of the URL, and give `trust` instead"
         raise InvalidValueError(msg)
+    if odd := sorted(name for name, value in place.query.items() if not _is_place(name, value)):
+        msg = f"options that are not known, or not like that: leave {', '.join(odd)} out of the URL"
+        raise InvalidValueError(msg)
     try:
         context = verified(trust)
     except OSError as fault:
@@ -79,6 +82,11 @@ def _parsed(url: str | URL) -> URL:
         msg = "not a URL of PostgreSQL: write postgresql://user@host/database"
         # The text is not told: it may hold a password.
         raise InvalidValueError(msg) from None
+
+
+def _is_place(name: str, value: str | tuple[str, ...]) -> bool:
+    """Whether an option says where one server is; any other would be the driver's."""
+    return isinstance(value, str) and (name == "host" or (name == "port" and value.isdecimal()))
 
 
 class Bounded:

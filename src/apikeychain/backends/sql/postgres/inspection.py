@@ -53,7 +53,7 @@ async def of_walls(statements: Statements, role: str) -> list[str]:
     with told_as_ours():
         await statements.execute(PLAIN)
     tables = {row["name"]: row for row in await _rows(statements, TABLES, role=role)}
-    policies = await _rows(statements, WRITTEN_POLICIES)
+    policies = await _rows(statements, WRITTEN_POLICIES, role=role)
     functions = {row["name"]: row for row in await _rows(statements, FUNCTIONS, role=role)}
     (makes_things,) = await _rows(statements, MAKES_THINGS, role=role)
     views = await _rows(statements, VIEWS, role=role)
@@ -68,7 +68,7 @@ async def of_walls(statements: Statements, role: str) -> list[str]:
             else []
         ),
         *(
-            f"the view {view['name']} shows {role} what its owner may see of {SCHEMA}: drop it, or take it from {role}"
+            f"{view['name']} gives {role} what its owner may do in {SCHEMA}: drop it, or take it from {role}"
             for view in views
         ),
     ]
@@ -78,6 +78,8 @@ def _of_table(role: str, name: str, table: RowMapping, policies: list[RowMapping
     if name not in GRANTS or not table["is_table"]:
         yield _stranger(f"table {name}")
         return
+    if not table["alone"]:
+        yield f"the table {name} has a trigger, a rule or a partition that no migration made: drop it"
     if not table["forced"]:
         yield f"the table {name} does not FORCE ROW LEVEL SECURITY: {MIGRATE}"
     found = {

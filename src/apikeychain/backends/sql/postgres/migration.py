@@ -56,8 +56,8 @@ async def migrate_postgres(
 
     Raises:
         DatabaseVersionError: a newer apikeychain migrated it, or PostgreSQL is too old.
-        SettingsError: a role or the schema exists and cannot be used for this, this role may not do it, or the
-            connection is not safe.
+        SettingsError: a role or the schema exists and cannot be used for this, this role may not do it, the
+            connection is not safe, or something goes round the walls that is not the migrations' to drop.
         InvalidValueError: a name cannot be that of a role.
         BackendUnavailableError: the database does not answer.
     """
@@ -82,6 +82,8 @@ async def migrate_postgres(
             faults = is_newest and await of_walls(Whole(connection), application)
             if faults or not is_newest:
                 await connection.run_sync(_make_walls, owner, application)
+                if left := await of_walls(Whole(connection), application):
+                    raise SettingsError(left)
             await connection.commit()
             return Migrated(version, mended=bool(faults))
 

@@ -117,13 +117,18 @@ LOOK_UPS = (
     ),
 )
 _OUR_NAMES = ", ".join(sorted({f"'{policy.name}'" for policies in POLICIES.values() for policy in policies}))
-# Also those that nobody made here: who sees a row is what all that permit say together.
+# Also those that nobody made here, where they may be the application's: who sees a row is what all that permit say
+# together. Those of another role are an operator's own.
 _NO_POLICIES = (
     "DO $do$ DECLARE found record; BEGIN FOR found IN SELECT c.relname, p.polname FROM pg_policy AS p "  # noqa: S608  # constants
     f"JOIN pg_class AS c ON c.oid = p.polrelid WHERE c.relnamespace = '{SCHEMA}'::regnamespace "
-    f"AND (p.polpermissive OR p.polname IN ({_OUR_NAMES})) "
+    f"AND (p.polname IN ({_OUR_NAMES}) OR p.polpermissive AND p.polroles && ARRAY[0, c.relowner, {{role}}::regrole]) "
     f"LOOP EXECUTE format('DROP POLICY %I ON {SCHEMA}.%I', found.polname, found.relname); END LOOP; END $do$"
 )
+
+
+def _literal(identifier: str) -> str:
+    return "'" + identifier.replace("'", "''") + "'"
 
 
 def walls(owner: str, application: str) -> Iterator[str]:
@@ -137,7 +142,7 @@ def walls(owner: str, application: str) -> Iterator[str]:
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM PUBLIC, {application}"
     yield f"REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC, {application}"
     yield f"GRANT USAGE ON SCHEMA {SCHEMA} TO {application}"
-    yield _NO_POLICIES
+    yield _NO_POLICIES.format(role=_literal(application))
     for name in GRANTS:
         table = f"{SCHEMA}.{name}"
         yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
