@@ -239,15 +239,19 @@ class Residence:
             try:
                 async with contextlib.aclosing(self._plugs.signals.subscribe()) as changes:
                     async for change in changes:
-                        self._hears = True
+                        self._hear(is_heard=True)
                         self._forget(change.project)
             except BackendUnavailableError:
                 _log.warning("changes are not heard for now: they take effect within 30 s")
             except Exception:  # noqa: BLE001 - a plug that broke its contract once is still listened to
                 _log.exception("changes are not heard for now: they take effect within 30 s")
-            self._hears = False
+            self._hear(is_heard=False)
             plug_failed("signals")
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+
+    def _hear(self, *, is_heard: bool) -> None:
+        self._hears = is_heard
+        self._snapshots.hear(is_heard=is_heard)
 
     def _forget(self, project: ProjectId | None) -> None:
         self._snapshots.forget(project)

@@ -92,6 +92,7 @@ class Snapshots:
         self._unknown: dict[ProjectId, float] = {}
         self._damaged: dict[ProjectId, float] = {}
         self._first = asyncio.Semaphore(FIRST_READS)
+        self._deaf_since: float | None = clock()
         self._loading: Flights[ProjectId, _Reading] = Flights()
 
     def fresh(self, project: str) -> Snapshot | None:
@@ -138,6 +139,13 @@ class Snapshots:
         if reading.snapshot is None:
             raise NotFoundError
         return reading.snapshot
+
+    def hear(self, *, is_heard: bool) -> None:
+        """Note whether changes are heard from now on: what is held is known to be true up to then."""
+        if is_heard:
+            self._deaf_since = None
+        elif self._deaf_since is None:
+            self._deaf_since = self._clock()
 
     def forget(self, project: ProjectId | None) -> None:
         """Drop what is held of a project; a reading that is under way is not kept either.
@@ -213,15 +221,20 @@ class Snapshots:
         )
 
     def _still_serving(self, project: ProjectId) -> Snapshot:
-        """What is held serves on for 5 s after the store was first found down."""
-        held = self._held.get(project)
-        if held is None:
+        """What is held serves for 5 s after the store was first found down, unless changes may be missed for long."""
+        held, now = self._held.get(project), self._clock()
+        if held is None or self._is_old(held, now):
             raise BackendUnavailableError
-        now = self._clock()
         held.failing_since = now if held.failing_since is None else held.failing_since
         if now - held.failing_since >= STORE_DOWN_SECONDS:
             raise BackendUnavailableError
         return held.snapshot
+
+    def _is_old(self, held: _Held, now: float) -> bool:
+        """Whether a change may be longer ago than one that is not heard may take, and the 5 s."""
+        if self._deaf_since is None:
+            return False
+        return now - max(held.loaded, self._deaf_since) >= REFRESH_SECONDS + STORE_DOWN_SECONDS
 
 
 def _is_same(before: Snapshot, found: Snapshot | None) -> bool:

@@ -341,6 +341,30 @@ async def test_without_a_store_what_is_held_serves_for_five_seconds(
     assert await held.load(PROJECT) is again
 
 
+async def test_who_heard_nothing_for_long_serves_nothing_that_is_as_old_without_a_store(
+    held: Snapshots, store: CountingStore, clock: Clock
+) -> None:
+    snapshot = await held.load(PROJECT)
+    held.hear(is_heard=True)
+    clock.now += 3600
+    store.reachable = False
+    held.hear(is_heard=False)
+    clock.now += 34.9
+    held.hear(is_heard=False)
+    assert await held.load(PROJECT) is snapshot
+    clock.now += 0.1
+    with pytest.raises(BackendUnavailableError):
+        await held.load(PROJECT)
+    store.reachable = True
+    again = await held.load(PROJECT)
+    store.reachable = False
+    clock.now += 34.9
+    assert await held.load(PROJECT) is again
+    clock.now += 0.1
+    with pytest.raises(BackendUnavailableError):
+        await held.load(PROJECT)
+
+
 async def test_the_number_of_projects_held_is_bounded(
     held: Snapshots, store: CountingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
