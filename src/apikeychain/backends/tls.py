@@ -7,7 +7,7 @@ import logging
 import ssl
 from pathlib import Path
 
-from apikeychain.errors import UpstreamRefusedError
+from apikeychain.errors import InvalidValueError, UpstreamRefusedError
 from apikeychain.model.network import Network
 
 _log = logging.getLogger("apikeychain.egress")
@@ -27,6 +27,19 @@ def verified(authorities: Path | str | None) -> ssl.SSLContext:
     # The default context takes SSLKEYLOGFILE of the environment: with these keys whoever listens reads every secret.
     context.keylog_filename = None  # type: ignore[assignment]  # None is how it is unset
     return context
+
+
+def trusting(authorities: Path | str | None) -> ssl.SSLContext:
+    """See `verified`.
+
+    Raises:
+        InvalidValueError: they cannot be read.
+    """
+    try:
+        return verified(authorities)
+    except OSError as fault:
+        msg = f"the authorities in {str(authorities)!r} cannot be read: {type(fault).__name__}"
+        raise InvalidValueError(msg) from None
 
 
 def client_context(network: Network) -> ssl.SSLContext:

@@ -123,6 +123,11 @@ def test_an_option_that_the_driver_would_not_understand_is_refused_by_its_name(o
     assert "hunter2X" not in str(caught.value)
 
 
+def test_authorities_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match=r"none\.pem' cannot be read: FileNotFoundError"):
+        SQLStore.postgres("postgresql+asyncpg://web@db.example/keys", trust=tmp_path / "none.pem")
+
+
 def test_a_url_of_another_database_or_driver_is_refused() -> None:
     for url in ("sqlite+aiosqlite:///x", "postgresql+psycopg://web:password@db.example/keys"):
         with pytest.raises(InvalidValueError, match="not a URL of PostgreSQL") as caught:

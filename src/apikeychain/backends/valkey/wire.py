@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnectedError
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
-from apikeychain.backends.tls import verified
+from apikeychain.backends.tls import trusting
 from apikeychain.errors import BackendUnavailableError, InvalidValueError
 
 _SCHEMES = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}
@@ -108,11 +108,7 @@ def _parsed(url: str) -> SplitResult:
 
 
 def _over_tls(trust: Path | str | None) -> Callable[..., SSLConnection]:
-    try:
-        context = verified(trust)
-    except OSError as fault:
-        msg = f"the authorities in {str(trust)!r} cannot be read: {type(fault).__name__}"
-        raise InvalidValueError(msg) from None
+    context = trusting(trust)
 
     def made(**options: Any) -> SSLConnection:  # noqa: ANN401 - the package's own
         connection = SSLConnection(**options)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from apikeychain.backends.sql.engine import whole
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.turns import Turns
-from apikeychain.backends.tls import verified
+from apikeychain.backends.tls import trusting
 from apikeychain.errors import InvalidValueError
 
 T = TypeVar("T")
@@ -51,11 +51,7 @@ def postgres_engine(url: str | URL, *, trust: str | Path | None = None, pool_siz
     if odd := sorted(name for name, value in place.query.items() if not _is_place(name, value)):
         msg = f"options that are not known, or not like that: leave {', '.join(odd)} out of the URL"
         raise InvalidValueError(msg)
-    try:
-        context = verified(trust)
-    except OSError as fault:
-        msg = f"the authorities in {str(trust)!r} cannot be read: {type(fault).__name__}"
-        raise InvalidValueError(msg) from None
+    context = trusting(trust)
     return create_async_engine(
         place.set(drivername=DRIVER),
         connect_args={
