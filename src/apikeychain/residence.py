@@ -93,8 +93,7 @@ class Residence:
         )
         self._ledger = Ledger(plugs.store, now=_now, clock=clock)
         self.pipeline: Pipeline | None = None
-        self._hears = False
-        self.asking = Asking(plugs, key_services, lambda: self._hears, clock)
+        self.asking = Asking(plugs, key_services, lambda: self._snapshots.hears, clock)
         self.entered = 0
         self._stop = asyncio.Event()
         self._open: asyncio.Future[None] = self._loop.create_future()
@@ -239,19 +238,15 @@ class Residence:
             try:
                 async with contextlib.aclosing(self._plugs.signals.subscribe()) as changes:
                     async for change in changes:
-                        self._hear(is_heard=True)
+                        self._snapshots.hear(is_heard=True)
                         self._forget(change.project)
             except BackendUnavailableError:
                 _log.warning("changes are not heard for now: they take effect within 30 s")
             except Exception:  # noqa: BLE001 - a plug that broke its contract once is still listened to
                 _log.exception("changes are not heard for now: they take effect within 30 s")
-            self._hear(is_heard=False)
+            self._snapshots.hear(is_heard=False)
             plug_failed("signals")
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
-
-    def _hear(self, *, is_heard: bool) -> None:
-        self._hears = is_heard
-        self._snapshots.hear(is_heard=is_heard)
 
     def _forget(self, project: ProjectId | None) -> None:
         self._snapshots.forget(project)

@@ -140,6 +140,11 @@ class Snapshots:
             raise NotFoundError
         return reading.snapshot
 
+    @property
+    def hears(self) -> bool:
+        """Whether changes are heard now."""
+        return self._deaf_since is None
+
     def hear(self, *, is_heard: bool) -> None:
         """Note whether changes are heard from now on: what is held is known to be true up to then."""
         if is_heard:

@@ -137,7 +137,7 @@ async def test_signals_that_were_lost_are_told_until_they_are_back(tmp_path: Pat
                     break
                 await asyncio.sleep(0.05)
         assert keychain._residence is not None
-        keychain._residence._hears = False
+        keychain._residence._snapshots.hear(is_heard=False)
         await asyncio.sleep(1.1)
         assert list(ill(await keychain.ready())) == ["signals"]
 

@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
+from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, chained
 from apikeychain.model.records import Key, Project, ProjectName, Record, Tenant
 
 R = TypeVar("R", bound=Record)
@@ -175,10 +175,8 @@ class MemoryTenantStore(MemoryTenantReader):
     async def append(self, payloads: Sequence[LedgerDraft]) -> Head:
         """See TenantStore.append."""
         head = await self.head()
-        for draft in payloads:
-            self._entries.append(draft.behind(head))
-            head = self._entries[-1].head
-        return head
+        self._entries += chained(head, payloads)
+        return self._entries[-1].head if payloads else head
 
     async def lease(self, name: str, seconds: float) -> bool:
         """See TenantStore.lease."""

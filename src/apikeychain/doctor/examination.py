@@ -8,7 +8,6 @@ import contextlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,13 +53,10 @@ async def examine(environment: Environment, *, deep: bool = False) -> list[Findi
             keys = await told("key service", _keys(service, stack))
             working[name] = service if holds(keys) else None
             found += keys if name == DEFAULT_KEY_SERVICE else [_of(name, finding) for finding in keys]
-        # Where the database fails neither can be looked at, where the default key service does only the first.
-        later = (
-            ("signals", partial(_signals, plugs.signals, stack)),
-            ("tenants", partial(look_at_stored, plugs.store, working, deep=deep)),
-        )
-        for check, look in later[: holds(database) * (1 + (working[DEFAULT_KEY_SERVICE] is not None))]:
-            found += await told(check, look())
+        if holds(database):
+            found += await told("signals", _signals(plugs.signals, stack))
+        if holds(database) and working[DEFAULT_KEY_SERVICE] is not None:
+            found += await told("tenants", look_at_stored(plugs.store, working, deep=deep))
     return found
 
 

@@ -14,7 +14,7 @@ Source: contracts 6; RFC 8785 (within integers below 2^53 and no floats, sorted 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -107,6 +107,15 @@ class LedgerDraft:
             payload=payload,
             hash=link(head.hash, payload),
         )
+
+
+def chained(head: Head, drafts: Iterable[LedgerDraft]) -> list[LedgerEntry]:
+    """The entries that drafts become, each behind the one before, the first behind `head`."""
+    entries: list[LedgerEntry] = []
+    for draft in drafts:
+        entries.append(draft.behind(head))
+        head = entries[-1].head
+    return entries
 
 
 def link(previous_hash: bytes, payload: bytes) -> bytes:

@@ -82,6 +82,7 @@ def test_psql_makes_what_the_migration_makes(postgres: PostgresServer, names: li
     assert catalogue(postgres, "by_both") == expected
 
 
+@pytest.mark.usefixtures("template")
 async def test_a_store_opens_what_psql_made(empty_database: Database) -> None:
     empty_database.execute(migration_script())
     async with shop_in(empty_database):

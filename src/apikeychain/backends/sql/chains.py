@@ -14,7 +14,7 @@ from apikeychain.backends.sql.schema import HEADS, LEDGER
 from apikeychain.backends.sql.tenant_reader import head_of
 from apikeychain.errors import ConflictError
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, timestamp
+from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, chained, timestamp
 
 Payloads = Mapping[TenantId, Sequence[LedgerDraft]]
 # SQLite takes some 32,000 values in one statement.
@@ -44,8 +44,8 @@ def behind_heads(rows: Iterable[RowMapping], payloads: Payloads) -> tuple[list[L
     heads = {tenant: head_of(tenant, found[tenant]) if tenant in found else Head.empty(tenant) for tenant in payloads}
     entries: list[LedgerEntry] = []
     for tenant, drafts in payloads.items():
-        for draft in drafts:
-            entries.append(draft.behind(heads[tenant]))
+        entries += chained(heads[tenant], drafts)
+        if drafts:
             heads[tenant] = entries[-1].head
     return entries, heads
 

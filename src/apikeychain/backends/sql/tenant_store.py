@@ -14,7 +14,7 @@ from apikeychain.backends.sql.tenant_reader import SQLTenantReader, at_key
 from apikeychain.errors import AlreadyExistsError, APIKeyChainError, ConflictError
 from apikeychain.model.codec import dump
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
+from apikeychain.model.ledger import Head, LedgerDraft, chained
 from apikeychain.model.records import Key, Project, Record
 
 
@@ -56,16 +56,14 @@ class SQLTenantStore(SQLTenantReader):
 
     async def append(self, payloads: Sequence[LedgerDraft]) -> Head:
         """See TenantStore.append."""
-        head = first = await self.head()
-        entries: list[LedgerEntry] = []
-        for draft in payloads:
-            entries.append(draft.behind(head))
-            head = entries[-1].head
-        if entries:
-            rows = [columns_of(entry) for entry in entries]
-            await self._change(self._scope.insert(LEDGER), self._damaged_head(), rows=rows)
-            await self._put_head(head, new=not first.size)
-        return head
+        head = await self.head()
+        entries = chained(head, payloads)
+        if not entries:
+            return head
+        rows = [columns_of(entry) for entry in entries]
+        await self._change(self._scope.insert(LEDGER), self._damaged_head(), rows=rows)
+        await self._put_head(entries[-1].head, new=not head.size)
+        return entries[-1].head
 
     async def lease(self, name: str, seconds: float) -> bool:
         """See TenantStore.lease."""

@@ -43,7 +43,7 @@ def postgres_engine(url: str | URL, *, trust: str | Path | None = None, pool_siz
     """
     place = _parsed(url)
     if place.drivername not in {DRIVER, "postgresql"}:
-        msg = f"not a URL of PostgreSQL with asyncpg: {place.drivername}://..."
+        msg = "not a URL of PostgreSQL with asyncpg: write postgresql://user@host/database"
         raise InvalidValueError(msg)
     if mine := {name for name in place.query if name.startswith("ssl")}:
         msg = f"TLS is always verified: leave {', '.join(sorted(mine))} out of the URL, and give `trust` instead"

@@ -62,6 +62,11 @@ def as_owner(owner: str) -> str:
     return f"SET LOCAL ROLE {owner}"
 
 
+def literal(text: str) -> str:
+    """A text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def block(body: str) -> str:
     """Statements of PL/pgSQL."""
     return f"DO $do$ BEGIN {body}END $do$"

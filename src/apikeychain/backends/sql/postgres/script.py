@@ -17,6 +17,7 @@ from apikeychain.backends.sql.postgres.roles import (
     OWNER,
     as_owner,
     block,
+    literal,
     require_names,
     role,
     schema,
@@ -54,7 +55,7 @@ def _before(owner: str, application: str, since: str | None) -> Iterator[str]:
         f"PostgreSQL {OLDEST} is the oldest that serves, and the database is encoded as UTF8",
     )
     for name in (owner, application):
-        exists = f"EXISTS (SELECT FROM pg_roles WHERE rolname = {_literal(name)}"
+        exists = f"EXISTS (SELECT FROM pg_roles WHERE rolname = {literal(name)}"
         yield _unless(f"NOT {exists} AND ({MIGHTY}))", f"the role {name} may more than a role of apikeychain should")
         yield block(f"IF NOT {exists}) THEN {role(_identifier(name), granted=name == owner)}END IF; ")
     if since is None:
@@ -62,17 +63,13 @@ def _before(owner: str, application: str, since: str | None) -> Iterator[str]:
     yield as_owner(_identifier(owner))
     if since:
         found = f"(SELECT version_num FROM {SCHEMA}.{VERSION_TABLE})"  # noqa: S608  # constants
-        yield _unless(f"{found} = {_literal(since)}", f"the database does not have version {since}")
+        yield _unless(f"{found} = {literal(since)}", f"the database does not have version {since}")
 
 
 def _unless(condition: str, problem: str) -> str:
-    return block(f"IF ({condition}) IS NOT TRUE THEN RAISE EXCEPTION USING MESSAGE = {_literal(problem)}; END IF; ")
+    return block(f"IF ({condition}) IS NOT TRUE THEN RAISE EXCEPTION USING MESSAGE = {literal(problem)}; END IF; ")
 
 
 def _identifier(name: str) -> str:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
     return str(dialect.identifier_preparer.quote_identifier(name))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from apikeychain.backends.sql.opening import VERSION_TABLE
+from apikeychain.backends.sql.postgres.roles import literal
 from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, PROJECTS, SCHEMA, TENANTS, metadata
 
 TABLES = tuple(table.name for table in metadata.sorted_tables if table is not CHANGES)
@@ -127,10 +128,6 @@ _NO_POLICIES = (
 )
 
 
-def _literal(identifier: str) -> str:
-    return "'" + identifier.replace("'", "''") + "'"
-
-
 def walls(owner: str, application: str) -> Iterator[str]:
     """The statements that the owner executes, again and again with the same result.
 
@@ -142,7 +139,7 @@ def walls(owner: str, application: str) -> Iterator[str]:
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM PUBLIC, {application}"
     yield f"REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC, {application}"
     yield f"GRANT USAGE ON SCHEMA {SCHEMA} TO {application}"
-    yield _NO_POLICIES.format(role=_literal(application))
+    yield _NO_POLICIES.format(role=literal(application))
     for name in GRANTS:
         table = f"{SCHEMA}.{name}"
         yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
