@@ -1,13 +1,12 @@
 """Whatever a tenant tries through the store, SQLite's query layer and PostgreSQL's walls give the same answers."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from apikeychain.backends.sql import SQLStore
+from apikeychain.backends.sql import PostgresStore, SQLStore
 from apikeychain.errors import AlreadyExistsError, ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head
@@ -50,14 +49,18 @@ _SETTINGS = [
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Store, None]:
+def closed(request: pytest.FixtureRequest, tmp_path: Path) -> SQLStore | PostgresStore:
+    """Not open. No loop runs yet, in which a database could not be migrated."""
+    if request.param == "sqlite":
+        return SQLStore.sqlite(tmp_path / "keychain.db")
+    database: Database = request.getfixturevalue("database")
+    return SQLStore.postgres(database.url)
+
+
+@pytest.fixture
+async def store(closed: SQLStore | PostgresStore) -> AsyncGenerator[Store, None]:
     """Two tenants; the first has one of everything, the second a project of its own."""
-    async with AsyncExitStack() as opened:
-        if request.param == "sqlite":
-            store: Store = await opened.enter_async_context(SQLStore.sqlite(tmp_path / "keychain.db"))
-        else:
-            database: Database = request.getfixturevalue("database")
-            store = await opened.enter_async_context(SQLStore.postgres(database.url))
+    async with closed as store:
         async with store.tenant(ACME) as acme:
             for record in (tenant(ACME), project(SHOP), *RECORDS):
                 await acme.insert(record)
