@@ -55,8 +55,8 @@ async def examine(environment: Environment, *, deep: bool = False) -> list[Findi
             found += keys if name == DEFAULT_KEY_SERVICE else [_of(name, finding) for finding in keys]
         if holds(database):
             found += await told("signals", _signals(plugs.signals, stack))
-        if holds(database) and working[DEFAULT_KEY_SERVICE] is not None:
-            found += await told("tenants", look_at_stored(plugs.store, working, deep=deep))
+        can_open = holds(database) and working[DEFAULT_KEY_SERVICE] is not None
+        found += await told("tenants", look_at_stored(plugs.store, working, deep=deep)) if can_open else ()
     return found
 
 
