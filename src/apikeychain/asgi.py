@@ -63,7 +63,10 @@ def path_of(scope: Scope) -> bytes:
     A server that gives none gives its decoded path, encoded anew: good enough to find the prefix, not to judge a call.
     """
     raw_path = cast("bytes | None", scope.get("raw_path"))
-    path = quote(str(scope["path"])).encode() if raw_path is None else raw_path.partition(b"?")[0]
+    if raw_path is None:
+        path = quote(str(scope["path"])).encode()
+    else:
+        path = raw_path.partition(b"?")[0] if b"?" in raw_path else raw_path
     root = _root_of(scope).encode("latin-1", "replace")
     return path[len(root) :] if root and path.startswith(root + b"/") else path
 
@@ -81,7 +84,7 @@ def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
         project=project.decode("latin-1"),
         area=area.decode("latin-1"),
         path=tail,
-        query=bytes(scope.get("query_string", b"")),
+        query=scope.get("query_string", b""),
         headers=Headers(cast("Iterable[Line]", scope["headers"])),
         peer=client[0] if client else "",
         body=inbox,
@@ -104,17 +107,26 @@ async def send_reply(reply: Reply, call: Call, send: Send, ending: Callable[[], 
         ending: called before the last message is sent, after which a server takes everybody for gone.
     """
     start: Message = {"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)}
-    send = _bounded(send, reply, ending)
     if isinstance(reply.body, bytes):
-        await send(start)
-        await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
+        await _send_whole(start, b"" if call.method == "HEAD" else reply.body, reply, send, ending)
         return
+    send = _bounded(send, reply, ending)
     try:
         await send(start)
         if await _stream(reply.body, send):
             await send({"type": "http.response.body", "body": b""})
     finally:
         await reply.body.aclose()
+
+
+async def _send_whole(start: Message, body: bytes, reply: Reply, send: Send, ending: Callable[[], None]) -> None:
+    try:
+        async with asyncio.timeout(min(reply.idle_seconds, reply.total_seconds)):
+            await send(start)
+            ending()
+            await send({"type": "http.response.body", "body": body})
+    except OSError:
+        raise CallerGoneError from None
 
 
 def _bounded(send: Send, reply: Reply, ending: Callable[[], None]) -> Send:

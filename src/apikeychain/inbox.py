@@ -37,14 +37,26 @@ class Inbox:
         answering: whether the answer is on its way, which whoever sends it says.
     """
 
+    __slots__ = (
+        "_arrived",
+        "_chunks",
+        "_dropped",
+        "_held",
+        "_reading",
+        "_receive",
+        "_taken",
+        "_task",
+        "_timer",
+        "_whole",
+        "answering",
+        "left",
+    )
+
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._chunks: deque[bytes] = deque()
         self._held = 0
-        self._whole = self._dropped = self.answering = False
-        self._arrived, self._taken = asyncio.Event(), asyncio.Event()
+        self._whole = self._dropped = self.answering = self.left = False
         self._reading: asyncio.Task[None] | None = None
-        self.left = False
 
     def __enter__(self) -> Self:
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -88,6 +100,8 @@ class Inbox:
 
     def _begin(self) -> None:
         if self._reading is None:
+            self._chunks: deque[bytes] = deque()
+            self._arrived, self._taken = asyncio.Event(), asyncio.Event()
             self._reading = self._task.get_loop().create_task(self._read())
 
     async def _read(self) -> None:

@@ -3,8 +3,9 @@
 An attribute is one of the closed list and nothing else: no value of a caller, no text of an error, nothing secret. A
 caller's own ``traceparent`` is never read: a span stands below what the host has begun, or it is a root.
 
-A step is told where something is waited for: what is held in memory is no step. Where no SDK is set up nothing is
-kept, and a step makes no span. An SDK that breaks, by a sampler or processor of the host's, breaks no call.
+A step is told where something is waited for: what is held in memory is no step. Until a host sets up an SDK a call is
+told to nobody and pays nothing for it; one that is set up late is noticed within a second. An SDK that breaks, by a
+sampler or processor of the host's, breaks no call.
 
 Source: OpenTelemetry semantic conventions for HTTP spans and metrics; contracts 4 (nothing secret is told).
 """
@@ -27,6 +28,7 @@ from opentelemetry.metrics import Counter, Histogram, UpDownCounter
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from apikeychain.errors import APIKeyChainError, BackendUnavailableError, FailureError, code_of
+from apikeychain.hearing import Hearing
 from apikeychain.model.telemetry import (
     CACHED,
     CALL,
@@ -58,6 +60,7 @@ _is_recorded: ContextVar[bool] = ContextVar("apikeychain.is_recorded", default=F
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 _log = logging.getLogger("apikeychain")
+_hearing = Hearing()
 _tracer = trace.get_tracer("apikeychain")
 _meter = metrics.get_meter("apikeychain")
 
@@ -90,9 +93,13 @@ class CallSpan:
 
     def enter(self, method: str) -> None:
         """Begin, below what is current."""
-        self._began, self._is_over = time.perf_counter(), False
-        self._span = _begun(CALL, SpanKind.SERVER, {METHOD: _known(method)})
+        self._began = time.perf_counter()
         self._token: Token[Context] | None = None
+        _hearing.look(self._began)
+        self._is_over = not _hearing.is_on
+        if self._is_over:
+            return
+        self._span = _begun(CALL, SpanKind.SERVER, {METHOD: _known(method)})
         if self._span is not trace.INVALID_SPAN:
             self._token = context.attach(trace.set_span_in_context(self._span))
             self._recorded = _is_recorded.set(self._span.is_recording())
@@ -125,7 +132,7 @@ class CallSpan:
             _end(self._span, outcome, failed=status >= _SERVER_ERROR)
 
 
-async def step(name: Step, work: Coroutine[Any, Any, T], port: Port | None = None) -> T:
+def step(name: Step, work: Coroutine[Any, Any, T], port: Port | None = None) -> Coroutine[Any, Any, T]:
     """What `work` brings, with a span and the time that it took.
 
     Args:
@@ -133,6 +140,10 @@ async def step(name: Step, work: Coroutine[Any, Any, T], port: Port | None = Non
         work: the step.
         port: whose failure it is when what is behind the gate does not answer; None where the step asks several.
     """
+    return _stepped(name, work, port) if _hearing.is_on else work
+
+
+async def _stepped(name: Step, work: Coroutine[Any, Any, T], port: Port | None) -> T:
     began = time.perf_counter()
     try:
         if not _is_recorded.get():
@@ -163,8 +174,12 @@ class _StepSpan:
         _end(self._span, PASSED if error is None else code_of(error))
 
 
-async def reach(port: Port, work: Coroutine[Any, Any, T]) -> T:
+def reach(port: Port, work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
     """What the plug of `port` brings; that it does not do its deed is counted."""
+    return _reached(port, work) if _hearing.is_on else work
+
+
+async def _reached(port: Port, work: Coroutine[Any, Any, T]) -> T:
     try:
         return await work
     except Exception as error:
@@ -180,7 +195,7 @@ async def sent(work: Coroutine[Any, Any, T]) -> T:
     """
     token = context.attach(context.set_value(_UNSEEN, value=True))
     try:
-        return await _timed(_upstream_seconds, work)
+        return await (_timed(_upstream_seconds, work) if _hearing.is_on else work)
     finally:
         context.detach(token)
 
@@ -197,7 +212,8 @@ def queued(entries: int) -> None:
 
 def secret_used(*, cached: bool) -> None:
     """A call uses a secret."""
-    _add(_secrets, 1, {CACHED: cached})
+    if _hearing.is_on:
+        _add(_secrets, 1, {CACHED: cached})
 
 
 def plug_failed(port: str) -> None:

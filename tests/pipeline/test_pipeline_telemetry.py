@@ -17,6 +17,7 @@ from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.errors import CallerGoneError, DamagedDataError
+from apikeychain.hearing import Hearing
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Line
 from apikeychain.model.telemetry import ATTRIBUTES, CALL, METRICS, STEPS
@@ -510,3 +511,16 @@ async def test_nothing_is_told_beyond_the_closed_list(gate: Gate) -> None:
     values += [str(value) for found in metrics.values() for point in found for value in point.attributes.values()]
     never = (KEY, USER, "4711", "203.0.113.9", "evil", APP, "app.example", "host.example", "/", "Paris", "BREW")
     assert not [(value, word) for value in values for word in never if word in value]
+
+
+async def test_while_nobody_hears_a_call_tells_nothing_and_is_served(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "_hearing", Hearing())
+    monkeypatch.setattr(Hearing, "look", lambda *_: None)
+    before = amounts("apikeychain.calls")
+    with spans() as told:
+        assert (await gate.get()).status == 200
+        assert (await signed(gate)).status == 200
+        assert (await gate.get(b"q=%3Cscript%3E")).status == 400
+    assert (told, amounts("apikeychain.calls")) == ([], before)

@@ -101,12 +101,12 @@ class Passage:
 
     def depart(self, reply: Reply) -> Reply:
         """`reply` with the limits' lines; its end is the end of the passage."""
-        reply = replace(reply, headers=reply.headers + self.limits)
+        headers = reply.headers + self.limits
         if isinstance(reply.body, bytes):
             self.end(reply.status, 0 if self.call.method == "HEAD" else len(reply.body))
-            return reply
+            return Reply(reply.status, headers, reply.body, reply.idle_seconds, reply.total_seconds)
         left = reply.total_seconds - (self.clock() - self.sent)
-        return replace(reply, body=Departure(self, reply.status, reply.body), total_seconds=left)
+        return Reply(reply.status, headers, Departure(self, reply.status, reply.body), reply.idle_seconds, left)
 
     async def let_go(self) -> None:
         """Close the provider's answer where there is one: it is not passed on."""
