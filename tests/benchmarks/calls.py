@@ -1,0 +1,81 @@
+"""What a call costs the gate and its peers, in turn: processor, calls a second, the slowest of a hundred."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from apikeychain.testing.servers.valkey import ValkeyServer
+
+from .load import Load
+from .provider import Provider
+from .targets import LEAN, Kind, Target, drive, nginx, target
+
+GATE = "apikeychain"
+KINDS: Mapping[str, Kind] = {
+    "hello": Kind("peers:hello"),
+    "hello, granian": Kind("peers:hello", "granian"),
+    "starlette + httpx": Kind("peers:starlette_httpx"),
+    "fastapi-proxy-lib": Kind("peers:fastapi_proxy_lib"),
+    "asgiproxy": Kind("peers:asgiproxy"),
+    "asgiproxy, TLS": Kind("peers:asgiproxy", tls=True),
+    "aiohttp, TLS": Kind("peers:bare_aiohttp", tls=True),
+    GATE: Kind("hosts:gate"),
+    f"{GATE}, lean server": Kind("hosts:gate", options=LEAN),
+    f"{GATE}, granian": Kind("hosts:gate", "granian"),
+    f"{GATE}, httpx": Kind("hosts:gate", environment={"UPSTREAM": "httpx"}),
+    f"{GATE}, Valkey": Kind("hosts:gate", environment={"VALKEY": ""}),
+}
+_CONNECTIONS = (16, 64)
+Results = Mapping[str, Mapping[int, Sequence[Load]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long is measured: `rounds` of all targets in turn, `seconds` for each run."""
+
+    rounds: int
+    seconds: float
+
+
+def measure(provider: Provider, peers_python: str, effort: Effort, say: Callable[[str], None]) -> Results:
+    """Every target at 16 and at 64 connections, each in turn, in the order turned round from round to round."""
+    with ExitStack() as stack:
+        valkey = stack.enter_context(ValkeyServer())
+        targets = {"nginx": stack.enter_context(nginx(provider))}
+        for name, kind in KINDS.items():
+            folder = name.replace(", ", "-").replace(" ", "-")
+            targets[name] = stack.enter_context(target(folder, kind.at(VALKEY=valkey.url), provider, peers_python))
+        # A new server refuses for half a minute what it may have forgotten: let it have run for an hour.
+        valkey.ask("HINCRBY", "{apikeychain}:marks", "birth", -3600)
+        return _rounds(targets, provider.folder, effort, say)
+
+
+def _rounds(targets: Mapping[str, Target], folder: Path, effort: Effort, say: Callable[[str], None]) -> Results:
+    found: dict[str, dict[int, list[Load]]] = {name: {count: [] for count in _CONNECTIONS} for name in targets}
+    rates = {name: _run(one, folder, 16, 1.0, 0.0).rate for name, one in targets.items()}
+    for number in range(effort.rounds):
+        names = list(targets) if number % 2 else list(targets)[::-1]
+        for connections in _CONNECTIONS:
+            for name in names:
+                run = _run(targets[name], folder, connections, effort.seconds, rates[name])
+                rates[name] = run.rate
+                found[name][connections].append(run)
+        say(f"calls: round {number + 1} of {effort.rounds}")
+    return found
+
+
+def _run(one: Target, folder: Path, connections: int, seconds: float, rate: float) -> Load:
+    return drive(one, folder, connections=connections, seconds=seconds, rate=rate)
+
+
+def ratio(results: Results, one: str, other: str, of: Callable[[Load], float], connections: int = 16) -> float:
+    """The median of the rounds' own ratios: what a noisy moment does to one target it does to its neighbour too."""
+    pairs = zip(results[one][connections], results[other][connections], strict=True)
+    return statistics.median(of(mine) / of(theirs) for mine, theirs in pairs)
+
+
+def median(results: Results, name: str, of: Callable[[Load], float], connections: int = 16) -> float:
+    """Over the rounds."""
+    return statistics.median(map(of, results[name][connections]))

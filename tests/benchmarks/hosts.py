@@ -1,0 +1,96 @@
+"""The gate as a host serves it, one ASGI factory: the embedded default with every check on.
+
+What it needs to know is in the environment: BASE and AUTHORITY of the provider, KEY, DATA for what is kept, and what
+the variables of `Variant` say. Once it serves, DATA holds ``ready.json`` with what a caller needs.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from apikeychain import (
+    APIKeyChain,
+    APIKeyChainMiddleware,
+    APIKeyChainSettings,
+    HeaderCredential,
+    Network,
+    Provider,
+    ProxyRoute,
+    QueryParameter,
+    RawBody,
+    Secret,
+)
+from apikeychain.backends.upstream_httpx import HttpxUpstream
+from apikeychain.backends.valkey import ValkeyGuard
+
+ORIGIN = "https://app.example.com"
+SETTINGS = APIKeyChainSettings(trusted_proxies=("127.0.0.1",))
+_ENDLESS = "100000000/minute"
+_PARAMETERS = (
+    QueryParameter("q", pattern="[A-Za-z ,]{1,64}", required=True),
+    QueryParameter("limit", type="integer", minimum=1, maximum=100),
+)
+_ROUTES = (
+    ProxyRoute("thing", provider="things", path="/v1/thing", parameters=_PARAMETERS),
+    ProxyRoute("events", provider="things", path="/v1/events", stream=True),
+    ProxyRoute("down", provider="things", path="/v1/down"),
+    ProxyRoute("up", provider="things", path="/v1/up", methods=["POST"], body=RawBody(), max_body_bytes=100 * 2**20),
+)
+
+
+async def tasks(_: Request) -> PlainTextResponse:
+    """How many tasks there are."""
+    return PlainTextResponse(str(len(asyncio.all_tasks())))
+
+
+def gate() -> Starlette:
+    """A host with nothing in it but the gate."""
+    base, folder = os.environ["BASE"], Path(os.environ["DATA"])
+    network = {base: Network(private=True, trust=os.environ["AUTHORITY"])}
+    keychain = APIKeyChain.embedded(folder, settings=SETTINGS, network=network, **_plugs())
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        acme = await keychain.ensure_tenant("acme")
+        shop = await acme.ensure_project("storefront")
+        await shop.configure(
+            origins=[ORIGIN],
+            providers=[Provider("things", base, HeaderCredential("x-api-key"))],
+            secrets={"things": Secret(os.environ["KEY"])},
+            routes=[*_ROUTES, *_further(int(os.environ.get("ROUTES", "1")) - 1)],
+            quota=_ENDLESS,
+            address_quota=_ENDLESS,
+            enabled=True,
+        )
+        shown = await shop.add_signing_key()
+        ready = {"url": shop.url("thing"), "key_id": shown.id, "key": shown.key.reveal().decode()}
+        (folder / "ready.json").write_text(json.dumps(ready), encoding="ascii")
+        yield
+
+    app = Starlette(lifespan=lifespan, routes=[Route("/tasks", tasks)])
+    app.add_middleware(APIKeyChainMiddleware, keychain=keychain)
+    return app
+
+
+def _further(count: int) -> list[ProxyRoute]:
+    return [replace(_ROUTES[0], name=f"thing-{number}", path=f"/v1/thing/{number}") for number in range(count)]
+
+
+def _plugs() -> dict[str, Any]:
+    """In place of the default's: what UPSTREAM and VALKEY ask for."""
+    plugs: dict[str, Any] = {}
+    if os.environ.get("UPSTREAM") == "httpx":
+        plugs["upstream"] = HttpxUpstream
+    if url := os.environ.get("VALKEY"):
+        plugs["rate_limiter"] = plugs["replay_guard"] = ValkeyGuard(url)
+    return plugs
