@@ -50,7 +50,7 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
                 _log.error("the gate failed\n%s", frames_of(error))
                 reply = failed(call, InternalError())
             inbox.answering = True
-            await send_reply(reply, call, send, inbox.close)
+            await send_reply(reply, call, send, inbox.end)
         if inbox.left:
             _log.debug("the caller left before the answer was over")
 
@@ -67,14 +67,15 @@ def path_of(scope: Scope) -> bytes:
         path = quote(str(scope["path"])).encode()
     else:
         path = raw_path.partition(b"?")[0] if b"?" in raw_path else raw_path
+    if not scope.get("root_path"):
+        return path
     root = _root_of(scope).encode("latin-1", "replace")
     return path[len(root) :] if root and path.startswith(root + b"/") else path
 
 
 def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
     """The call in a scope whose path lies under `prefix`."""
-    path = path_of(scope)
-    project, _, rest = path[len(prefix) + 1 :].partition(b"/")
+    project, _, rest = path_of(scope)[len(prefix) + 1 :].partition(b"/")
     area, _, tail = rest.partition(b"/")
     client = cast("tuple[str, int] | None", scope.get("client"))
     login: object = scope.get("apikeychain.caller")
@@ -97,18 +98,20 @@ def _root_of(scope: Scope) -> str:
     return str(scope.get("root_path", "")).rstrip("/")
 
 
-async def send_reply(reply: Reply, call: Call, send: Send, ending: Callable[[], None] = lambda: None) -> None:
+async def send_reply(reply: Reply, call: Call, send: Send, ending: Callable[[float], None]) -> None:
     """Send a reply; a stream that breaks leaves the answer without an end, so that the server cuts the connection.
 
     Args:
         reply: to `call`.
         call: what it answers.
         send: of the server.
-        ending: called before the last message is sent, after which a server takes everybody for gone.
+        ending: called before the end is sent, after which a server takes everybody for gone, with the seconds in which
+            the caller has to take it.
     """
     start: Message = {"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)}
     if isinstance(reply.body, bytes):
-        await _send_whole(start, b"" if call.method == "HEAD" else reply.body, reply, send, ending)
+        ending(min(reply.idle_seconds, reply.total_seconds))
+        await _send_whole(start, b"" if call.method == "HEAD" else reply.body, send)
         return
     send = _bounded(send, reply, ending)
     try:
@@ -119,17 +122,15 @@ async def send_reply(reply: Reply, call: Call, send: Send, ending: Callable[[], 
         await reply.body.aclose()
 
 
-async def _send_whole(start: Message, body: bytes, reply: Reply, send: Send, ending: Callable[[], None]) -> None:
+async def _send_whole(start: Message, body: bytes, send: Send) -> None:
     try:
-        async with asyncio.timeout(min(reply.idle_seconds, reply.total_seconds)):
-            await send(start)
-            ending()
-            await send({"type": "http.response.body", "body": body})
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
     except OSError:
         raise CallerGoneError from None
 
 
-def _bounded(send: Send, reply: Reply, ending: Callable[[], None]) -> Send:
+def _bounded(send: Send, reply: Reply, ending: Callable[[float], None]) -> Send:
     """`send` with an end to its patience: a caller that reads nothing is one that left.
 
     Raises:
@@ -140,7 +141,7 @@ def _bounded(send: Send, reply: Reply, ending: Callable[[], None]) -> Send:
 
     async def bounded(message: Message) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body", False):
-            ending()
+            ending(reply.idle_seconds)
         try:
             async with asyncio.timeout_at(min(ends, loop.time() + reply.idle_seconds)):
                 await send(message)

@@ -44,6 +44,7 @@ class Inbox:
         "_held",
         "_reading",
         "_receive",
+        "_seconds",
         "_taken",
         "_task",
         "_timer",
@@ -55,12 +56,13 @@ class Inbox:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._held = 0
+        self._seconds: float | None = None
         self._whole = self._dropped = self.answering = self.left = False
         self._reading: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._timer = self._task.get_loop().call_later(PATIENCE_SECONDS, self._begin)
+        self._timer = self._task.get_loop().call_later(PATIENCE_SECONDS, self._look_after)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
@@ -69,6 +71,13 @@ class Inbox:
             self._task.uncancel()
             return True
         return isinstance(error, CallerGoneError)
+
+    def end(self, seconds: float) -> None:
+        """Read no more; a caller who does not take the end of its answer in so many seconds is taken for gone."""
+        self._seconds = seconds
+        if self._reading is not None:
+            self._reading.cancel()
+            self._look_after()
 
     def close(self) -> None:
         """Read no more: what comes now is no absence that matters."""
@@ -98,6 +107,17 @@ class Inbox:
         self._taken.set()
         return chunk
 
+    def _look_after(self) -> None:
+        """Watch the caller of an answer that takes longer than most."""
+        if self._seconds is None:
+            self._begin()
+        else:
+            self._timer = self._task.get_loop().call_later(self._seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        self.left = True
+        self._task.cancel()
+
     def _begin(self) -> None:
         if self._reading is None:
             self._chunks: deque[bytes] = deque()
@@ -110,9 +130,8 @@ class Inbox:
                 pass
         except Exception as error:  # noqa: BLE001 - a server or middleware that breaks here has lost its caller
             _log.warning("the caller cannot be heard any more: %s", type(error).__name__)
-        self.left = True
         self._arrived.set()
-        self._task.cancel()
+        self._give_up()
 
     async def _next(self) -> bool:
         """Take in one message, once there is room; whether the caller is still there."""

@@ -7,15 +7,14 @@ Source: spec 4.1, 4.3; contracts 2 (https, HSTS); RFC 6455, section 4.1 (a WebSo
 6265bis, section 5.6 (how a browser reads the attributes of a cookie).
 """
 
-import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast, final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apikeychain.asgi import call_of, send_reply
-from apikeychain.errors import CallerGoneError, HeaderLines, HTTPSRequiredError
+from apikeychain.errors import HeaderLines, HTTPSRequiredError
 from apikeychain.inbox import Inbox
 from apikeychain.model.call import Call
 from apikeychain.model.headers import Line
@@ -54,7 +53,8 @@ class SecureTransportMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        call = call_of(_as_http(scope), "", Inbox(receive))
+        inbox = Inbox(receive)
+        call = call_of(_as_http(scope), "", inbox)
         caller = identify(call, self._trusted)
         try:
             headers.require_https(caller, development=self._development)
@@ -63,14 +63,16 @@ class SecureTransportMiddleware:
                 await receive()
                 await send({"type": "websocket.close", "code": 1008})
             else:
-                await self._refuse(error, call, caller, send)
+                with inbox:
+                    await self._refuse(error, call, caller, send, inbox.end)
         else:
             await self.app(scope, receive, self._securing(send, caller))
 
-    async def _refuse(self, error: HTTPSRequiredError, call: Call, caller: Caller, send: Send) -> None:
+    async def _refuse(
+        self, error: HTTPSRequiredError, call: Call, caller: Caller, send: Send, ending: Callable[[float], None]
+    ) -> None:
         reply = problem.answer(error, development=self._development)
-        with contextlib.suppress(CallerGoneError):
-            await send_reply(headers.secure(reply, call, caller, development=self._development), call, send)
+        await send_reply(headers.secure(reply, call, caller, development=self._development), call, send, ending)
 
     def _securing(self, send: Send, caller: Caller) -> Send:
         hsts = headers.hsts(caller, development=self._development)
