@@ -3,6 +3,7 @@
 Source: contracts 1, 2 (outside of any CORS middleware); the ASGI specification, lifespan protocol.
 """
 
+import asyncio
 import logging
 import sys
 import traceback
@@ -15,6 +16,7 @@ from apikeychain.errors import APIKeyChainError, InternalError, MisplacedMiddlew
 from apikeychain.keychain import APIKeyChain
 from apikeychain.model.call import Call, Reply
 
+_INSTALL = "pip install 'uvicorn[standard]'"
 _CLOSING = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"})
 _log = logging.getLogger("apikeychain")
 
@@ -68,7 +70,7 @@ class APIKeyChainMiddleware:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = await receive()
         try:
-            await self._start(scope)
+            await self._start(scope, receive)
         except Exception as error:
             # A server prints the text and needs no more; a test client would go on without the error.
             told = str(error) if isinstance(error, APIKeyChainError) else traceback.format_exc()
@@ -76,10 +78,12 @@ class APIKeyChainMiddleware:
             raise
         await self._host_lifespan(first, scope, receive, send)
 
-    async def _start(self, scope: Scope) -> None:
+    async def _start(self, scope: Scope, receive: Receive) -> None:
         self._look_at(scope)
         if self._unfit is not None:
             raise self._unfit
+        if not self.keychain.settings.development and (missing := _missing_parts(receive)):
+            _log.warning("uvicorn runs without %s, with which each call costs less: %s", missing, _INSTALL)
         await self.keychain.serve()
 
     async def _host_lifespan(self, first: Message, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,6 +124,17 @@ class APIKeyChainMiddleware:
         self._unfit = reason
         if reason is not None:
             _log.error("%s", reason)
+
+
+def _missing_parts(receive: Receive) -> str:
+    """What uvicorn, if it is the server whose `receive` this is, would be faster with and runs without; or ""."""
+    if not type(getattr(receive, "__self__", None)).__module__.startswith("uvicorn."):
+        return ""
+    parts = {
+        "httptools": "uvicorn.protocols.http.httptools_impl" in sys.modules,
+        "uvloop": type(asyncio.get_running_loop()).__module__.startswith("uvloop"),
+    }
+    return " and ".join(name for name, is_there in parts.items() if not is_there)
 
 
 def _misplacement(scope: Scope, *, outer_cors: bool) -> MisplacedMiddlewareError | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import sqlite3
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -10,20 +9,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import insert
+
 from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.chains import columns_of
+from apikeychain.backends.sql.engine import sqlite_engine
+from apikeychain.backends.sql.schema import LEDGER
 from apikeychain.ledger.ledger import FLUSH_ENTRIES
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, chained
 from apikeychain.rules import chain
 
 _TENANT = TenantId("acme")
-_TABLE = """
-CREATE TABLE entries (
-    tenant TEXT, seq INTEGER, at TEXT, kind TEXT, actor TEXT, project TEXT, payload BLOB, hash BLOB,
-    PRIMARY KEY (tenant, seq)
-)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +43,7 @@ def measure(folder: Path, entries: int, rounds: int) -> Ledger:
     drafts = [_draft(number) for number in range(entries)]
     stored = chained(Head.empty(_TENANT), drafts)
     verified = [_seconds(lambda: _verify(stored)) / _seconds(lambda: _hash(stored)) for _ in range(rounds)]
-    appended = [
-        (asyncio.run(_append(folder / f"{number}.sqlite3", drafts)), _insert(folder / f"{number}.bare", stored))
-        for number in range(rounds)
-    ]
+    appended = [asyncio.run(_in_turn(folder, number, drafts, stored)) for number in range(rounds)]
     return Ledger(
         verifying=statistics.median(verified),
         appending=statistics.median(bare / ours for ours, bare in appended),
@@ -92,6 +86,14 @@ def _hash(entries: Sequence[LedgerEntry]) -> None:
         hashlib.sha256(entry.payload).digest()
 
 
+async def _in_turn(
+    folder: Path, number: int, drafts: Sequence[LedgerDraft], entries: Sequence[LedgerEntry]
+) -> tuple[float, float]:
+    """Seconds of the appends and of the bare inserts."""
+    bare = await _insert(folder / f"{number}-bare.sqlite3", entries)
+    return await _append(folder / f"{number}.sqlite3", drafts), bare
+
+
 async def _append(path: Path, drafts: Sequence[LedgerDraft]) -> float:
     async with SQLStore.sqlite(path) as store:
         began = time.perf_counter()
@@ -100,19 +102,16 @@ async def _append(path: Path, drafts: Sequence[LedgerDraft]) -> float:
         return time.perf_counter() - began
 
 
-def _insert(path: Path, entries: Sequence[LedgerEntry]) -> float:
-    rows = [tuple(columns_of(entry).values()) for entry in entries]
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(_TABLE)
+async def _insert(path: Path, entries: Sequence[LedgerEntry]) -> float:
+    """The same rows into the same table, in the same batches and by the same engine, with nothing made of them."""
+    rows = [columns_of(entry) for entry in entries]
+    async with SQLStore.sqlite(path):
+        pass
+    engine = sqlite_engine(path)
     began = time.perf_counter()
     for first in range(0, len(rows), FLUSH_ENTRIES):
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows[first : first + FLUSH_ENTRIES]
-        )
-        connection.execute("COMMIT")
+        async with engine.begin() as connection:
+            await connection.execute(insert(LEDGER), rows[first : first + FLUSH_ENTRIES])
     taken = time.perf_counter() - began
-    connection.close()
+    await engine.dispose()
     return taken

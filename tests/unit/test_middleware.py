@@ -1,8 +1,10 @@
 """The prefix and the lifespan; the host's scopes pass unchanged."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -247,3 +249,44 @@ async def test_a_server_without_raw_paths_gets_500_and_one_clear_line(caplog: py
     talk = await call(APIKeyChainMiddleware(host, APIKeyChain.in_memory()), scope)
     assert (talk.sent[0]["status"], code(talk)) == (500, "internal")
     assert "raw_path" in caplog.text
+
+
+class _OfUvicorn(Conversation):
+    __module__ = "uvicorn.lifespan.on"
+
+
+@pytest.mark.parametrize(
+    ("server", "module", "loop", "told"),
+    [
+        (_OfUvicorn, "uvicorn.protocols.http.httptools_impl", "uvloop", ""),
+        (_OfUvicorn, "uvicorn.protocols.http.httptools_impl", "asyncio", "without uvloop, "),
+        (_OfUvicorn, "uvicorn.protocols.http.h11_impl", "uvloop", "without httptools, "),
+        (_OfUvicorn, "uvicorn.protocols.http.h11_impl", "asyncio", "without httptools and uvloop, "),
+        (Conversation, "hypercorn", "asyncio", ""),
+    ],
+)
+async def test_a_start_on_slow_parts_of_uvicorn_is_told(
+    server: type[Conversation],
+    module: str,
+    loop: str,
+    told: str,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.delitem(sys.modules, "uvicorn.protocols.http.httptools_impl", raising=False)
+    monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    monkeypatch.setattr(type(asyncio.get_running_loop()), "__module__", f"{loop}.loop")
+    app = APIKeyChainMiddleware(host, APIKeyChain.in_memory(development=False))
+    talk = server("lifespan.startup", "lifespan.shutdown")
+    await app({"type": "lifespan", "asgi": {"version": "3.0"}}, talk.receive, talk.send)
+    assert [record.message for record in caplog.records if "uvicorn" in record.message] == (
+        [f"uvicorn runs {told}with which each call costs less: pip install 'uvicorn[standard]'"] if told else []
+    )
+
+
+async def test_what_is_slow_is_not_told_in_development(caplog: pytest.LogCaptureFixture) -> None:
+    app = APIKeyChainMiddleware(host, APIKeyChain.in_memory(development=True))
+    talk = _OfUvicorn("lifespan.startup", "lifespan.shutdown")
+    await app({"type": "lifespan", "asgi": {"version": "3.0"}}, talk.receive, talk.send)
+    assert "uvicorn" not in caplog.text

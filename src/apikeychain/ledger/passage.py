@@ -140,8 +140,6 @@ class Passage:
             yield chunk
 
     def _draft(self, project: Snapshot, route: CompiledRoute, status: int, bytes_out: int) -> LedgerDraft:
-        declared = {p.name for p in route.route.parameters if isinstance(p, QueryParameter)}
-        sent = {unquote(pair.partition(b"=")[0].decode("latin-1")) for pair in self.call.query.split(b"&")}
         data = chain.call_data(
             route=route.route.name,
             base_url=route.provider.base_url,
@@ -153,10 +151,16 @@ class Passage:
             bytes_out=bytes_out,
             answered=self.answered,
             refusal=self.refusal,
-            query=declared & sent,
+            query=_declared(self.call.query, route) if self.call.query else (),
             caller=self.pseudonym,
         )
         return LedgerDraft(at=self.moment, kind="call", actor="gate", project=project.project.id, data=data)
+
+
+def _declared(query: bytes, route: CompiledRoute) -> set[str]:
+    """The names in a raw query that the route declares."""
+    sent = {unquote(pair.partition("=")[0]) for pair in query.decode("latin-1").split("&")}
+    return {p.name for p in route.route.parameters if p.name in sent and isinstance(p, QueryParameter)}
 
 
 @final
