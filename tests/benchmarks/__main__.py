@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import calls, ledger, machine, picture, report, scale, startup, streams
 from .calls import Effort
-from .environment import peers_python, require_tools
+from .environment import made_python, require_tools
 from .provider import provider
 
 _PARTS = ("calls", "streams", "scale", "ledger", "startup")
@@ -38,14 +38,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="apikeychain-benchmarks-") as folder, provider(Path(folder)) as behind:
         if "calls" in given.only:
             effort = Effort(rounds=rounds, seconds=1.0 if quick else 3.0)
-            results = calls.measure(behind, peers_python(), effort, _progress)
+            results = calls.measure(behind, made_python(), effort, _progress)
             found += report.of_calls(results)
             _tell(report.table_of_calls(results))
         if "streams" in given.only:
-            found += report.of_streams(streams.measure(behind, 20 if quick else 200))
+            found += report.of_streams(streams.measure(behind, made_python(), 20 if quick else 200))
         if "scale" in given.only:
             projects = 1_000 if quick else 100_000
-            found += report.of_scale(scale.measure(behind, projects, rounds, _progress))
+            found += report.of_scale(scale.measure(behind, made_python(), projects, rounds, _progress))
         if "ledger" in given.only:
             found += report.of_ledger(ledger.measure(Path(folder), 2_000 if quick else 20_000, rounds))
         if "startup" in given.only:

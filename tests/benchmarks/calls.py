@@ -39,14 +39,14 @@ class Effort:
     seconds: float
 
 
-def measure(provider: Provider, peers_python: str, effort: Effort, say: Callable[[str], None]) -> Results:
+def measure(provider: Provider, python: str, effort: Effort, say: Callable[[str], None]) -> Results:
     """Every target at 16 and at 64 connections, each in turn, in the order turned round from round to round."""
     with ExitStack() as stack:
         valkey = stack.enter_context(ValkeyServer())
         targets = {"nginx": stack.enter_context(nginx(provider))}
         for name, kind in KINDS.items():
             folder = name.replace(", ", "-").replace(" ", "-")
-            targets[name] = stack.enter_context(target(folder, kind.at(VALKEY=valkey.url), provider, peers_python))
+            targets[name] = stack.enter_context(target(folder, kind.at(VALKEY=valkey.url), provider, python))
         # A new server refuses for half a minute what it may have forgotten: let it have run for an hour.
         valkey.ask("HINCRBY", "{apikeychain}:marks", "birth", -3600)
         return _rounds(targets, provider.folder, effort, say)

@@ -1,7 +1,7 @@
-"""What has to be here first: nginx and wrk from the system, and the peers in an environment of their own.
+"""What has to be here first: nginx and wrk from the system, and an environment for the gate and its peers.
 
-The peers get the same versions of the server and of the clients that the gate runs with, so that a ratio compares the
-proxies and nothing else.
+They run on the same versions of server and clients, so that a ratio compares the proxies and nothing else, and on the
+parts of uvicorn that are fast, which the tests do without.
 """
 
 import hashlib
@@ -13,7 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 _TOOLS = {"nginx": "nginx-light", "wrk": "wrk"}
-_SAME = ("uvicorn", "uvloop", "httptools", "starlette", "aiohttp", "httpx", "yarl", "multidict", "granian")
+_ROOT = Path(__file__).resolve().parents[2]
+_FAST = ("httptools==0.9.0", "uvloop==0.23.0")
+_SAME = ("aiohttp", "cryptography", "granian", "httpx", "multidict", "starlette", "uvicorn", "yarl")
 _PEERS = ("asgiproxy==0.2.0", "fastapi-proxy-lib[standard]==0.3.0", "sniffio==1.3.1")
 
 
@@ -38,14 +40,14 @@ def require_tools() -> None:
     _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
 
 
-def peers_python() -> str:
-    """The interpreter of the peers' environment, which is made once and kept in the user's cache."""
-    wanted = [f"{name}=={version(name)}" for name in _SAME] + list(_PEERS)
+def made_python() -> str:
+    """The interpreter of that environment, which is made once and kept in the user's cache."""
+    wanted = [*_FAST, *(f"{name}=={version(name)}" for name in _SAME), *_PEERS, "-e", f"{_ROOT}[embedded,valkey]"]
     name = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()[:16]
     folder = Path.home() / ".cache" / "apikeychain-benchmarks" / name
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
-        sys.stderr.write(f"installing the peers into {folder}\n")
+        sys.stderr.write(f"installing the gate and its peers into {folder}\n")
         _run(sys.executable, "-m", "venv", "--clear", str(folder))
         _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted)
         (folder / "complete").touch()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-_PACKAGES = ("aiohttp", "httptools", "starlette", "uvicorn", "uvloop", "cryptography", "sqlalchemy", "httpx", "granian")
+_PACKAGES = ("aiohttp", "cryptography", "granian", "httpx", "sqlalchemy", "starlette", "uvicorn")
 _PROC = Path("/proc")
 _CORES = sorted(os.sched_getaffinity(0))
 

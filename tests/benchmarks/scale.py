@@ -27,7 +27,7 @@ _OF_A_TENANT = 100
 _NOW = datetime.now(UTC)
 
 
-def measure(provider: Provider, projects: int, rounds: int, say: Callable[[str], None]) -> float:
+def measure(provider: Provider, python: str, projects: int, rounds: int, say: Callable[[str], None]) -> float:
     """How many times the processor of a call through a gate with one project and one route it takes."""
     many = provider.folder / "scale-many"
     many.mkdir()
@@ -37,7 +37,7 @@ def measure(provider: Provider, projects: int, rounds: int, say: Callable[[str],
         "scale-one": Kind("hosts:gate"),
     }
     with ExitStack() as stack:
-        targets = {name: stack.enter_context(target(name, kind, provider)) for name, kind in kinds.items()}
+        targets = {name: stack.enter_context(target(name, kind, provider, python)) for name, kind in kinds.items()}
         rates = dict.fromkeys(targets, 0.0)
         found: dict[str, list[Load]] = {name: [] for name in targets}
         for number in range(rounds + 1):

@@ -4,7 +4,6 @@ import http.client
 import secrets
 import ssl
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,16 +40,16 @@ class Streams:
     up: int
 
 
-def measure(provider: Provider, calls: int) -> Streams:
+def measure(provider: Provider, python: str, calls: int) -> Streams:
     """One gate before a provider of streams; the figures of events are medians of so many calls, in turn."""
     port = free_port()
     certificate = ["--ssl-keyfile", f"{provider.folder}/leaf.key", "--ssl-certfile", f"{provider.folder}/leaf.pem"]
-    command = [sys.executable, "-m", "uvicorn", "--factory", "peers:streams", "--port", str(port), *certificate]
+    command = [python, "-m", "uvicorn", "--factory", "peers:streams", "--port", str(port), *certificate]
     log = provider.folder / "streams-provider.log"
     kind = Kind("hosts:gate", environment={"BASE": f"https://{HOST}:{port}"})
     with (
         running(command, core=LOAD_CORE, port=port, log=log, environment={"MIB": str(MIB)}, folder=HERE),
-        target("streams", kind, provider) as gate,
+        target("streams", kind, provider, python) as gate,
     ):
         context = ssl.create_default_context(cafile=provider.authority)
         direct = HTTPSConnection(PEERS_HOST, port, context=context, timeout=_PATIENCE)

@@ -1,7 +1,6 @@
 """Everything that is measured, each a server of its own on the proxies' core."""
 
 import json
-import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -78,12 +77,11 @@ class Kind:
 
 
 @contextmanager
-def target(name: str, kind: Kind, provider: Provider, peers_python: str = "") -> Generator[Target]:
-    """One of them, up and ready; a peer is run by the interpreter `peers_python`."""
+def target(name: str, kind: Kind, provider: Provider, python: str) -> Generator[Target]:
+    """One of them, up and ready, run by the interpreter `python`."""
     data = provider.folder / name
     data.mkdir(exist_ok=True)
     port = free_port()
-    python = sys.executable if kind.is_gate else peers_python
     peers_base = provider.peers_tls if kind.tls else provider.plain
     environment = {
         "BASE": provider.tls if kind.is_gate else peers_base,
@@ -126,7 +124,7 @@ def _base(port: int) -> str:
 def _command(kind: Kind, python: str, port: int) -> list[str]:
     address = ["--host", "127.0.0.1", "--port", str(port), "--factory"]
     if kind.server == "granian":
-        options = ["--interface", "asgi", "--workers", "1", "--loop", "uvloop", "--no-ws", "--log-level", "warning"]
+        options = ["--interface", "asgi", "--workers", "1", "--no-ws", "--log-level", "warning"]
         return [str(Path(python).with_name("granian")), *address, *options, *kind.options, kind.app]
-    options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    options = ["--no-access-log", "--log-level", "warning"]
     return [python, "-m", "uvicorn", *address, *options, *kind.options, kind.app]

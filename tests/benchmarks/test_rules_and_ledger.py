@@ -60,7 +60,7 @@ CALL = Call(
     peer="127.0.0.1",
     body=None,  # type: ignore[arg-type]  # a GET has none
 )
-TRUSTED = parse_trusted(["127.0.0.1"])
+TRUSTED = parse_trusted(("127.0.0.1",))
 CALLER = identify(CALL, TRUSTED)
 BODY = b'{"items":[' + b",".join(b'{"n":%d,"v":"%s"}' % (n, b"x" * 40) for n in range(16)) + b"]}"
 ANSWER = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY)), (b"x-request-id", b"r-1")]

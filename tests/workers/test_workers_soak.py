@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ async def test_a_worker_whose_provider_drops_connections_leaks_nothing_and_loses
     data = f"soak-{seconds:.0f}"
     async with flaky(behind) as cable:
         kind = Kind("hosts:gate", environment={"BASE": f"https://{HOST}:{cable.port}"})
-        with target(data, kind, behind) as gate:
+        with target(data, kind, behind, sys.executable) as gate:
             tasks, files = await tasks_of(gate), machine.open_files(gate.process.pid)
             watched = await soak(gate, behind.folder, seconds)
             await asyncio.sleep(16)
