@@ -36,7 +36,7 @@ class ByteStream(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Call:
     """What a caller sent, raw: nothing decoded, nothing normalised.
 
@@ -72,7 +72,7 @@ class Call:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """What the caller gets.
 
@@ -89,7 +89,7 @@ class Reply:
     total_seconds: float = 120.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class UpstreamRequest:
     """What is sent to the provider, complete: a plug adds nothing but Host, Content-Length and framing.
 
@@ -102,6 +102,7 @@ class UpstreamRequest:
         content_length: the length of a streamed body where it is known; a plug that counts another cuts the request.
         timeouts: in seconds.
         network: the exceptions that host code made for this provider.
+        url: the text of the URL that must be sent, byte for byte. May hold a secret: never log it.
     """
 
     method: str
@@ -114,24 +115,24 @@ class UpstreamRequest:
     content_length: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     network: Network = PUBLIC
+    url: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def url(self) -> str:
-        """The text of the URL that must be sent, byte for byte. May hold a secret: never log it."""
+    def __post_init__(self) -> None:
         port = "" if self.port == (443 if self.scheme == "https" else 80) else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.target.decode('ascii')}"
+        self.url = f"{self.scheme}://{self.host}{port}{self.target.decode('ascii')}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UpstreamReply:
     """What the provider answered, raw.
 
     Attributes:
         headers: the lines as they came, nothing decoded.
-        body: the chunks as they come, no content coding undone; raises UpstreamTimeoutError or UpstreamRefusedError
-            when the provider stalls or breaks. `aclose` closes the exchange (early: the connection too).
+        body: all of it, where it was there at once and has at most 64 KiB; else the chunks as they come, which raise
+            UpstreamTimeoutError or UpstreamRefusedError when the provider stalls or breaks, and of which `aclose`
+            closes the exchange (early: the connection too). No content coding is undone.
     """
 
     status: int
     headers: Headers
-    body: ByteStream
+    body: bytes | ByteStream

@@ -5,7 +5,7 @@ Source: contracts 4, "Provider base URL"; spec 6.2 (no dynamic hostnames).
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -131,12 +131,21 @@ class BaseURL:
 
     Attributes:
         path: "" or ``/a/b``, without a trailing slash.
+        root: all before the path.
+        text: the one spelling of it.
     """
 
     scheme: str
     host: str
     port: int
     path: str
+    root: str = field(init=False, repr=False, compare=False)
+    text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        port = "" if self.port == _HTTPS else f":{self.port}"
+        object.__setattr__(self, "root", f"{self.scheme}://{self.host}{port}")
+        object.__setattr__(self, "text", self.root + self.path)
 
     @classmethod
     def parse(cls, text: str) -> "BaseURL":
@@ -155,12 +164,6 @@ class BaseURL:
             msg = f"not a provider's base URL: {text!r} (https, a DNS name with a dot, lower case, no query)"
             raise InvalidValueError(msg)
         return base
-
-    @property
-    def text(self) -> str:
-        """The one spelling of it."""
-        port = "" if self.port == _HTTPS else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.path}"
 
     def _is_sound(self) -> bool:
         labels = self.host.split(".")

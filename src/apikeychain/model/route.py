@@ -24,6 +24,7 @@ MIB = 1 << 20
 # The longest that a stream may last: by its content type, or where a route sets no total.
 LONGEST_SECONDS = 15 * 60.0
 STREAMS = frozenset({b"text/event-stream", b"application/x-ndjson", b"application/ndjson"})
+_STREAM = re.compile(rb"\s*(?:%b)\s*(?:;.*)?" % b"|".join(sorted(STREAMS)), re.IGNORECASE | re.DOTALL)
 _SEQUENCES = (
     "methods",
     "parameters",
@@ -70,8 +71,7 @@ class Timeouts:
         """How long a call may last whose answer is of this type."""
         if self.total is None:
             return LONGEST_SECONDS
-        media_type = (content_type or b"").partition(b";")[0].strip().lower()
-        return max(self.total, LONGEST_SECONDS) if media_type in STREAMS else self.total
+        return LONGEST_SECONDS if content_type and _STREAM.fullmatch(content_type) else self.total
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Source: contracts 4 ("3xx", "Response headers passed"); RFC 9110, sections 10.2.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,9 @@ ALWAYS = frozenset(
     },
 )
 # No other character: what is written with escapes would not be known for a secret in small letters.
-_RATE_LIMIT = re.compile(rb"x-ratelimit-[a-z0-9-]+")
-_SINGLE = (b"content-type", b"content-length", b"location")
+_RATE_LIMIT_BEGINS = b"x-ratelimit-"
+_RATE_LIMIT = re.compile(rb"%b[a-z0-9-]+" % _RATE_LIMIT_BEGINS).fullmatch
+_SINGLE = frozenset({b"content-type", b"content-length", b"location"})
 _NEVER = frozenset(
     {
         "alt-svc",
@@ -78,7 +80,7 @@ _NEVER_BEGIN = (
     *("surrogate-", "x-accel-", "x-lighttpd-", "x-reproxy-", "x-sendfile"),
 )
 _NEVER_END = "cache-control"
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_VALUES = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 _LOCATION = re.compile(
     rb"(?:https://([A-Za-z0-9._-]+)(?::([0-9]{1,5}))?)?(/(?!/)[^?#]*)?(?:\?([^#]*))?(?:#.*)?",
 )
@@ -156,19 +158,18 @@ def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: byte
     """
     _require_status(upstream.status, route)
     _require_lines(upstream.headers)
-    passed = route.answer.passed
-    lines = [line for line in upstream.headers if line[0] in passed or _RATE_LIMIT.fullmatch(line[0])]
-    if upstream.status == _EMPTY:
+    lines = _passed(upstream.headers.lines, route.answer.passed)
+    status = upstream.status
+    if status == _EMPTY:
         lines = [line for line in lines if line[0] != b"content-length"]
-    location = upstream.headers.get(b"location")
-    if location is not None and _MULTIPLE <= upstream.status < _ERRORS and upstream.status != _NOT_MODIFIED:
+    elsewhere = _MULTIPLE <= status < _ERRORS and status != _NOT_MODIFIED
+    if elsewhere and (location := upstream.headers.get(b"location")) is not None:
         lines.append((b"location", _own_location(location, route, location_base)))
-    good = _OK <= upstream.status < _MULTIPLE or upstream.status == _NOT_MODIFIED
-    lines.append(route.answer.cache if good else _NO_STORE)
+    good = _OK <= status < _MULTIPLE or status == _NOT_MODIFIED
     timeouts = route.timeouts
     return Reply(
-        upstream.status,
-        tuple(lines),
+        status,
+        (*lines, route.answer.cache if good else _NO_STORE),
         upstream.body,
         idle_seconds=timeouts.idle,
         total_seconds=timeouts.lasting(upstream.headers.get(b"content-type")),
@@ -202,6 +203,12 @@ def rewritten(reply: Reply, body: bytes | ByteStream) -> Reply:
     return replace(reply, headers=tuple(line for line in reply.headers if line[0] not in _OF_ITS_BODY), body=body)
 
 
+def _passed(lines: Iterable[Line], names: frozenset[bytes]) -> list[Line]:
+    """Those of `lines` that pass: the named, and all that tell of a rate limit."""
+    begins, size = _RATE_LIMIT_BEGINS, len(_RATE_LIMIT_BEGINS)
+    return [line for line in lines if line[0] in names or (line[0][:size] == begins and _RATE_LIMIT(line[0]))]
+
+
 def _require_status(status: int, route: "CompiledRoute") -> None:
     if status in _CREDENTIAL_REFUSED:
         raise CredentialRefusedError
@@ -211,8 +218,8 @@ def _require_status(status: int, route: "CompiledRoute") -> None:
 
 def _require_lines(headers: Headers) -> None:
     """Raise UpstreamRefusedError for an answer with two lengths, or a value that would split a line."""
-    doubled = any(len(headers.all(name)) > 1 for name in _SINGLE)
-    if doubled or not all(_VALUE.fullmatch(value) for _, value in headers.lines):
+    single = [name for name, _ in headers.lines if name in _SINGLE]
+    if len(single) > len(set(single)) or not _VALUES(b" ".join([value for _, value in headers.lines])):
         raise UpstreamRefusedError
 
 

@@ -123,10 +123,12 @@ def takes_body(call: Call, plan: BodyPlan) -> bool:
     if b"content-encoding" in call.headers:
         hint = "a body is taken without Content-Encoding only"
         raise TypeRefusedError(hint)
-    require_size(call, plan.cap)
+    length = declared_length(call) or 0
+    if length > plan.cap:
+        raise BodyTooLargeError
     if call.method not in BODILESS and (plan.reads or plan.raw):
         return True
-    if declared_length(call) or b"transfer-encoding" in call.headers:
+    if length or b"transfer-encoding" in call.headers:
         hint = "this route takes no body with this method"
         raise TypeRefusedError(hint)
     return False

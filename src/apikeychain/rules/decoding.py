@@ -6,6 +6,8 @@ coding does, goes on after it, or is broken breaks the stream: such an answer ne
 Source: contracts 4 ("Redaction"); RFC 9110, 8.4.
 """
 
+from typing import Self
+
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import ByteStream, Reply, UpstreamReply, has_body
 from apikeychain.model.headers import Headers
@@ -32,6 +34,8 @@ def decode(reply: Reply, upstream: UpstreamReply, method: str) -> Reply:
         UpstreamRefusedError: the coding is unknown, one of several, or that of a part.
         MissingExtraError: the packages are missing that decode it. With either the caller closes `upstream.body`.
     """
+    if b"content-encoding" not in upstream.headers:
+        return reply
     coding = _coding_of(upstream.headers)
     if coding is None:
         return reply
@@ -41,13 +45,34 @@ def decode(reply: Reply, upstream: UpstreamReply, method: str) -> Reply:
         raise UpstreamRefusedError(hint)
     if not has_body(reply.status, method) or upstream.headers.get(b"content-length") == b"0":
         return rewritten(reply, reply.body)
-    return rewritten(reply, _DecodedStream(upstream.body, begin()))
+    body = _Whole(upstream.body) if isinstance(upstream.body, bytes) else upstream.body
+    return rewritten(reply, _DecodedStream(body, begin()))
 
 
 def _coding_of(headers: Headers) -> bytes | None:
     """The coding other than identity. Several in a row are one that nobody knows."""
     codings = [coding.strip().lower() for line in headers.all(b"content-encoding") for coding in line.split(b",")]
     return b",".join(coding for coding in codings if coding != b"identity") if set(codings) - {b"identity"} else None
+
+
+class _Whole:
+    """A body that is there, as a stream of one chunk."""
+
+    __slots__ = ("_chunks",)
+
+    def __init__(self, body: bytes) -> None:
+        self._chunks = iter((body,))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """There is nothing behind it."""
 
 
 class _DecodedStream(FilteredStream):

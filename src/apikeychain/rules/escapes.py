@@ -47,6 +47,11 @@ _SPLITS = MappingProxyType(
 ESCAPE = rb'%%%b|\\u00%b|\\["/]|%b' % (_HEX, _HEX, _ENTITY)
 
 
+def may_escape(buffer: bytes) -> bool:
+    """Whether anything in `buffer` could begin an escape: without that it says what it is."""
+    return b"%" in buffer or b"\\" in buffer or b"&" in buffer
+
+
 class Reading:
     """A buffer, and what it says.
 

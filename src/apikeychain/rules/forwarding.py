@@ -30,7 +30,9 @@ ALWAYS = frozenset(
 RANGES = frozenset({b"range", b"if-range"})
 USER_AGENT = f"apikeychain/{version('apikeychain')}".encode()
 _IDENTITY = (b"accept-encoding", b"identity")
-_VALUE = re.compile(rb"[\t\x20-\x7e]*")
+_VALUES = re.compile(rb"[\t\x20-\x7e]*").fullmatch
+# What nearly every Connection line lists: where it stays open, or not.
+_USUALLY_DROPPED = {name: frozenset({name}) for name in (b"keep-alive", b"close")}
 _TEXT = re.compile(r"[\x20-\x7e]*")
 _NEVER = frozenset(
     {
@@ -109,8 +111,10 @@ def compile_forwarding(route: ProxyRoute, provider: Provider, declared: Sequence
 
 def dropped_names(headers: Headers) -> frozenset[bytes]:
     """The names that the ``Connection`` lines list, in lower case."""
-    listed = headers.all(b"connection")
-    return frozenset(name.strip().lower() for line in listed for name in line.split(b",")) if listed else frozenset()
+    if b"connection" not in headers:
+        return frozenset()
+    listed = b",".join(headers.all(b"connection"))
+    return _USUALLY_DROPPED.get(listed) or frozenset([name.strip().lower() for name in listed.split(b",")])
 
 
 def fill_headers(
@@ -132,15 +136,13 @@ def fill_headers(
         ParameterRefusedError: a header parameter that is repeated, fixed or not printable.
     """
     passed = plan.passed
-    lines = [(name, value) for name, value in headers.lines if name in passed and name not in dropped]
-    for _, value in lines:
-        if not _VALUE.fullmatch(value):
-            raise HeaderRefusedError
+    lines = [line for line in headers.lines if line[0] in passed and line[0] not in dropped]
+    if lines and not _VALUES(b" ".join([value for _, value in lines])):
+        raise HeaderRefusedError
     for name, declared in plan.declared:
         sent = () if name in dropped else headers.all(name)
         lines.extend(_fill_declared(name, declared, sent, texts))
-    lines.extend(plan.constant)
-    return lines
+    return [*lines, *plan.constant]
 
 
 def _fill_declared(

@@ -9,13 +9,13 @@ import re
 from apikeychain.errors import InternalError, SecretUnavailableError
 from apikeychain.model.call import UpstreamRequest
 from apikeychain.model.headers import Line
-from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider, QueryCredential
+from apikeychain.model.provider import HeaderCredential, Provider, QueryCredential
 from apikeychain.rules.paths import encode_query
 from apikeychain.rules.routing import CompiledRoute, Target
 from apikeychain.secret import Secret
 
-_PRINTABLE = re.compile(rb"[\x20-\x7e]+")
-_REQUEST_TARGET = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/%-]*(?:\?[A-Za-z0-9._~!$()*,:@/?+%&=-]*)?")
+_PRINTABLE = re.compile(rb"[\x20-\x7e]+").fullmatch
+_REQUEST_TARGET = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/%-]*(?:\?[A-Za-z0-9._~!$()*,:@/?+%&=-]*)?").fullmatch
 
 
 def credential(provider: Provider, secret: Secret) -> bytes:
@@ -33,7 +33,7 @@ def credential(provider: Provider, secret: Secret) -> bytes:
     else:
         user = b"" if place.username is None else place.username.encode() + b":"
         value = b"Basic " + base64.b64encode(user + plain)
-    if not (_PRINTABLE.fullmatch(plain) and _PRINTABLE.fullmatch(value)):
+    if not (_PRINTABLE(plain) and _PRINTABLE(value)):
         raise SecretUnavailableError
     return value
 
@@ -64,20 +64,18 @@ def inject(target: Target, secret: Secret) -> UpstreamRequest:
 
 
 def _with_credential(target: Target, value: bytes) -> tuple[tuple[Line, ...], bytes]:
-    place = target.route.provider.credential
-    if isinstance(place, QueryCredential):
-        pair = encode_query(place.parameter.encode()) + b"=" + value
+    route = target.route
+    name = route.credential_name
+    if isinstance(route.provider.credential, QueryCredential):
+        pair = name + b"=" + value
         return target.headers, target.query + b"&" + pair if target.query else pair
-    name = b"authorization" if isinstance(place, BasicCredential) else place.header.lower().encode()
-    others = tuple(line for line in target.headers if line[0] != name)
+    others = [line for line in target.headers if line[0] != name]
     return (*others, (name, value)), target.query
 
 
 def _require_place(request: UpstreamRequest, route: CompiledRoute) -> None:
     """Raise InternalError unless the text of the URL, read without a parser, is the provider's and under its base."""
-    base = route.base.text
-    rest = request.url.removeprefix(base)
-    root = base.removesuffix(route.base.path)
-    sound = request.url.startswith(base) and rest[:1] in {"", "/", "?"}
-    if not (sound and _REQUEST_TARGET.fullmatch(request.url.removeprefix(root))):
+    url, base = request.url, route.base
+    sound = url.startswith(base.text) and url.removeprefix(base.text)[:1] in {"", "/", "?"}
+    if not (sound and _REQUEST_TARGET(url, len(base.root))):
         raise InternalError

@@ -3,19 +3,24 @@
 Source: contracts 4 ("The query is rebuilt"); RFC 3986, section 3.4; URL Standard, section 5 (forms).
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from apikeychain.errors import ParameterRefusedError, PathRefusedError
 from apikeychain.model.route import Undeclared
 from apikeychain.rules.parameters import LONGEST_NAME, Declared, folded, self_sent, take
-from apikeychain.rules.paths import encode_query, encode_query_anew, read_text
+from apikeychain.rules.paths import BARE_QUERY, encode_query, encode_query_anew, read_text
 
 # Each pair costs 5 microseconds, so that a MiB of them would hold up every other call for more than a second.
 MAX_PAIRS = 1000
+# What goes up as it came: nothing in it is escaped, and nothing would be.
+_BARE_PAIR = rb"%b++(?:=%b*+)?" % (BARE_QUERY, BARE_QUERY)
+_BARE_PAIRS = re.compile(rb"%b(?:&%b)*+" % (_BARE_PAIR, _BARE_PAIR)).fullmatch
+_NAMES_AND_VALUES = re.compile("([^&=]+)=?([^&]*)").findall
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pair:
     """One ``name=value`` as it came: decoded once, and encoded anew."""
 
@@ -31,7 +36,13 @@ def split_query(raw: bytes) -> list[Pair]:
         PathRefusedError: an escape that is broken or not UTF-8.
         ParameterRefusedError: a pair without a name.
     """
-    return [_query_pair(piece) for piece in raw.split(b"&")] if raw else []
+    if not raw:
+        return []
+    pieces = raw.split(b"&")
+    if not _BARE_PAIRS(raw):
+        return [_query_pair(piece) for piece in pieces]
+    texts = _NAMES_AND_VALUES(raw.decode())
+    return [Pair(name, value, piece) for (name, value), piece in zip(texts, pieces, strict=True)]
 
 
 def _query_pair(piece: bytes) -> Pair:
@@ -63,7 +74,7 @@ def encode_pair(name: str, value: str) -> bytes:
 
 def joined(pairs: Iterable[Pair]) -> bytes:
     """The query or form that these pairs make."""
-    return b"&".join(pair.encoded for pair in pairs)
+    return b"&".join([pair.encoded for pair in pairs])
 
 
 class PairRule:
@@ -81,13 +92,13 @@ class PairRule:
     __slots__ = ("_added", "_by_name", "_folded", "_forward", "_injected")
 
     def __init__(self, declared: Sequence[Declared], undeclared: Undeclared, injected: str | None) -> None:
-        self._by_name = {d.name: d for d in declared}
-        self._folded = frozenset(folded(name) for name in self._by_name)
+        self._folded = frozenset(folded(d.name) for d in declared)
         self._forward = undeclared == "forward"
         self._injected = None if injected is None else folded(injected)
+        self._by_name = {d.name: d for d in declared if folded(d.name) != self._injected}
         self._added = tuple((d.key, own) for d in declared if (own := _self_sent(d)))
 
-    def accept(self, pairs: Iterable[Pair], texts: dict[str, list[str]]) -> list[Pair]:
+    def accept(self, pairs: Sequence[Pair], texts: dict[str, list[str]]) -> list[Pair]:
         """The pairs to send, in the caller's order, then what is sent without being asked for. `joined` sends them.
 
         Args:
@@ -97,22 +108,24 @@ class PairRule:
         Raises:
             ParameterRefusedError: undeclared, too long, repeated, fixed, or the injected name.
         """
-        accepted: list[Pair] = []
+        by_name = self._by_name
         others: set[str] = set()
         for pair in pairs:
-            if len(pair.name) > LONGEST_NAME or (self._injected and folded(pair.name) == self._injected):
-                raise ParameterRefusedError
-            declared = self._by_name.get(pair.name)
-            if declared is None:
-                self._admit_other(folded(pair.name), others)
+            if pair.name in by_name:
+                take(by_name[pair.name], pair.value, texts)
             else:
-                take(declared, pair.value, texts)
-            accepted.append(pair)
-        accepted.extend(pair for key, pair in self._added if key not in texts)
-        return accepted
+                self._admit_other(pair.name, others)
+        return [*pairs, *(self._missing(texts) if self._added else ())]
+
+    def _missing(self, texts: Mapping[str, Sequence[str]]) -> list[Pair]:
+        """What is sent without being asked for, where the caller did not send it."""
+        return [pair for key, pair in self._added if key not in texts]
 
     def _admit_other(self, name: str, others: set[str]) -> None:
-        if not self._forward or name in others or name in self._folded:
+        if not self._forward or len(name) > LONGEST_NAME:
+            raise ParameterRefusedError
+        name = folded(name)
+        if name == self._injected or name in others or name in self._folded:
             raise ParameterRefusedError
         others.add(name)
 

@@ -33,18 +33,15 @@ class Declared:
     """A parameter and what judges it.
 
     Attributes:
+        name: as declared.
         key: its field in the model.
         choices: the values that exist, or empty for any.
     """
 
     parameter: Parameter
+    name: str
     key: str
     choices: frozenset[Value]
-
-    @property
-    def name(self) -> str:
-        """As declared."""
-        return self.parameter.name
 
 
 class Declarations:
@@ -58,25 +55,21 @@ class Declarations:
         InvalidValueError: one of them cannot be.
     """
 
-    __slots__ = ("_model", "declared")
+    __slots__ = ("_validate", "declared")
 
     def __init__(self, parameters: Iterable[Parameter], owner: str) -> None:
         self.declared = tuple(_declare(p, f"p{i}", owner) for i, p in enumerate(parameters))
         fields: dict[str, Any] = {d.key: _field(d.parameter) for d in self.declared}
         config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
-        self._model: type[BaseModel] = create_model("Declarations", __config__=config, **fields)
+        model: type[BaseModel] = create_model("Declarations", __config__=config, **fields)
+        self._validate = model.__pydantic_validator__.validate_python
         self._require_defaults(owner)
 
     def judge_texts(self, texts: Mapping[str, Sequence[str]]) -> None:
         """Raise ParameterRefusedError unless these texts, by key, are what was declared."""
         if not self.declared:
             return
-        values: dict[str, object] = {}
-        for declared in self.declared:
-            given = texts.get(declared.key)
-            if given is not None:
-                values[declared.key] = _read(declared, given)
-        self.judge(values)
+        self.judge({d.key: _read(d.parameter, texts[d.key]) for d in self.declared if d.key in texts})
 
     def judge(self, values: Mapping[str, object]) -> None:
         """Raise ParameterRefusedError unless these values, by key, are what was declared."""
@@ -84,7 +77,7 @@ class Declarations:
             if declared.choices and declared.key in values:
                 _require_choice(declared, values[declared.key])
         try:
-            self._model.model_validate(values)
+            self._validate(values)
         except ValidationError as error:
             key = error.errors()[0]["loc"][0]
             name = next(d.name for d in self.declared if d.key == key)
@@ -102,7 +95,7 @@ def require_sent(declared: Declared, text: str, owner: str) -> None:
     """Raise InvalidValueError unless a parameter may have this text, which `owner` sends by itself."""
     alone = create_model("Default", value=_field(declared.parameter))
     try:
-        value = _read(declared, [text])
+        value = _read(declared.parameter, [text])
         _require_choice(declared, value) if declared.choices else None
         alone.model_validate({"value": value})
     except (ParameterRefusedError, ValidationError):
@@ -124,7 +117,7 @@ def _declare(parameter: Parameter, key: str, owner: str) -> Declared:
         choices = frozenset(_convert(parameter, text) for text in parameter.choices)
     except ParameterRefusedError:
         _refuse(f"{noun} has a choice that is no {parameter.type}")
-    return Declared(parameter, key, choices)
+    return Declared(parameter, parameter.name, key, choices)
 
 
 def _refuse(msg: str) -> NoReturn:
@@ -163,10 +156,10 @@ _TYPES: dict[str, Callable[[Parameter], object]] = {
 }
 
 
-def _read(declared: Declared, texts: Sequence[str]) -> object:
-    if declared.parameter.many:
-        return [_convert(declared.parameter, text) for text in texts]
-    return _convert(declared.parameter, texts[0])
+def _read(parameter: Parameter, texts: Sequence[str]) -> object:
+    if parameter.many:
+        return [_convert(parameter, text) for text in texts]
+    return texts[0] if parameter.type == "string" else _convert(parameter, texts[0])
 
 
 def _convert(parameter: Parameter, text: str) -> Value:
@@ -201,10 +194,13 @@ def take(declared: Declared, text: str, texts: dict[str, list[str]]) -> None:
     Raises:
         ParameterRefusedError: it is fixed, or came before and may not be repeated.
     """
-    seen = texts.setdefault(declared.key, [])
-    if declared.parameter.fixed is not None or (seen and not declared.parameter.many):
+    parameter, key = declared.parameter, declared.key
+    if parameter.fixed is None and key not in texts:
+        texts[key] = [text]
+    elif parameter.many:
+        texts[key].append(text)
+    else:
         raise ParameterRefusedError(declared.name)
-    seen.append(text)
 
 
 def folded(name: str) -> str:

@@ -21,8 +21,9 @@ MAX_URL_BYTES = 8192
 _PCHAR = "!$&'()*+,;=:@"
 _QUERY = "!$()*,:@/?"
 _BARE_SEGMENT = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:@-]*")
-_BARE_QUERY = re.compile(rb"[A-Za-z0-9._~!$()*,:@/?+-]*")
-_SOUND_URL = re.compile(rb"[\x21\x22\x24-\x5b\x5d-\x7e]*")
+BARE_QUERY = rb"[A-Za-z0-9._~!$()*,:@/?+-]"
+_BARE_QUERY = re.compile(rb"%b*" % BARE_QUERY)
+_SOUND_URL = re.compile(rb"[\x21\x22\x24-\x5b\x5d-\x7e]{0,%d}" % MAX_URL_BYTES).fullmatch
 # Possessive: else a broken escape behind n bytes is tried in 2^n ways before it is refused.
 _SOUND_ESCAPES = re.compile(rb"(?:[^%]++|%[0-9A-Fa-f]{2})*+")
 _FORBIDDEN_IN_SEGMENT = re.compile(rb"[\x00-\x1f\x7f/\\]")
@@ -33,9 +34,7 @@ _PART = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 def require_sound_url(path: bytes, query: bytes) -> None:
     """Raise PathRefusedError unless both are visible ASCII without ``#`` and backslash, together at most 8 KiB."""
-    if len(path) + len(query) > MAX_URL_BYTES:
-        raise PathRefusedError
-    if not (_SOUND_URL.fullmatch(path) and _SOUND_URL.fullmatch(query)):
+    if not _SOUND_URL(path + query):
         raise PathRefusedError
 
 
@@ -139,6 +138,7 @@ class Template:
         names: the placeholders, in order.
         tail: whether further segments may follow.
         patterns: where not None, one for each segment of the tail, all of them required.
+        fixed: the whole path that goes up where a call has no say in it, else None.
     """
 
     prefix: bytes
@@ -146,6 +146,7 @@ class Template:
     names: tuple[str, ...]
     tail: bool
     patterns: tuple[TypeAdapter[str], ...] | None
+    fixed: bytes | None
 
     @classmethod
     def compile(cls, prefix: str, path: str, tail: bool | Sequence[str], route: str) -> "Template":  # noqa: FBT001 - as the route declares it
@@ -159,7 +160,9 @@ class Template:
         patterns = None
         if not isinstance(tail, bool):
             patterns = tuple(compile_pattern(pattern, f"the tail of the route {route!r}") for pattern in tail)
-        return cls(prefix.encode(), segments, names, bool(tail), patterns)
+        whole = "/".join((prefix, *(segment[0] for segment in segments))) or "/"
+        fixed = None if names or tail else whole.encode()
+        return cls(prefix.encode(), segments, names, bool(tail), patterns, fixed)
 
     def read(self, segments: Sequence[bytes]) -> tuple[dict[str, str], tuple[str, ...]]:
         """The values of the placeholders and the tail, from the raw segments that a caller sent.
@@ -167,6 +170,10 @@ class Template:
         Raises:
             PathRefusedError: too few or too many, or one that cannot be.
         """
+        if self.fixed is not None:
+            if segments:
+                raise PathRefusedError
+            return {}, ()
         count = len(self.names)
         if len(segments) < count or (len(segments) > count and not self.tail):
             raise PathRefusedError
@@ -183,6 +190,8 @@ class Template:
         Raises:
             PathRefusedError: a value makes a dot segment out of the literal text around it.
         """
+        if self.fixed is not None:
+            return self.fixed
         filled = [_fill_segment(segment, values) for segment in self.segments]
         filled.extend(encode_segment(text) for text in tail)
         return b"/".join((self.prefix, *filled)) or b"/"

@@ -9,7 +9,6 @@ Source: contracts 4 ("Redaction"); spec 4.2.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import ByteStream, Reply
@@ -17,7 +16,7 @@ from apikeychain.model.headers import Line
 from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider
 from apikeychain.rules.filtered import FilteredStream
 from apikeychain.rules.injection import credential
-from apikeychain.rules.scrubbing import Needles, Scrubber
+from apikeychain.rules.scrubbing import PIECE, Needles, Scrubber
 from apikeychain.secret import MIN_BYTES, Secret
 
 
@@ -74,21 +73,33 @@ def scrub(reply: Reply, needles: Needles) -> Reply:
     Raises:
         UpstreamRefusedError: a Location holds one: an address cannot be overwritten. The caller then closes the body.
     """
-    body = needles.scrub(reply.body) if isinstance(reply.body, bytes) else _ScrubbedStream(reply.body, needles)
-    if _is_clean(reply.headers, needles):
-        return replace(reply, body=body)
-    lines: list[Line] = []
-    for name, value in reply.headers:
+    body, lines = reply.body, reply.headers
+    if not isinstance(body, bytes):
+        return _with(reply, _scrubbed(lines, needles), _ScrubbedStream(body, needles))
+    if len(body) <= PIECE and _is_clean(lines, needles, body):
+        return reply
+    return _with(reply, _scrubbed(lines, needles), needles.scrub(body))
+
+
+def _with(reply: Reply, lines: tuple[Line, ...], body: bytes | ByteStream) -> Reply:
+    return Reply(reply.status, lines, body, idle_seconds=reply.idle_seconds, total_seconds=reply.total_seconds)
+
+
+def _scrubbed(lines: tuple[Line, ...], needles: Needles) -> tuple[Line, ...]:
+    if _is_clean(lines, needles):
+        return lines
+    kept: list[Line] = []
+    for name, value in lines:
         clean = needles.scrub(value)
         if name == b"location" and clean != value:
             raise UpstreamRefusedError
-        if needles.scrub(name) == name and not any(text.lower() in name for text in needles.texts):
-            lines.append((name, clean))
-    return replace(reply, headers=tuple(lines), body=body)
+        if needles.scrub(name) == name and not any(text in name for text in needles.lowered):
+            kept.append((name, clean))
+    return tuple(kept)
 
 
-def _is_clean(lines: Sequence[Line], needles: Needles) -> bool:
-    """Whether no line holds one. They are searched as one text: no form goes on behind a line feed."""
-    names = b"\n".join(name for name, _ in lines)
-    whole = b"\n".join((names, *(value for _, value in lines)))
-    return needles.is_clean(whole) and not any(text.lower() in names for text in needles.texts)
+def _is_clean(lines: Sequence[Line], needles: Needles, body: bytes = b"") -> bool:
+    """Whether nothing of it holds one. It is searched as one text: no form goes on behind a line feed."""
+    names = b"\n".join([name for name, _ in lines])
+    whole = b"\n".join([names, *[value for _, value in lines], body])
+    return needles.is_clean(whole, names)

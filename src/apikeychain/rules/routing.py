@@ -14,7 +14,7 @@ from apikeychain.errors import InvalidValueError, MethodRefusedError, NotFoundEr
 from apikeychain.model.call import Call
 from apikeychain.model.headers import Line
 from apikeychain.model.network import Network
-from apikeychain.model.provider import BaseURL, Provider, QueryCredential
+from apikeychain.model.provider import BaseURL, BasicCredential, Credential, Provider, QueryCredential
 from apikeychain.model.route import (
     MIB,
     HeaderParameter,
@@ -36,7 +36,7 @@ from apikeychain.rules.forwarding import (
 )
 from apikeychain.rules.pairs import Pair, PairRule, joined, split_query
 from apikeychain.rules.parameters import Declarations
-from apikeychain.rules.paths import Template, require_sound_url
+from apikeychain.rules.paths import Template, encode_query, require_sound_url
 from apikeychain.rules.request_transforms import Shaping, compile_shaping
 from apikeychain.rules.sanitizers import Sanitizing, compile_sanitizers
 
@@ -52,6 +52,7 @@ class CompiledRoute:
         path_keys: the placeholder of each path parameter, with the key under which it is judged.
         shaping: what the route's transforms do, or None.
         sanitizing: what the provider's sanitizers say, or None.
+        credential_name: of the header or query parameter that carries the credential, as it is sent.
     """
 
     route: ProxyRoute
@@ -70,14 +71,17 @@ class CompiledRoute:
     answer: AnswerPlan
     shaping: Shaping | None
     sanitizing: Sanitizing | None
+    credential_name: bytes
 
     def tail_of(self, call: Call) -> str:
         """What the caller sent beyond the values of the path template, as it came, with its slash; or ""."""
+        if b"/" not in call.path:
+            return ""
         segments = call.path.split(b"/")[1 + len(self.template.names) :]
         return "".join(f"/{segment.decode('latin-1')}" for segment in segments)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Target:
     """What goes up, without the credential.
 
@@ -157,6 +161,7 @@ def compile_route(
         answer=compile_answer(route, provider, network),
         shaping=compile_shaping(route, forward, query=query, header=header),
         sanitizing=compile_sanitizers(provider, sanitizer),
+        credential_name=_credential_name(provider.credential),
     )
 
 
@@ -197,7 +202,7 @@ def fill(call: Call, route: CompiledRoute, body: bytes | None) -> Target:
     if route.shaping is not None:
         call = route.shaping.shape(call)
     values, tail = route.template.read(call.path.split(b"/")[1:])
-    texts = {key: [values[name]] for name, key in route.path_keys}
+    texts = {key: [values[name]] for name, key in route.path_keys} if values else {}
     pairs = route.query.accept(split_query(call.query), texts)
     dropped = dropped_names(call.headers)
     lines = fill_headers(call.headers, route.forward, dropped, texts)
@@ -236,6 +241,12 @@ def _accepted_lines(lines: Iterable[Line], plan: ForwardPlan) -> Iterator[Accept
         for line in lines
         if line not in plan.constant
     )
+
+
+def _credential_name(credential: Credential) -> bytes:
+    if isinstance(credential, QueryCredential):
+        return encode_query(credential.parameter.encode())
+    return b"authorization" if isinstance(credential, BasicCredential) else credential.header.lower().encode()
 
 
 def _injected_query(provider: Provider) -> str | None:

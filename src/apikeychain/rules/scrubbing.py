@@ -11,7 +11,7 @@ Source: contracts 4 ("Redaction"); spec 4.2.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from apikeychain.rules.escapes import LONGEST, Reading
+from apikeychain.rules.escapes import LONGEST, Reading, may_escape
 from apikeychain.rules.fixed_forms import FixedForm, Span, fixed_forms
 from apikeychain.rules.said import SaidText
 
@@ -22,7 +22,7 @@ _PRINTABLE = bytes(range(0x20, 0x7F))
 # be quadratic.
 _PART = 8
 # A longer chunk is searched in pieces: what is noted of it is many times its length where it is full of escapes.
-_PIECE = 64 * 1024
+PIECE = 64 * 1024
 
 # start, stop, and how far into the mark it is at its start
 Find = tuple[int, int, int]
@@ -35,39 +35,53 @@ class Needles:
     Attributes:
         texts: the secrets and the whole credentials, each once; of printable ASCII, none empty.
         longest: how many bytes a form has at most.
+        lowered: the texts in lower case, as a header's name would hold them.
     """
 
     texts: tuple[bytes, ...] = field(repr=False)
     longest: int = field(init=False, repr=False, compare=False)
+    lowered: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     _fixed: tuple[FixedForm, ...] = field(init=False, repr=False, compare=False)
     _said: tuple[SaidText, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "longest", LONGEST * max(map(len, self.texts)))
+        object.__setattr__(self, "lowered", tuple(text.lower() for text in self.texts))
         object.__setattr__(self, "_fixed", tuple(form for text in self.texts for form in fixed_forms(text)))
         object.__setattr__(self, "_said", tuple(map(SaidText, self.texts)))
 
-    def is_clean(self, value: bytes) -> bool:
-        """Whether `value`, which is whole, holds none of them."""
-        lowered = value.lower()
-        if any(form.text in (lowered if form.folded else value) for form in self._fixed):
+    def is_clean(self, value: bytes, names: bytes = b"") -> bool:
+        """Whether `value`, which is whole, holds none of them, nor `names`, all in lower case, one in lower case."""
+        for text in self.lowered:
+            if text in names:
+                return False
+        if self._stands_in(value):
             return False
-        reading = Reading(value)
-        return not reading or not any(any(text.finds(reading)) for text in self._said)
+        said = may_escape(value) and (reading := Reading(value)) and any(any(t.finds(reading)) for t in self._said)
+        return not said
+
+    def _stands_in(self, value: bytes) -> bool:
+        """Whether a plain search finds one."""
+        lowered = value.lower()
+        for form in self._fixed:  # noqa: SIM110 - a generator would cost a call for each form
+            if form.text in (lowered if form.folded else value):
+                return True
+        return False
 
     def scrub(self, value: bytes) -> bytes:
         """`value`, which is whole, without them; of the same length."""
-        if len(value) <= _PIECE and self.is_clean(value):
+        if len(value) <= PIECE and self.is_clean(value):
             return value
         scrubber = Scrubber(self)
-        return scrubber.feed(value[:-_PIECE]) + scrubber.flush(value[-_PIECE:])
+        return scrubber.feed(value[:-PIECE]) + scrubber.flush(value[-PIECE:])
 
     def finds(self, buffer: bytes) -> list[Span]:
         """In order, overlapping ones too."""
-        lowered = buffer.lower()
-        found = [span for form in self._fixed for span in form.finds(lowered if form.folded else buffer)]
-        reading = Reading(buffer)
-        if reading:
+        found: list[Span] = []
+        if self._stands_in(buffer):
+            lowered = buffer.lower()
+            found = [span for form in self._fixed for span in form.finds(lowered if form.folded else buffer)]
+        if may_escape(buffer) and (reading := Reading(buffer)):
             found.extend(span for text in self._said for span in text.finds(reading))
         return sorted(found)
 
@@ -88,7 +102,7 @@ class Scrubber:
 
     def feed(self, chunk: bytes) -> bytes:
         """What can leave after `chunk`; may be empty."""
-        return b"".join(self._feed(chunk[at : at + _PIECE]) for at in range(0, len(chunk), _PIECE))
+        return b"".join(self._feed(chunk[at : at + PIECE]) for at in range(0, len(chunk), PIECE))
 
     def _feed(self, piece: bytes) -> bytes:
         buffer, longest = self._held + piece, self._needles.longest
@@ -107,11 +121,12 @@ class Scrubber:
 
     def _release(self, buffer: bytes, end: int) -> bytes:
         """Overwrite and let go of `buffer[:end]`: every find that begins in it is whole in `buffer`."""
-        carried = (0, self._covered, self._offset) if self._covered else None
-        merged = list(_merged(carried, (find for find in self._needles.finds(buffer) if find[0] < end)))
-        self._held, self._covered, self._offset = buffer[end:], 0, 0
-        if not merged:
+        self._held, finds = buffer[end:], self._needles.finds(buffer)
+        if not (finds or self._covered):
             return buffer[:end]
+        carried = (0, self._covered, self._offset) if self._covered else None
+        merged = list(_merged(carried, (find for find in finds if find[0] < end)))
+        self._covered = self._offset = 0
         out = bytearray(buffer[:end])
         for start, stop, offset in merged:
             inside = min(stop, end) - start
