@@ -36,16 +36,18 @@ FLUSH_SECONDS = 0.1
 FLUSH_ENTRIES = 256
 MAX_BACKOFF_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
+_Fill = Callable[[TenantId, LedgerDraft, str | None], None]
 _log = logging.getLogger("apikeychain.ledger")
 
 
 class Slot:
     """The place of one entry. Whoever reserved it fills it, exactly once: a call that passed leaves one entry."""
 
-    __slots__ = ("_fill",)
+    __slots__ = ("_fill", "_holder", "_tenant")
 
-    def __init__(self, fill: Callable[[LedgerDraft], None]) -> None:
-        self._fill: Callable[[LedgerDraft], None] | None = fill
+    def __init__(self, fill: _Fill, tenant: TenantId, holder: str | None) -> None:
+        self._fill: _Fill | None = fill
+        self._tenant, self._holder = tenant, holder
 
     def fill(self, draft: LedgerDraft) -> None:
         """Put the entry into its place; it is written soon.
@@ -57,7 +59,7 @@ class Slot:
             msg = "a ledger slot was filled twice"
             raise InternalError(msg)
         fill, self._fill = self._fill, None
-        fill(draft)
+        fill(self._tenant, draft, self._holder)
 
 
 class Ledger:
@@ -98,7 +100,7 @@ class Ledger:
             RateLimitedError: its holder has as many calls under way as one may have.
         """
         self._queues.reserve(tenant, self._clock(), holder)
-        return Slot(lambda draft: self._fill(tenant, draft, holder))
+        return Slot(self._fill, tenant, holder)
 
     def _fill(self, tenant: TenantId, draft: LedgerDraft, holder: str | None) -> None:
         self._queues.fill(tenant, draft, self._clock(), holder)

@@ -3,7 +3,7 @@
 Source: contracts 6: 4,096 open or unwritten entries a worker, 1,024 a tenant, 5 s at most.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -56,22 +56,17 @@ class Queue:
 
 
 class Queues:
-    """All of a worker. Moments are seconds of one clock that never goes back."""
+    """All of a worker. Moments are seconds of one clock that never goes back.
+
+    Attributes:
+        open: how many slots are not filled.
+        finished: how many entries are not written.
+    """
 
     def __init__(self) -> None:
         self._queues: dict[TenantId, Queue] = {}
-        self._holders: Counter[str] = Counter()
-        self._open = self._finished = 0
-
-    @property
-    def open(self) -> int:
-        """Slots that are not filled."""
-        return self._open
-
-    @property
-    def finished(self) -> int:
-        """Entries that are not written."""
-        return self._finished
+        self._holders: dict[str, int] = {}
+        self.open = self.finished = 0
 
     def __iter__(self) -> Iterator[tuple[TenantId, Queue]]:
         """Tenants with anything held, or apart; a copy, so that it may change meanwhile."""
@@ -88,10 +83,11 @@ class Queues:
             LedgerUnavailableError: the worker or the tenant is at its bound, or the tenant's entries are not written.
             RateLimitedError: the holder has too many places that are not filled, of any tenant.
         """
-        if holder is not None and self._holders[holder] >= MAX_OPEN_OF_HOLDER:
+        held = 0 if holder is None else self._holders.get(holder, 0)
+        if held >= MAX_OPEN_OF_HOLDER:
             hint = f"This address has {MAX_OPEN_OF_HOLDER} calls under way: let one end first."
             raise RateLimitedError(hint, headers=((b"retry-after", b"1"),))
-        if self._open + self._finished >= MAX_HELD:
+        if self.open + self.finished >= MAX_HELD:
             raise LedgerUnavailableError
         queue = self._queues.get(tenant)
         if queue is None:
@@ -103,9 +99,9 @@ class Queues:
         ):
             raise LedgerUnavailableError
         queue.open += 1
-        self._open += 1
+        self.open += 1
         if holder is not None:
-            self._holders[holder] += 1
+            self._holders[holder] = held + 1
 
     def fill(self, tenant: TenantId, draft: LedgerDraft, now: float, holder: str | None) -> None:
         """Put the entry into a place that was reserved."""
@@ -113,14 +109,20 @@ class Queues:
             self._holders[holder] -= 1
             if not self._holders[holder]:
                 del self._holders[holder]
-        self._queues[tenant].open -= 1
-        self._open -= 1
-        self.add(tenant, draft, now)
+        queue = self._queues[tenant]
+        queue.open -= 1
+        self.open -= 1
+        self._put(queue, draft, now)
 
     def add(self, tenant: TenantId, draft: LedgerDraft, now: float) -> None:
         """Put an entry without a place: the caller bounds how many."""
-        self._queues.setdefault(tenant, Queue()).finished.append((now, draft))
-        self._finished += 1
+        if tenant not in self._queues:
+            self._queues[tenant] = Queue()
+        self._put(self._queues[tenant], draft, now)
+
+    def _put(self, queue: Queue, draft: LedgerDraft, now: float) -> None:
+        queue.finished.append((now, draft))
+        self.finished += 1
         queued(1)
 
     def send(self, tenant: TenantId, behind: Head) -> list[LedgerDraft]:
@@ -134,7 +136,7 @@ class Queues:
         queue = self._queues[tenant]
         for _ in range(count):
             queue.finished.popleft()
-        self._finished -= count
+        self.finished -= count
         queued(-count)
         queue.sent = None
 

@@ -128,11 +128,10 @@ class UpstreamReply:
 
     Attributes:
         headers: the lines as they came, nothing decoded.
-        body: all of it, where it was there at once and has at most 64 KiB; else the chunks as they come, which raise
-            UpstreamTimeoutError or UpstreamRefusedError when the provider stalls or breaks, and of which `aclose`
-            closes the exchange (early: the connection too). No content coding is undone.
+        body: the chunks as they come, no content coding undone; raises UpstreamTimeoutError or UpstreamRefusedError
+            when the provider stalls or breaks. `aclose` closes the exchange (early: the connection too).
     """
 
     status: int
     headers: Headers
-    body: bytes | ByteStream
+    body: ByteStream

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from apikeychain.model.ids import ProjectId, TenantId
 
 JSON = str | int | bool | None | list["JSON"] | dict[str, "JSON"]
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class LedgerEntry:
         return Head(self.tenant, self.seq, self.hash)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class LedgerDraft:
     """What is to be written down, before it has a place in the chain.
 
@@ -125,9 +126,9 @@ def link(previous_hash: bytes, payload: bytes) -> bytes:
 
 def canonical_json(value: JSON) -> bytes:
     """RFC 8785 for values without floats, with integers below 2^53 and keys in the Basic Multilingual Plane."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _encode(value).encode()
 
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with three decimals."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -224,7 +224,8 @@ def call_data(
 
 
 def _cut(name: str) -> str:
-    return name[:MAX_NAMES].encode("utf-8", "replace").decode()
+    name = name[:MAX_NAMES]
+    return name if name.isascii() else name.encode("utf-8", "replace").decode()
 
 
 def pseudonym(key: bytes, value: str) -> str:

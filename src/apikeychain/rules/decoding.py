@@ -45,7 +45,7 @@ def decode(reply: Reply, upstream: UpstreamReply, method: str) -> Reply:
         raise UpstreamRefusedError(hint)
     if not has_body(reply.status, method) or upstream.headers.get(b"content-length") == b"0":
         return rewritten(reply, reply.body)
-    body = _Whole(upstream.body) if isinstance(upstream.body, bytes) else upstream.body
+    body = _Whole(reply.body) if isinstance(reply.body, bytes) else reply.body
     return rewritten(reply, _DecodedStream(body, begin()))
 
 
