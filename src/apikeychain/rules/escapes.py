@@ -31,18 +31,26 @@ _NAMED = {
     for name, text in html.entities.html5.items()
     if name.endswith(";") and len(text) == 1 and " " < text <= "~"
 }
-_BYTES = _NAMED | {b'\\"': b'"', b"\\/": b"/"}
+_HEXED = {
+    lead + digits.encode(): bytes([byte])
+    for byte in range(0x20, 0x80)
+    for digits in (f"{byte:02x}", f"{byte:02X}")
+    for lead in (b"%", b"\\u00")
+}
+_BYTES = _NAMED | _HEXED | {b'\\"': b'"', b"\\/": b"/"}
 _NAMES = b"|".join(escape[1:-1] for escape in _NAMED)
 _HEX = b"[2-7][0-9A-Fa-f]"
 _ENTITY = b"&(?:%b|%b);" % (_NUMBER, _NAMES)
 # Escapes of one length that follow each other are read at once.
-_SPLITS = MappingProxyType(
+_RUNS = MappingProxyType(
     {
-        b"%": re.compile(b"(%%%b(?:%%%b)*)" % (_HEX, _HEX)).split,
-        b"\\": re.compile(rb'(\\(?:u00%b(?:\\u00%b)*|["/]))' % (_HEX, _HEX)).split,
-        b"&": re.compile(b"(%b)" % _ENTITY).split,
+        b"%": b"%%%b(?:%%%b)*" % (_HEX, _HEX),
+        b"\\": rb'\\(?:u00%b(?:\\u00%b)*|["/])' % (_HEX, _HEX),
+        b"&": _ENTITY,
     }
 )
+_SPLIT_ALL = re.compile(b"(%b)" % b"|".join(_RUNS.values())).split
+_SPLITS = MappingProxyType({lead: re.compile(b"(%b)" % run).split for lead, run in _RUNS.items()})
 # One, as a pattern.
 ESCAPE = rb'%%%b|\\u00%b|\\["/]|%b' % (_HEX, _HEX, _ENTITY)
 
@@ -64,7 +72,7 @@ class Reading:
         self.buffer = buffer
         self._pieces = pieces(buffer)
         self._read = list(self._pieces)
-        self._read[1::2] = map(read, self._pieces[1::2])
+        self._read[1::2] = [_BYTES.get(piece) or read(piece) for piece in self._pieces[1::2]]
         self.said = b"".join(self._read)
 
     def __bool__(self) -> bool:
@@ -113,11 +121,10 @@ def _starts(pieces: list[bytes]) -> list[int]:
 
 def pieces(buffer: bytes) -> list[bytes]:
     """What is no escape and what is one, or several of one length, in turns."""
-    parts = [buffer]
-    for lead, split in _SPLITS.items():
-        if lead in buffer:
-            parts = [part for at, piece in enumerate(parts) for part in ((piece,) if at % 2 else split(piece))]
-    return parts
+    leads = [lead for lead in _SPLITS if lead in buffer]
+    if not leads:
+        return [buffer]
+    return _SPLITS[leads[0]](buffer) if len(leads) == 1 else _SPLIT_ALL(buffer)
 
 
 def read(piece: bytes) -> bytes:
