@@ -71,6 +71,19 @@ async def test_what_was_encoded_comes_out_whole_however_it_was_cut(coding: bytes
 
 
 @each_coding
+async def test_a_body_that_is_there_at_once_is_decoded_too(coding: bytes, encode: Encode) -> None:
+    line = (b"content-encoding", coding)
+    reply = decode(Reply(200, (line,), encode(TEXT)), an_answer(line), "GET")
+    assert b"".join(await _read(reply)) == TEXT
+    await _stream(reply).aclose()
+    cut = decode(Reply(200, (line,), encode(TEXT)[:-1]), an_answer(line), "GET")
+    with pytest.raises(UpstreamRefusedError):
+        await _read(cut)
+    plain = Reply(200, (), TEXT)
+    assert decode(plain, an_answer((b"content-encoding", b"identity")), "GET") is plain
+
+
+@each_coding
 async def test_nothing_encoded_is_nothing(coding: bytes, encode: Encode) -> None:
     assert await _decoded(coding, encode(b"")) == b""
 
