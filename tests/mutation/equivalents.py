@@ -8,7 +8,6 @@ _BY_DEFAULT = "The system's generator draws 32 bytes unless it is told another n
 _NEVER_READ = "It stands in until the key is wrapped, which replaces it."
 _AS_FALSE = "It is only asked whether it is true, and nothing is as little true as False."
 _DECLARED_BEFORE = "What is wrong with a declaration was told when the route's own were compiled, right before."
-_NO_LEAD_INSIDE = "What begins an escape stands nowhere else in one, so that the others leave it whole."
 
 _TIME_ONLY = "It only saves time: each line is then looked at by itself."
 _SAVES_TIME = "It only saves time: without it the same comes out."
@@ -45,9 +44,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "top: ' ' < text <= '~' -> ' ' <= text <= '~'": "HTML has no name for the space.",
         "top: ' ' < text <= '~' -> ' ' < text < '~'": "HTML has no name for the tilde.",
         "Reading.__bool__: 1 -> 2": "There is one piece, or three and more.",
-        "pieces: if lead in buffer: -> if True:": _SAVES_TIME,
-        "pieces: (piece,) if at % 2 else split(piece) -> split(piece)": _NO_LEAD_INSIDE,
-        "pieces: 2 -> 1": _NO_LEAD_INSIDE,
         "read: b'xX' -> b'XXxXXX'": "It is asked for one byte, which is in the one as in the other.",
     },
     "rules.egress": {
@@ -82,13 +78,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "folded: if unicodedata.is_normalized('NFD', letters): -> if False:": _SAVES_TIME,
     },
     "rules.redaction": {
-        "scrub: if _is_clean(reply.headers, needles): -> if False:": _TIME_ONLY,
+        "_scrubbed: if _is_clean(lines, needles): -> if False:": _TIME_ONLY,
         "_is_clean: b'\\n' -> b'XX\\nXX'": _ANY_BREAK,
         "_is_clean: b'\\n' -> b'XX\\nXX' #2": _ANY_BREAK,
-        (
-            "_is_clean: return needles.is_clean(whole) and "
-            "(not any((text.lower() in names for text in needles.texts))) -> return None"
-        ): _TIME_ONLY,
     },
     "rules.routing": {
         "fill: require_sound_url(call.path, call.query) -> require_sound_url(call.query, call.path)": (
@@ -204,15 +196,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "Needles: False -> True #4": _BY_THE_TEXTS,
         "Needles: field(init=False, repr=False, compare=False) -> field(init=False, repr=False) #2": _BY_THE_TEXTS,
         "Needles: False -> True #7": _BY_THE_TEXTS,
-        (
-            "Needles.is_clean: not reading or not any((any(text.finds(reading)) for text in self._said)) -> not "
-            "any((any(text.finds(reading)) for text in self._said))"
-        ): _SAVES_TIME,
-        "Needles.scrub: if len(value) <= _PIECE and self.is_clean(value): -> if False:": _SAVES_TIME,
-        "Needles.scrub: len(value) <= _PIECE and self.is_clean(value) -> self.is_clean(value)": _SAVES_TIME,
-        "Needles.scrub: len(value) <= _PIECE -> len(value) < _PIECE": _SAVES_TIME,
-        "Needles.scrub: len(value) <= _PIECE -> len(value) > _PIECE": _SAVES_TIME,
-        "Needles.finds: if reading: -> if True:": _SAVES_TIME,
+        "Needles.scrub: if len(value) <= PIECE and self.is_clean(value): -> if False:": _SAVES_TIME,
+        "Needles.scrub: len(value) <= PIECE and self.is_clean(value) -> self.is_clean(value)": _SAVES_TIME,
+        "Needles.scrub: len(value) <= PIECE -> len(value) < PIECE": _SAVES_TIME,
+        "Needles.scrub: len(value) <= PIECE -> len(value) > PIECE": _SAVES_TIME,
         "Scrubber.__init__: self._covered = self._offset = 0 -> self._covered = self._offset = None": _NOTHING_COVERED,
         "Scrubber._feed: -longest: -> :": _SAVES_TIME,
         (
@@ -224,9 +211,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
             "self._covered, self._offset)"
         ): _NOTHING_COVERED,
         "Scrubber._release: find[0] < end -> find[0] <= end": _NEXT_TIME,
-        "Scrubber._release: 0 -> 1 #4": _NOTHING_COVERED,
-        "Scrubber._release: 0 -> -1 #4": _NOTHING_COVERED,
-        "Scrubber._release: if not merged: -> if False:": _SAVES_TIME,
+        "Scrubber._release: if not (finds or self._covered): -> if False:": _SAVES_TIME,
         "Scrubber._release: stop > end -> stop >= end": _NOTHING_COVERED,
     },
     "vault.cache": {

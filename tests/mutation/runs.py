@@ -36,16 +36,22 @@ _OPTIONS = ("-x", "-s", "-q", "-p", "no:cacheprovider", "--no-cov", "--hypothesi
 _REDACTION = tuple(
     f"unit/rules/test_rules_redaction{part}.py" for part in ("_reading", "_finds", "_stream", "_edges", "_forms", "")
 )
+_ONE_PASS = "unit/rules/test_rules_one_pass.py"
 _FURTHER = {
-    "rules.escapes": ("unit/rules/test_rules_parts.py", *_REDACTION),
+    "rules.escapes": ("unit/rules/test_rules_parts.py", *_REDACTION, _ONE_PASS),
     "rules.fixed_forms": _REDACTION,
     "rules.mixed": _REDACTION,
     "rules.parts": ("unit/rules/test_rules_said.py", *_REDACTION),
     "rules.said": _REDACTION,
-    "rules.scrubbing": _REDACTION,
+    "rules.redaction": (_ONE_PASS,),
+    "rules.scrubbing": (*_REDACTION, _ONE_PASS),
     "rules.json_objects": ("unit/rules/test_rules_bodies.py",),
     "rules.pairs": ("unit/rules/test_rules_parameters.py", "unit/rules/test_rules_bodies.py"),
-    "rules.routing": ("unit/rules/test_rules_sanitizers.py", "unit/rules/test_rules_request_transforms.py"),
+    "rules.routing": (
+        "unit/rules/test_rules_sanitizers.py",
+        "unit/rules/test_rules_request_transforms.py",
+        _ONE_PASS,
+    ),
     "rules.signed_text": ("unit/rules/test_rules_signature.py",),
     "vault.contexts": ("unit/vault/test_vault_derivation.py",),
     "vault.vault": (
