@@ -61,7 +61,7 @@ class Twins:
         return answers
 
     def expected(self, spends: Sequence[Spend], now: float) -> tuple[Balance, ...]:
-        keys = [replace(spend, cost=1, quota=replace(spend.quota, amount=1)) for spend in spends]
+        keys = [spend._replace(cost=1, quota=replace(spend.quota, amount=1)) for spend in spends]
         windows = [self.window(key, now) for key in keys]
         admitted = [window.used(now) < spend.quota.amount for spend, window in zip(spends, windows, strict=True)]
         for key, spend, window in zip(keys, spends, windows, strict=True):

@@ -49,46 +49,50 @@ class MemoryRateLimiter:
         """See RateLimiter.spend."""
         with self._lock:
             now = self._clock()
-            windows = [self._window(spend, now) for spend in spends]
-            admitted = [window.used(now) < spend.quota.amount for spend, window in zip(spends, windows, strict=True)]
-            if all(admitted):
-                for spend, window in zip(spends, windows, strict=True):
+            asked = [(spend, self._window(spend, now)) for spend in spends]
+            full = [spend for spend, window in asked if window.used(now) >= spend.quota.amount]
+            if not full:
+                for spend, window in asked:
                     if spend.cost:
                         self._take(spend, window, now)
-            return tuple(
-                balance_of(spend, window, now, admitted=had_room)
-                for spend, window, had_room in zip(spends, windows, admitted, strict=True)
-            )
-
-    def _group(self, spend: Spend) -> _Group:
-        quota = spend.quota
-        return self._groups[spend.name, quota.window_seconds, quota.exact]
+            return tuple([balance_of(spend, window, now, admitted=spend not in full) for spend, window in asked])
 
     def _window(self, spend: Spend, now: float) -> Window:
         """The window of a bucket as it is now; one that has none yet gets it when something is taken."""
-        group = self._group(spend)
-        while group and next(iter(group.values())).is_over(now):
-            self._forget_oldest(group)
-        window = group.get(spend.bucket)
+        bucket, name, quota, _ = spend
+        group = self._groups[name, quota.window_seconds, quota.exact]
+        for oldest in group.values():
+            if oldest.is_over(now):
+                self._sweep(group, now)
+            break
+        window = group.get(bucket)
         if window is None:
-            return (Moments if spend.quota.exact else Counter)(spend.quota.window_seconds, now)
-        self._weigh(group, window.turn(now))
-        group.move_to_end(spend.bucket)
+            return (Moments if quota.exact else Counter)(quota.window_seconds, now)
+        if less := window.turn(now):
+            self._weigh(group, less)
+        group.move_to_end(bucket)
         return window
 
     def _take(self, spend: Spend, window: Window, now: float) -> None:
-        group = self._group(spend)
-        if spend.bucket not in group:
-            group[spend.bucket] = window
-            self._weigh(group, window.weight)
-        self._weigh(group, window.take(now))
-        while self._size > self._max_buckets:
-            self._forget_oldest(max(self._groups.values(), key=lambda group: group.weight))
+        bucket, name, quota, _ = spend
+        group = self._groups[name, quota.window_seconds, quota.exact]
+        more = window.take(now)
+        if bucket not in group:
+            group[bucket] = window
+            more = window.weight
+        if more:
+            self._weigh(group, more)
+            while self._size > self._max_buckets:
+                self._forget_oldest(max(self._groups.values(), key=lambda group: group.weight))
+
+    def _sweep(self, group: _Group, now: float) -> None:
+        """Drop the oldest buckets, as long as nothing in them counts any more."""
+        while group and group[next(iter(group))].is_over(now):
+            self._forget_oldest(group)
 
     def _forget_oldest(self, group: _Group) -> None:
         self._weigh(group, -group.popitem(last=False)[1].weight)
 
     def _weigh(self, group: _Group, more: int) -> None:
-        if more:
-            self._size += more
-            group.weight += more
+        self._size += more
+        group.weight += more

@@ -16,6 +16,7 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from math import floor
+from typing import ClassVar
 
 from apikeychain.model.quota import Balance, Spend
 
@@ -25,17 +26,13 @@ _MOMENTS_OF_A_COUNTER = 32
 
 @dataclass(slots=True)
 class Counter:
-    """Attributes: `start`: of the current window, seconds of the limiter's clock."""
+    """Attributes: `start`: of the current window, seconds of the limiter's clock; `weight`: counted in counters."""
 
+    weight: ClassVar[int] = 1
     window: int
     start: float
     previous: int = 0
     current: int = 0
-
-    @property
-    def weight(self) -> int:
-        """Its memory, counted in counters."""
-        return 1
 
     def is_over(self, now: float) -> bool:
         """Whether nothing in it counts any more."""
@@ -58,6 +55,8 @@ class Counter:
 
     def used(self, now: float) -> int:
         """The calls that count."""
+        if not self.previous:
+            return self.current
         return self.current + floor(self.previous * (self.start + self.window - now) / self.window)
 
     def passes_in(self, now: float) -> float:
@@ -127,5 +126,7 @@ def balance_of(spend: Spend, window: Window, now: float, *, admitted: bool) -> B
         now: of the limiter's clock.
         admitted: whether it had room before.
     """
-    wait = window.passes_in(now) if admitted else window.room_in(now, spend.quota.amount)
-    return Balance(spend, admitted, max(0, spend.quota.amount - window.used(now)), max(1, floor(wait) + 1))
+    amount = spend.quota.amount
+    wait = window.passes_in(now) if admitted else window.room_in(now, amount)
+    remaining, reset_seconds = amount - window.used(now), floor(wait) + 1
+    return Balance(spend, admitted, remaining if remaining > 0 else 0, reset_seconds if reset_seconds > 1 else 1)

@@ -88,6 +88,10 @@ class Reply:
     idle_seconds: float = 60.0
     total_seconds: float = 120.0
 
+    def with_headers(self, headers: tuple[tuple[bytes, bytes], ...]) -> "Reply":
+        """It with these lines in place of its own."""
+        return Reply(self.status, headers, self.body, self.idle_seconds, self.total_seconds)
+
 
 @dataclass(slots=True, kw_only=True)
 class UpstreamRequest:

@@ -1,6 +1,6 @@
 """Header lines as they came, in order, names in lower case."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import final
 
 Line = tuple[bytes, bytes]
@@ -12,28 +12,37 @@ class Headers:
 
     Args:
         lines: ``(name, value)`` as bytes; names are lower-cased here.
+
+    Attributes:
+        first: the first value of each name, in the order of the lines' last names.
+        get: the first value of a name (lower case), or None.
     """
 
-    __slots__ = ("_index", "lines")
+    __slots__ = ("first", "get", "lines")
 
     def __init__(self, lines: Iterable[Line] = ()) -> None:
-        self.lines = tuple((name.lower(), value) for name, value in lines)
-        index: dict[bytes, list[bytes]] = {}
-        for name, value in self.lines:
-            index.setdefault(name, []).append(value)
-        self._index = index
+        self.lines: tuple[Line, ...] = tuple([(name, value) for name, value in lines])
+        first = dict(reversed(self.lines))
+        names = b"".join(first)
+        if names != names.lower():
+            self.lines = tuple([(name.lower(), value) for name, value in self.lines])
+            first = dict(reversed(self.lines))
+        self.first: Mapping[bytes, bytes] = first
+        self.get: Callable[[bytes], bytes | None] = first.get
 
-    def get(self, name: bytes) -> bytes | None:
-        """The first value of `name` (lower case), or None."""
-        values = self._index.get(name)
-        return values[0] if values else None
+    @property
+    def are_unique(self) -> bool:
+        """Whether no name came twice."""
+        return len(self.first) == len(self.lines)
 
     def all(self, name: bytes) -> tuple[bytes, ...]:
         """Every value of `name` (lower case), in order."""
-        return tuple(self._index.get(name, ()))
+        if name not in self.first:
+            return ()
+        return tuple([value for other, value in self.lines if other == name])
 
     def __contains__(self, name: object) -> bool:
-        return name in self._index
+        return name in self.first
 
     def __iter__(self) -> Iterator[Line]:
         return iter(self.lines)

@@ -5,7 +5,7 @@ Source: contracts 7; the notation is that of the `limits` package, with the name
 
 import re
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from apikeychain.errors import InvalidValueError
 
@@ -47,8 +47,7 @@ class Quota:
         return cls(amount, int(match[2] or 1) * _SECONDS[match[3]], exact)
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(NamedTuple):
     """One call that counts against one bucket.
 
     Attributes:
@@ -63,8 +62,7 @@ class Spend:
     cost: Literal[0, 1] = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """What a bucket holds after a spend that was admitted, or why one was not.
 
     Attributes:

@@ -10,6 +10,7 @@ Source: contracts 2 ("Own origin"), 7 ("Caller address"); RFC 7239, section 8.1;
 import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote
 
 from apikeychain.model.call import Call
@@ -22,11 +23,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _MAX_HOPS = 32
 # 45 characters of IPv6, and a zone as the peer of a link-local connection has one.
 _LONGEST_ADDRESS = 64
+# Of how many texts it is remembered what they are; callers may send any.
+_REMEMBERED = 4096
 _SCHEMES = frozenset({"http", "https"})
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who calls.
 
     Attributes:
@@ -45,9 +47,9 @@ class Caller:
         return f"{self.scheme}://{self.host}".encode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TrustedProxies:
-    """Whose X-Forwarded headers are believed.
+    """Whose X-Forwarded headers are believed. Each is itself alone, so that what it says of a text can be remembered.
 
     Attributes:
         networks: of proxies.
@@ -57,14 +59,6 @@ class TrustedProxies:
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     unix: bool = False
 
-    def speak(self, peer: str) -> bool:
-        """Whether the peer, as the server names it, is one of them."""
-        return self.include(_parse(peer)) if peer else self.unix
-
-    def include(self, address: Address | None) -> bool:
-        """Whether `address` is one of them; None, a peer without an address, is not."""
-        return address is not None and any(address in network for network in self.networks)
-
 
 def parse_trusted(networks: tuple[str, ...]) -> TrustedProxies:
     """The networks in `networks`, which `APIKeyChainSettings` has accepted."""
@@ -73,19 +67,20 @@ def parse_trusted(networks: tuple[str, ...]) -> TrustedProxies:
 
 def identify(call: Call, trusted: TrustedProxies) -> Caller:
     """The caller behind `call`."""
-    peer = _parse(call.peer)
-    host = _text(call.headers, b"host")
-    if not trusted.speak(call.peer):
-        return Caller(str(peer or call.peer), call.scheme, host)
-    scheme = _nearest(call.headers, b"x-forwarded-proto").lower()
+    headers = call.headers
+    address, is_trusted = _hop(call.peer, trusted) if call.peer else (None, trusted.unix)
+    host = headers.first.get(b"host", b"").decode("latin-1")
+    if not is_trusted:
+        return Caller(address or call.peer, call.scheme, host)
+    scheme = _nearest(headers, b"x-forwarded-proto").lower()
     return Caller(
-        str(_forwarded_address(call.headers, trusted) or peer or call.peer),
+        _forwarded_address(headers, trusted) or address or call.peer,
         scheme if scheme in _SCHEMES else call.scheme,
-        _nearest(call.headers, b"x-forwarded-host") or host,
+        _nearest(headers, b"x-forwarded-host") or host,
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_REMEMBERED)
 def bucket_address(address: str, bits: int = 64) -> str:
     """The address as it is counted: IPv4 whole, IPv6 by its network, anything else as printable ASCII. Idempotent.
 
@@ -101,11 +96,12 @@ def bucket_address(address: str, bits: int = 64) -> str:
     return str(ipaddress.IPv6Network((int(parsed), bits), strict=False))
 
 
-def _forwarded_address(headers: Headers, trusted: TrustedProxies) -> Address | None:
+def _forwarded_address(headers: Headers, trusted: TrustedProxies) -> str | None:
     """The rightmost untrusted entry, or None where there is none or a malformed one comes first."""
-    for entry in _joined(headers, b"x-forwarded-for").rsplit(",", _MAX_HOPS)[-_MAX_HOPS:][::-1]:
-        address = _parse(_without_port(entry.strip(" \t")))
-        if not trusted.include(address):
+    listed = b",".join(headers.all(b"x-forwarded-for")).decode("latin-1")
+    for entry in listed.rsplit(",", _MAX_HOPS)[-_MAX_HOPS:][::-1]:
+        address, is_trusted = _hop(_without_port(entry.strip(" \t")), trusted)
+        if not is_trusted:
             return address
     return None
 
@@ -116,8 +112,21 @@ def _without_port(entry: str) -> str:
     return entry.partition(":")[0] if entry.count(":") == 1 else entry
 
 
+def _hop(text: str, trusted: TrustedProxies) -> tuple[str | None, bool]:
+    """The canonical text of the address in `text`, or None where it is none; and whether a trusted proxy has it."""
+    return _known_hop(text, trusted) if len(text) <= _LONGEST_ADDRESS else (None, False)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _known_hop(text: str, trusted: TrustedProxies) -> tuple[str | None, bool]:
+    address = _parse(text)
+    if address is None:
+        return None, False
+    return str(address), any(address in network for network in trusted.networks)
+
+
 def _parse(text: str) -> Address | None:
-    """The address in `text`, or None. Not remembered: 2 to 9 microseconds, and a caller may send any text."""
+    """The address in `text`, or None."""
     if len(text) > _LONGEST_ADDRESS:
         return None
     try:
@@ -128,12 +137,7 @@ def _parse(text: str) -> Address | None:
 
 
 def _nearest(headers: Headers, name: bytes) -> str:
-    return _joined(headers, name).rpartition(",")[2].strip(" \t")
-
-
-def _joined(headers: Headers, name: bytes) -> str:
-    return b",".join(headers.all(name)).decode("latin-1")
-
-
-def _text(headers: Headers, name: bytes) -> str:
-    return (headers.get(name) or b"").decode("latin-1")
+    """The last value of a list that may come in several lines, or "" where there is none."""
+    if name not in headers.first:
+        return ""
+    return headers.all(name)[-1].decode("latin-1").rpartition(",")[2].strip(" \t")

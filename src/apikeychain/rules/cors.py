@@ -7,8 +7,6 @@ Source: contracts 2; spec 5; Fetch, sections 3.3 and 4.9; Fetch Metadata, sectio
 list elements).
 """
 
-from dataclasses import replace
-
 from apikeychain.errors import InvalidValueError, OriginRefusedError, PreflightRefusedError
 from apikeychain.model.call import Call, Reply
 from apikeychain.model.headers import Headers
@@ -27,6 +25,7 @@ MAX_TOLERATED = 32
 EXPOSED = (b"X-APIKeyChain-Error", b"Retry-After", b"RateLimit", b"RateLimit-Policy")
 _EXPOSED_LOWER = frozenset(name.lower() for name in EXPOSED)
 _CORS = b"access-control-"
+_CORS_LENGTH = len(_CORS)
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 _CREDENTIALS = (b"access-control-allow-credentials", b"true")
 _MAX_AGE = (b"access-control-max-age", str(MAX_AGE_SECONDS).encode())
@@ -90,30 +89,33 @@ def page_of(call: Call, project: Snapshot, caller: Caller) -> Origin | None:
     """
     headers = call.headers
     origin = headers.get(b"origin")
-    if origin is None and headers.get(b"sec-fetch-site") == b"same-origin":
-        origin = caller.own_origin
-    elif origin is None and _falls_back(call, project):
-        origin = _referrer(headers)
-    return Origin(origin.decode("latin-1")) if origin in project.origins else None
+    if origin is not None:
+        return project.origins.get(origin)
+    if headers.get(b"sec-fetch-site") == b"same-origin":
+        return project.origins.get(caller.own_origin)
+    return project.origins.get(_referrer(headers)) if _falls_back(call, project) else None
 
 
 def expose(reply: Reply, origin: Origin | None) -> Reply:
     """`reply` readable to the page of `origin`; to none where it is None. A provider's Access-Control-* never pass."""
-    lines = tuple(line for line in reply.headers if not line[0].startswith(_CORS))
+    lines = [line for line in reply.headers if line[0][:_CORS_LENGTH] != _CORS]
     if origin is None:
-        return replace(reply, headers=lines)
-    names = dict.fromkeys(name for name, _ in lines if name not in _EXPOSED_LOWER)
-    cors = (
-        (b"access-control-allow-origin", origin.encode()),
-        _CREDENTIALS,
-        (b"access-control-expose-headers", b", ".join((*names, *EXPOSED))),
+        return reply.with_headers(tuple(lines))
+    exposed = [name for name in dict(lines) if name not in _EXPOSED_LOWER]
+    return reply.with_headers(
+        (
+            *lines,
+            (b"access-control-allow-origin", origin.encode()),
+            _CREDENTIALS,
+            (b"access-control-expose-headers", b", ".join((*exposed, *EXPOSED))),
+        )
     )
-    return replace(reply, headers=lines + cors)
 
 
 def _listed(origin: bytes, project: Snapshot) -> Origin:
-    if origin in project.origins:
-        return Origin(origin.decode("ascii"))
+    listed = project.origins.get(origin)
+    if listed is not None:
+        return listed
     raise OriginRefusedError(hint=_hint(origin.decode("latin-1"), project.project.id))
 
 
@@ -133,7 +135,7 @@ def _falls_back(call: Call, project: Snapshot) -> bool:
         project.project.referer_fallback
         and call.method in {"GET", "HEAD"}
         and not is_signed(call.headers)
-        and not any(name.startswith(FETCH_METADATA) for name, _ in call.headers)
+        and not any(name.startswith(FETCH_METADATA) for name in call.headers.first)
     )
 
 

@@ -6,7 +6,6 @@ sections 3.2 (Host), 6.1 to 6.3 (framing); Fetch, sections 2.2.2 and 3.4; Fetch 
 """
 
 import re
-from dataclasses import replace
 
 from apikeychain.errors import (
     DestinationRefusedError,
@@ -55,8 +54,10 @@ def require_single(headers: Headers) -> None:
     Raises:
         HeaderRefusedError: a header that must be single came twice, or with underscores in place of hyphens.
     """
+    if headers.are_unique and b"_" not in b"".join(headers.first):
+        return
     seen: set[bytes] = set()
-    for name, _ in headers:
+    for name, _ in headers.lines:
         if _is_single(name):
             if name in seen:
                 raise HeaderRefusedError(hint=_names(name))
@@ -75,8 +76,9 @@ def require_framing(headers: Headers) -> None:
         HeaderRefusedError: no Host; a length that is no number, or beside a transfer coding; a coding other than
             chunked.
     """
-    length, coding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
-    if not headers.get(b"host"):
+    get = headers.get
+    length, coding = get(b"content-length"), get(b"transfer-encoding")
+    if not get(b"host"):
         raise HeaderRefusedError(hint="Send a Host.")
     if length is not None and (coding is not None or not _LENGTH.fullmatch(length)):
         raise HeaderRefusedError(hint="Send one Content-Length, a number, or Transfer-Encoding: chunked.")
@@ -94,7 +96,7 @@ def require_destination(headers: Headers) -> None:
     if (
         (destination is not None and destination not in DESTINATIONS)
         or headers.get(b"sec-fetch-mode") == b"navigate"
-        or b"service-worker" in headers
+        or b"service-worker" in headers.first
     ):
         raise DestinationRefusedError(hint="Call it with fetch(), or as an image, audio, video, track or font.")
 
@@ -118,12 +120,14 @@ def secure(reply: Reply, call: Call, caller: Caller, *, development: bool) -> Re
         caller: whose scheme and host decide on HSTS.
         development: no HSTS then.
     """
-    lines = [line for line in reply.headers if line[0] not in _REPLACED]
-    lines += ANSWER_LINES
-    lines.append(CORP_CROSS_ORIGIN if b"origin" in call.headers else CORP_SAME_ORIGIN)
-    lines.append((b"vary", _vary(reply.headers)))
-    lines += hsts(caller, development=development)
-    return replace(reply, headers=tuple(lines))
+    lines = (
+        *[line for line in reply.headers if line[0] not in _REPLACED],
+        *ANSWER_LINES,
+        CORP_CROSS_ORIGIN if b"origin" in call.headers.first else CORP_SAME_ORIGIN,
+        (b"vary", _vary(reply.headers)),
+        *hsts(caller, development=development),
+    )
+    return reply.with_headers(lines)
 
 
 def hsts(caller: Caller, *, development: bool) -> HeaderLines:
@@ -142,7 +146,7 @@ def _names(name: bytes) -> str:
 
 def _vary(lines: HeaderLines) -> bytes:
     fields = [part.strip() for name, value in lines if name == b"vary" for part in value.split(b",")]
-    return b", ".join([field for field in fields if field and field.lower() != b"origin"] + [b"Origin"])
+    return b", ".join([*[field for field in fields if field and field.lower() != b"origin"], b"Origin"])
 
 
 def is_public_name(host: str) -> bool:

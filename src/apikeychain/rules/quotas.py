@@ -73,16 +73,16 @@ def spends(
         user: its label, or None; see `user_bucket`, also for `proven`.
         proven: whether somebody vouches for it.
     """
-    key, name = project.project.id, route.route.name
+    key = project.project.id
     found = [Spend(f"{key}:address:{bucket_address(caller.address)}", "address", project.address_quota)]
     bucket = user_bucket(project, caller, user, proven=proven)
     if bucket is not None and project.user_quota is not None:
         found.append(Spend(bucket, "user", project.user_quota))
-    if (quota := project.route_quotas.get(name)) is not None:
-        found.append(Spend(f"{key}:route:{name}", "route", quota))
+    if (of_route := project.route_spends.get(route.route.name)) is not None:
+        found.append(of_route)
     if project.origin_quota is not None and origin is not None:
         found.append(Spend(f"{key}:origin:{origin}", "origin", project.origin_quota))
-    return (*found, Spend(f"{key}:project", "project", project.quota))
+    return (*found, project.project_spend)
 
 
 def holder(signature: Signature | None, caller: Caller) -> str | None:
@@ -121,7 +121,7 @@ def spends_refusal(error: AnswerError) -> bool:
 
 def used_up(balances: Sequence[Balance]) -> tuple[Spend, ...]:
     """The spends that found no room, narrowest first."""
-    return tuple(balance.spend for balance in balances if not balance.admitted)
+    return tuple([balance.spend for balance in balances if not balance.admitted])
 
 
 def admit(balances: Sequence[Balance], *, observe: bool = False) -> HeaderLines:
@@ -135,9 +135,11 @@ def admit(balances: Sequence[Balance], *, observe: bool = False) -> HeaderLines:
     Raises:
         RateLimitedError: one of them had no room; with the same lines and Retry-After.
     """
+    policy = [f'"{asked.name}";q={asked.quota.amount};w={asked.quota.window_seconds}' for asked, _, _, _ in balances]
+    limit = [f'"{asked.name}";r={remaining};t={reset}' for asked, _, remaining, reset in balances]
     lines: HeaderLines = (
-        (b"ratelimit-policy", ", ".join(_policy(balance.spend) for balance in balances).encode()),
-        (b"ratelimit", ", ".join(_limit(balance) for balance in balances).encode()),
+        (b"ratelimit-policy", ", ".join(policy).encode()),
+        (b"ratelimit", ", ".join(limit).encode()),
     )
     empty = [balance for balance in balances if not balance.admitted]
     if observe or not empty:
@@ -146,11 +148,3 @@ def admit(balances: Sequence[Balance], *, observe: bool = False) -> HeaderLines:
     spend = empty[0].spend
     hint = f"The quota {spend.name!r} of {spend.quota.amount} calls in {spend.quota.window_seconds} s is used up."
     raise RateLimitedError(hint, headers=((b"retry-after", str(wait).encode()), *lines))
-
-
-def _policy(spend: Spend) -> str:
-    return f'"{spend.name}";q={spend.quota.amount};w={spend.quota.window_seconds}'
-
-
-def _limit(balance: Balance) -> str:
-    return f'"{balance.spend.name}";r={balance.remaining};t={balance.reset_seconds}'

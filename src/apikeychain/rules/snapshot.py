@@ -11,8 +11,9 @@ from types import MappingProxyType
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.ids import TenantId
 from apikeychain.model.network import PUBLIC, Network, network_of
+from apikeychain.model.origin import Origin
 from apikeychain.model.provider import Provider
-from apikeychain.model.quota import Quota
+from apikeychain.model.quota import Quota, Spend
 from apikeychain.model.records import (
     AddedRoute,
     AllowedOrigin,
@@ -60,27 +61,28 @@ class Snapshot:
     """A project as calls meet it.
 
     Attributes:
-        origins: the allowed origins, as browsers send them.
+        origins: the allowed origins, by the bytes that browsers send.
         routes: by name; only enabled ones that fit their provider, which exists and may be dialled.
         secrets: by name. What a route injects is decided by `secret_of` alone.
         keys: by version.
         signing_keys: by id.
-        route_quotas: by route name, where a route has one.
+        project_spend: what each call takes from the project's quota.
+        route_spends: likewise from its route's, by route name, where a route has one.
     """
 
     tenant: Tenant
     project: Project
-    origins: frozenset[bytes]
+    origins: Mapping[bytes, Origin]
     routes: Mapping[bytes, CompiledRoute]
     secrets: Mapping[str, SealedSecret] = field(repr=False)
     keys: Mapping[str, ProjectKey] = field(repr=False)
     signing_keys: Mapping[str, SigningKey] = field(repr=False)
     suspensions: tuple[Suspension, ...]
-    quota: Quota
+    project_spend: Spend
     address_quota: Quota
     user_quota: Quota | None
     origin_quota: Quota | None
-    route_quotas: Mapping[str, Quota]
+    route_spends: Mapping[str, Spend]
     preflight: Preflight
 
     def secret_of(self, route: CompiledRoute) -> SealedSecret | None:
@@ -133,19 +135,29 @@ def compile_snapshot(
     return Snapshot(
         tenant=tenant,
         project=project,
-        origins=frozenset(
-            record.origin.encode() for record in origins if development or record.origin.startswith("https://")
+        origins=MappingProxyType(
+            {
+                record.origin.encode(): record.origin
+                for record in origins
+                if development or record.origin.startswith("https://")
+            }
         ),
         routes=MappingProxyType(compiled),
         secrets=MappingProxyType({secret.name: secret for secret in secrets}),
         keys=MappingProxyType({key.version: key for key in keys}),
         signing_keys=MappingProxyType(known_keys),
         suspensions=tuple(suspensions),
-        quota=quota,
+        project_spend=Spend(f"{project.id}:project", "project", quota),
         address_quota=Quota.parse(project.address_quota) if project.address_quota else _tenth(quota),
         user_quota=Quota.parse(project.user_quota) if project.user_quota else None,
         origin_quota=Quota.parse(project.origin_quota) if project.origin_quota else None,
-        route_quotas=MappingProxyType({route.name: Quota.parse(route.quota) for route in served if route.quota}),
+        route_spends=MappingProxyType(
+            {
+                route.name: Spend(f"{project.id}:route:{route.name}", "route", Quota.parse(route.quota))
+                for route in served
+                if route.quota
+            }
+        ),
         preflight=_compile_preflight(project, compiled.values(), signs=bool(known_keys)),
     )
 

@@ -65,7 +65,7 @@ class RateLimiterAcrossProcesses(ABC):
         admitted = sum(await at_once(opening, [partial(_spend_often, spends)] * PROCESSES))
         assert admitted == _AMOUNT
         async with opening() as limiter:
-            first, last = await limiter.spend([replace(spend, cost=0) for spend in spends])
+            first, last = await limiter.spend([spend._replace(cost=0) for spend in spends])
         taken = 10 * _AMOUNT - first.remaining
         assert (last.admitted, last.remaining) == (False, 0)
         assert taken == admitted if self.all_or_none else admitted <= taken <= PROCESSES * _OFTEN
@@ -104,7 +104,7 @@ class ClaimAndSpendAcrossProcesses(ABC):
         for told in zip(*claims, strict=True):
             assert Counter(told) == {"claimed": 1, "replayed": PROCESSES - 1}
         async with opening() as plug:
-            (balance,) = await plug.spend([replace(spend, cost=0)])
+            (balance,) = await plug.spend([spend._replace(cost=0)])
         assert balance.remaining == 1000 - len(tokens)
 
 

@@ -68,8 +68,9 @@ class Meter:
         for spend in empty if observe else ():
             self._mentions.note(project.project.id, _observed(spend.name), now)
         lines = quotas.admit(balances, observe=observe)
-        for spend in () if empty else (balance.spend for balance in balances if balance.spend.name == "user"):
-            self._labels.keep(spend.bucket, now + 2 * spend.quota.window_seconds)
+        for spend, _, _, _ in balances:
+            if spend.name == "user" and not empty:
+                self._labels.keep(spend.bucket, now + 2 * spend.quota.window_seconds)
         return lines
 
 

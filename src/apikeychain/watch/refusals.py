@@ -35,7 +35,9 @@ class Refusals:
         Raises:
             RateLimitedError: so many calls of this address were refused that the bucket is empty.
         """
-        quotas.admit(await self._limiter.spend([quotas.refusal_spend(project, caller, cost=0)]))
+        (balance,) = await self._limiter.spend([quotas.refusal_spend(project, caller, cost=0)])
+        if not balance.admitted:
+            quotas.admit([balance])
 
     async def admit_claim(self, project: ProjectId, caller: Caller, signature: Signature) -> None:
         """Let a signed call claim; it takes nothing.
@@ -43,7 +45,9 @@ class Refusals:
         Raises:
             RateLimitedError: so many calls of this user or address were refused after their claim.
         """
-        quotas.admit(await self._limiter.spend([quotas.overrun_spend(project, caller, signature.user, cost=0)]))
+        (balance,) = await self._limiter.spend([quotas.overrun_spend(project, caller, signature.user, cost=0)])
+        if not balance.admitted:
+            quotas.admit([balance])
 
     async def note(
         self, project: ProjectId, caller: Caller, error: AnswerError, signature: Signature | None = None

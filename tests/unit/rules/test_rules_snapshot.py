@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from apikeychain.model.network import PUBLIC, Network
-from apikeychain.model.quota import Quota
+from apikeychain.model.quota import Quota, Spend
 from apikeychain.model.records import ProjectKey, SealedSecret, Suspension
 from apikeychain.model.route import HeaderParameter, ProxyRoute
 from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER, a_snapshot
@@ -72,8 +72,8 @@ def test_a_route_injects_the_secret_of_its_own_provider_only() -> None:
 
 def test_http_origins_count_in_development_only() -> None:
     both = (APP, "http://localhost:3000")
-    assert a_snapshot(origins=both).origins == {APP.encode()}
-    assert a_snapshot(origins=both, development=True).origins == {origin.encode() for origin in both}
+    assert a_snapshot(origins=both).origins == {APP.encode(): APP}
+    assert a_snapshot(origins=both, development=True).origins == {origin.encode(): origin for origin in both}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,8 @@ def test_http_origins_count_in_development_only() -> None:
 )
 def test_an_address_has_a_tenth_and_at_least_30_a_minute(project: str, address: str | None, expected: Quota) -> None:
     snapshot = a_snapshot(quota=project, address_quota=address)
-    assert (snapshot.quota, snapshot.address_quota) == (Quota.parse(project), expected)
+    assert snapshot.project_spend == Spend(f"{PROJECT}:project", "project", Quota.parse(project))
+    assert snapshot.address_quota == expected
 
 
 def test_a_user_and_an_origin_have_a_quota_only_where_one_is_set() -> None:
@@ -121,7 +122,7 @@ def test_keys_suspensions_and_route_quotas_are_ready_to_look_up() -> None:
     project = a_snapshot(keys=[key], suspensions=[held], routes=routes)
     assert project.keys == {"0" * 32: key}
     assert project.suspensions == (held,)
-    assert project.route_quotas == {"scarce": Quota(3, 3600)}
+    assert project.route_spends == {"scarce": Spend(f"{PROJECT}:route:scarce", "route", Quota(3, 3600))}
 
 
 def test_a_project_without_routes_lets_preflights_ask_for_get_and_options() -> None:

@@ -101,4 +101,4 @@ def test_http_origins_do_not_count_unless_somebody_says_so() -> None:
         networks={},
         body_limit=1,
     )
-    assert compiled.origins == frozenset()
+    assert compiled.origins == {}
