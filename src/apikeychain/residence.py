@@ -107,7 +107,7 @@ class Residence:
     @property
     def is_here(self) -> bool:
         """Whether it lives in the running loop and has not left."""
-        return self.was_here and not self._task.done()
+        return self._loop is asyncio.get_running_loop() and not self._task.done()
 
     async def opened(self) -> None:
         """Wait until it is open. Raises what kept it from opening."""

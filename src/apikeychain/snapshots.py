@@ -88,16 +88,16 @@ class Snapshots:
         self._store, self._changed, self._clock = store, changed, clock
         self._networks, self._body_limit, self._development = networks, body_limit, development
         self._sanitizers = sanitizers
-        self._held: dict[ProjectId, _Held] = {}
-        self._unknown: dict[ProjectId, float] = {}
-        self._damaged: dict[ProjectId, float] = {}
+        self._held: dict[str, _Held] = {}
+        self._unknown: dict[str, float] = {}
+        self._damaged: dict[str, float] = {}
         self._first = asyncio.Semaphore(FIRST_READS)
         self._deaf_since: float | None = clock()
-        self._loading: Flights[ProjectId, _Reading] = Flights()
+        self._loading: Flights[str, _Reading] = Flights()
 
     def fresh(self, project: str) -> Snapshot | None:
         """The snapshot that can be used as it is, or None when `load` has to be awaited."""
-        held = self._held.get(ProjectId(project))
+        held = self._held.get(project)
         if held is None or held.is_doubtful or self._clock() - held.loaded >= REFRESH_SECONDS:
             return None
         return held.snapshot
@@ -277,7 +277,7 @@ async def every(store: TenantReader, kind: type[R]) -> list[R]:
     return found
 
 
-def _hold(cache: dict[ProjectId, V], key: ProjectId, value: V, bound: int) -> None:
+def _hold(cache: dict[str, V], key: str, value: V, bound: int) -> None:
     """Keep `value` as the newest; the oldest goes when there are more than `bound`."""
     cache.pop(key, None)
     cache[key] = value

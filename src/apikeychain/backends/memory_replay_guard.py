@@ -36,7 +36,9 @@ class MemoryReplayGuard:
     async def claim(self, token: bytes, timestamp: int) -> Claim:
         """See ReplayGuard.claim."""
         with self._lock:
-            self._sweep(int(self._now()))
+            second = int(self._now())
+            if second != self._swept:
+                self._sweep(second)
             if token in self._claims:
                 return "replayed"
             if timestamp <= self._forgotten:
@@ -49,9 +51,7 @@ class MemoryReplayGuard:
             return "claimed"
 
     def _sweep(self, now: int) -> None:
-        """Drop what need not be kept any more, once a second."""
-        if now == self._swept:
-            return
+        """Drop what need not be kept any more."""
         self._swept = now
         for second in [second for second in self._by_second if second + KEPT_SECONDS < now]:
             self._claims.difference_update(self._by_second.pop(second))

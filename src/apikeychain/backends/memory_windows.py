@@ -129,4 +129,4 @@ def balance_of(spend: Spend, window: Window, now: float, *, admitted: bool) -> B
     amount = spend.quota.amount
     wait = window.passes_in(now) if admitted else window.room_in(now, amount)
     remaining, reset_seconds = amount - window.used(now), floor(wait) + 1
-    return Balance(spend, admitted, remaining if remaining > 0 else 0, reset_seconds if reset_seconds > 1 else 1)
+    return Balance(spend, admitted, max(0, remaining), max(1, reset_seconds))

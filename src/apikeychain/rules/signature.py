@@ -11,8 +11,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from apikeychain.errors import (
     CallerMissingError,
@@ -36,16 +36,23 @@ from apikeychain.secret import Secret
 WINDOW_NANOSECONDS = 30 * 10**9
 _CLAIM = b"apikeychain/v1/claim"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_KEY_ID = re.compile(rb"[A-Za-z0-9._-]{1,200}")
-_TIMESTAMP = re.compile(rb"[0-9]{1,11}")
-_NONCE = re.compile(rb"[A-Za-z0-9_-]{16,64}")
-_SHA256 = re.compile(rb"[0-9a-f]{64}")
-_MAC = re.compile(re.escape(MAC_PREFIX) + rb"([0-9a-f]{64})")
+_MICROSECOND = timedelta(microseconds=1)
+# Each alone, in the order in which a fault is told; none lets a line feed pass.
+_FORMS = {
+    b"x-key-id": rb"[A-Za-z0-9._-]{1,200}",
+    b"x-signature": re.escape(MAC_PREFIX) + rb"[0-9a-f]{64}",
+    b"x-timestamp": rb"[0-9]{1,11}",
+    b"x-nonce": rb"[A-Za-z0-9_-]{16,64}",
+    b"x-content-sha256": rb"[0-9a-f]{64}",
+}
+_OPTIONAL = frozenset({b"x-nonce", b"x-content-sha256"})
+# All of them, joined by line feeds in the order of SIGNING.
+_TOGETHER = re.compile(b"\n".join(b"(%b)%b" % (_FORMS[name], b"?" if name in _OPTIONAL else b"") for name in SIGNING))
+_NAMES = frozenset(SIGNING)
 _RANK: dict[Require, int] = {"origin": 0, "session": 1, "signature": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """The signing headers of a request, strictly read.
 
     Attributes:
@@ -76,7 +83,7 @@ class Signature:
 
 def is_signed(headers: Headers) -> bool:
     """Whether a request has any signing header: then it is verified, whatever else would admit it."""
-    return any(name in headers for name in SIGNING)
+    return not _NAMES.isdisjoint(headers.first)
 
 
 def read(headers: Headers) -> Signature:
@@ -85,19 +92,14 @@ def read(headers: Headers) -> Signature:
     Raises:
         SignatureRefusedError: one that has to be there is not, or is malformed.
     """
-    key_id = _read(headers, b"x-key-id", _KEY_ID).decode()
-    nonce, digest = headers.get(b"x-nonce"), headers.get(b"x-content-sha256")
-    mac = _MAC.fullmatch(headers.get(b"x-signature") or b"")
-    if mac is None:
-        raise SignatureRefusedError(_hint(b"x-signature"))
-    return Signature(
-        key_id=key_id,
-        timestamp=_read(headers, b"x-timestamp", _TIMESTAMP),
-        nonce=b"" if nonce is None else _read(headers, b"x-nonce", _NONCE),
-        content_sha256=None if digest is None else _read(headers, b"x-content-sha256", _SHA256),
-        mac=bytes.fromhex(mac[1].decode()),
-        session=_session(key_id),
-    )
+    get = headers.get
+    together = _TOGETHER.fullmatch(b"\n".join([get(name) or b"" for name in SIGNING]))
+    if together is None or get(b"x-nonce") == b"" or get(b"x-content-sha256") == b"":
+        raise SignatureRefusedError(_hint(_malformed(headers)))
+    key_id, timestamp, nonce, digest, mac = together.groups(b"")
+    name = key_id.decode()
+    right = bytes.fromhex(mac.decode().removeprefix("v1="))
+    return Signature(name, timestamp, nonce, digest or None, right, _session(name))
 
 
 def require_window(signature: Signature, now: datetime) -> None:
@@ -107,7 +109,7 @@ def require_window(signature: Signature, now: datetime) -> None:
         TimestampRefusedError: the time is another.
         SignatureRefusedError: the session key has expired.
     """
-    nanoseconds = (now - _EPOCH) // timedelta(microseconds=1) * 1000
+    nanoseconds = (now - _EPOCH) // _MICROSECOND * 1000
     if abs(nanoseconds - int(signature.timestamp) * 10**9) >= WINDOW_NANOSECONDS:
         hint = "The clocks differ by 30 s or more, or it was signed that long ago."
         raise TimestampRefusedError(hint)
@@ -142,8 +144,8 @@ def require_mac(
     Raises:
         SignatureRefusedError: it does not hold.
     """
-    covered = {b"content-type", *(name.encode() for name in names)}
-    if covered & dropped_names(call.headers):
+    dropped = dropped_names(call.headers)
+    if dropped and not dropped.isdisjoint([b"content-type", *[name.encode() for name in names]]):
         # Whoever lists it takes it away from what goes up, behind the signature's back.
         raise SignatureRefusedError(_hint(b"connection"))
     try:
@@ -249,11 +251,11 @@ def _text(call: Call, signature: Signature, names: Sequence[str], body_sha256: b
     )
 
 
-def _read(headers: Headers, name: bytes, form: re.Pattern[bytes]) -> bytes:
-    value = headers.get(name) or b""
-    if not form.fullmatch(value):
-        raise SignatureRefusedError(_hint(name))
-    return value
+def _malformed(headers: Headers) -> bytes:
+    """The first that is not there and has to be, or is malformed."""
+    sent = {name: headers.get(name) for name in _FORMS}
+    needed = {name: value or b"" for name, value in sent.items() if value is not None or name not in _OPTIONAL}
+    return next(name for name, value in needed.items() if not re.fullmatch(_FORMS[name], value))
 
 
 def _session(key_id: str) -> SessionKey | None:

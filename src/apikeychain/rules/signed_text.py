@@ -22,11 +22,11 @@ Source: contracts 3; spec 6.3; RFC 2104.
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from apikeychain.errors import InvalidValueError
-from apikeychain.model.headers import Line
+from apikeychain.model.headers import Headers
 from apikeychain.model.provider import require_header_name
 from apikeychain.rules.headers import SIGNING
 
@@ -50,8 +50,7 @@ _NOT_SIGNABLE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedText:
+class SignedText(NamedTuple):
     """The parts of a request that its signature covers, each as the bytes that are sent.
 
     Attributes:
@@ -90,7 +89,7 @@ class SignedText:
                 self.query,
                 self.content_type,
                 self.user,
-                hashlib.sha256(self.block).hexdigest().encode(),
+                hashlib.sha256(self.block).hexdigest().encode() if self.block else NOTHING_SHA256,
                 self.body_sha256,
             )
         )
@@ -104,23 +103,22 @@ class SignedText:
         return hmac.digest(key, self.encoded(), "sha256")
 
 
-def header_block(names: Sequence[str], lines: Iterable[Line]) -> bytes:
+def header_block(names: Sequence[str], headers: Headers) -> bytes:
     """The header block.
 
     Args:
         names: the project's signed headers: lower case, sorted.
-        lines: of the request, names in lower case; what is absent counts as empty.
+        headers: of the request; what is absent counts as empty.
 
     Raises:
         ValueError: one of them stands in the request twice, or holds a line feed.
     """
-    sent: dict[bytes, bytes] = {}
-    for name, value in lines:
-        if name in sent and name.decode("latin-1") in names:
+    block = b""
+    for name in map(str.encode, names):
+        if len(headers.all(name)) > 1:
             msg = "a signed header that is sent twice"
             raise ValueError(msg)
-        sent[name] = value
-    block = b"".join(b"%b:%b\n" % (name.encode(), sent.get(name.encode(), b"")) for name in names)
+        block += b"%b:%b\n" % (name, headers.get(name) or b"")
     if block.count(b"\n") != len(names):
         msg = "a line feed in a signed header"
         raise ValueError(msg)

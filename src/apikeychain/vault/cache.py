@@ -68,8 +68,8 @@ class OpenedValues(Generic[V]):
 
     def peek(self, label: Label) -> V | None:
         """The value, if it is here, its time is not over, and it is not yet to be opened anew: `fetch` sees to that."""
-        entry = self._live(label)
-        if entry is None or self._clock() >= entry.renew_at:
+        entry, now = self._entries.get(label), self._clock()
+        if entry is None or now >= entry.renew_at or now >= entry.until:
             return None
         return self._used(label, entry)
 

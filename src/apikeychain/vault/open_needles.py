@@ -23,7 +23,7 @@ class OpenNeedles:
         """See `redaction.needles`."""
         place = id(secret)
         kept = self._kept.get(place)
-        if kept is not None and kept[1] == provider:
+        if kept is not None and (kept[1] is provider or kept[1] == provider):
             return kept[2]
         made = needles(provider, secret)
         self._kept[place] = ref(secret, lambda _: self._kept.pop(place)), provider, made

@@ -216,11 +216,13 @@ class Vault:
             SealedValueError: it does not unwrap.
             BackendUnavailableError: the key service does not answer.
         """
-        wrapped, context = tenant.wrapped_pseudonym_key, contexts.of_pseudonym_key(tenant.id)
-        return await self._keys.fetch(
-            (tenant.id, None, (tenant.key_service, wrapped)),
-            lambda: unwrap_key(self._key_services.of(tenant), wrapped, context),
-        )
+        wrapped = tenant.wrapped_pseudonym_key
+        label = (tenant.id, None, (tenant.key_service, wrapped))
+        held = self._keys.peek(label)
+        if held is not None:
+            return held
+        context = contexts.of_pseudonym_key(tenant.id)
+        return await self._keys.fetch(label, lambda: unwrap_key(self._key_services.of(tenant), wrapped, context))
 
     def forget(self, project: ProjectId | None) -> None:
         """Drop every opened key and secret of a project whose generation changed, or of all."""
@@ -289,4 +291,5 @@ def _label(tenant: Tenant, sealed: SealedSecret, provider: Provider) -> Label:
 
 
 def _signing_label(tenant: Tenant, stored: SigningKey) -> Label:
-    return (tenant.id, stored.project, (tenant.key_service, stored))
+    row = (stored.id, stored.created, stored.sealed, stored.generation)
+    return (tenant.id, stored.project, (tenant.key_service, row))

@@ -1,7 +1,5 @@
 """Buckets without a quota, and what counts when nothing else is said."""
 
-from dataclasses import replace
-
 import pytest
 
 from apikeychain.errors import RateLimitedError
@@ -53,6 +51,6 @@ def test_a_claim_for_nothing_counts_for_its_user_or_else_for_its_address() -> No
 
 def test_calls_under_way_count_for_an_address_unless_a_signing_key_signed_them() -> None:
     by_key = Signature("k_1", b"1", b"", None, b"", None)
-    by_session = replace(by_key, session=SessionKey("k_1", 99, "alice"))
+    by_session = by_key._replace(session=SessionKey("k_1", 99, "alice"))
     held = [quotas.holder(signature, CALLER) for signature in (None, by_session, by_key)]
     assert held == ["192.0.2.1", "192.0.2.1", None]

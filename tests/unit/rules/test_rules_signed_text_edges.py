@@ -3,19 +3,20 @@
 import pytest
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.headers import Headers
 from apikeychain.rules.signed_text import SignedText, header_block, parse_signed_headers
 
 
 def test_a_text_with_a_line_feed_in_a_part_says_so() -> None:
     with pytest.raises(ValueError, match=r"^a line feed in a part of a signed text$"):
-        SignedText(**dict.fromkeys(SignedText.__slots__, b"\n")).encoded()
+        SignedText(**dict.fromkeys(SignedText._fields, b"\n")).encoded()
 
 
 def test_a_header_block_says_why_there_is_none() -> None:
     with pytest.raises(ValueError, match=r"^a signed header that is sent twice$"):
-        header_block(("a",), [(b"a", b"1"), (b"a", b"2")])
+        header_block(("a",), Headers([(b"a", b"1"), (b"a", b"2")]))
     with pytest.raises(ValueError, match=r"^a line feed in a signed header$"):
-        header_block(("a",), [(b"a", b"\n")])
+        header_block(("a",), Headers([(b"a", b"\n")]))
 
 
 def test_signed_headers_are_in_the_order_of_their_names_whatever_order_was_given() -> None:

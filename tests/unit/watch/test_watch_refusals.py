@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
@@ -81,7 +79,7 @@ async def test_a_flood_while_it_is_empty_makes_the_wait_no_longer(refusals: Refu
 
 
 SIGNED = Signature("k_1", b"1", b"", None, b"", None)
-OF_ALICE, OF_BOB = (replace(SIGNED, session=SessionKey("k_1", 99, user)) for user in ("alice", "bob"))
+OF_ALICE, OF_BOB = (SIGNED._replace(session=SessionKey("k_1", 99, user)) for user in ("alice", "bob"))
 
 
 async def test_who_claims_for_nothing_over_and_over_claims_no_more(refusals: Refusals, clock: Clock) -> None:
