@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar, cast, final
 
@@ -41,6 +42,7 @@ from apikeychain.watch.refusals import Refusals
 
 P = TypeVar("P")
 _LISTEN_AGAIN_SECONDS = 1.0
+_now: Callable[[], datetime] = partial(datetime.now, UTC)
 # Of how many tenants a key may fail to open what is stored before it is taken for a foreign one.
 _KEY_TRIALS = 10
 # Of as many tenants one is looked for whose keys the default wraps.
@@ -269,7 +271,3 @@ async def _end(task: "asyncio.Task[None]") -> None:
 def _tell_unclean(task: "asyncio.Task[None]") -> None:
     if not task.cancelled():
         _log.error("background work ended too early", exc_info=task.exception())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

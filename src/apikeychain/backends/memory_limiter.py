@@ -49,16 +49,16 @@ class MemoryRateLimiter:
         """See RateLimiter.spend."""
         with self._lock:
             now = self._clock()
-            asked = [(spend, self._window(spend, now)) for spend in spends]
-            full = [spend for spend, window in asked if window.used(now) >= spend.quota.amount]
+            asked = [self._asked(spend, now) for spend in spends]
+            full = [spend for spend, _, window in asked if window.used(now) >= spend.quota.amount]
             if not full:
-                for spend, window in asked:
+                for spend, group, window in asked:
                     if spend.cost:
-                        self._take(spend, window, now)
-            return tuple([balance_of(spend, window, now, admitted=spend not in full) for spend, window in asked])
+                        self._take(spend.bucket, group, window, now)
+            return tuple([balance_of(spend, window, now, admitted=spend not in full) for spend, _, window in asked])
 
-    def _window(self, spend: Spend, now: float) -> Window:
-        """The window of a bucket as it is now; one that has none yet gets it when something is taken."""
+    def _asked(self, spend: Spend, now: float) -> tuple[Spend, _Group, Window]:
+        """A spend with its bucket's window as it is now; one that has none yet gets it when something is taken."""
         bucket, name, quota, _ = spend
         group = self._groups[name, quota.window_seconds, quota.exact]
         for oldest in group.values():
@@ -67,15 +67,13 @@ class MemoryRateLimiter:
             break
         window = group.get(bucket)
         if window is None:
-            return (Moments if quota.exact else Counter)(quota.window_seconds, now)
+            return spend, group, (Moments if quota.exact else Counter)(quota.window_seconds, now)
         if less := window.turn(now):
             self._weigh(group, less)
         group.move_to_end(bucket)
-        return window
+        return spend, group, window
 
-    def _take(self, spend: Spend, window: Window, now: float) -> None:
-        bucket, name, quota, _ = spend
-        group = self._groups[name, quota.window_seconds, quota.exact]
+    def _take(self, bucket: str, group: _Group, window: Window, now: float) -> None:
         more = window.take(now)
         if bucket not in group:
             group[bucket] = window

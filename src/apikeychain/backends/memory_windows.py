@@ -127,6 +127,6 @@ def balance_of(spend: Spend, window: Window, now: float, *, admitted: bool) -> B
         admitted: whether it had room before.
     """
     amount = spend.quota.amount
-    wait = window.passes_in(now) if admitted else window.room_in(now, amount)
-    remaining, reset_seconds = amount - window.used(now), floor(wait) + 1
-    return Balance(spend, admitted, max(0, remaining), max(1, reset_seconds))
+    if admitted:
+        return Balance(spend, True, amount - window.used(now), max(1, int(window.passes_in(now)) + 1))  # noqa: FBT003 - as its field is
+    return Balance(spend, False, 0, max(1, int(window.room_in(now, amount)) + 1))  # noqa: FBT003 - likewise

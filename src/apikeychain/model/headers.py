@@ -16,9 +16,10 @@ class Headers:
     Attributes:
         first: the first value of each name, in the order of the lines' last names.
         get: the first value of a name (lower case), or None.
+        are_unique: whether no name came twice.
     """
 
-    __slots__ = ("first", "get", "lines")
+    __slots__ = ("are_unique", "first", "get", "lines")
 
     def __init__(self, lines: Iterable[Line] = ()) -> None:
         self.lines: tuple[Line, ...] = tuple([(name, value) for name, value in lines])
@@ -29,16 +30,14 @@ class Headers:
             first = dict(reversed(self.lines))
         self.first: Mapping[bytes, bytes] = first
         self.get: Callable[[bytes], bytes | None] = first.get
-
-    @property
-    def are_unique(self) -> bool:
-        """Whether no name came twice."""
-        return len(self.first) == len(self.lines)
+        self.are_unique = len(first) == len(self.lines)
 
     def all(self, name: bytes) -> tuple[bytes, ...]:
         """Every value of `name` (lower case), in order."""
         if name not in self.first:
             return ()
+        if self.are_unique:
+            return (self.first[name],)
         return tuple([value for other, value in self.lines if other == name])
 
     def __contains__(self, name: object) -> bool:

@@ -120,11 +120,13 @@ def secure(reply: Reply, call: Call, caller: Caller, *, development: bool) -> Re
         caller: whose scheme and host decide on HSTS.
         development: no HSTS then.
     """
+    kept = [line for line in reply.headers if line[0] not in _REPLACED]
+    is_kept_whole = len(kept) == len(reply.headers)
     lines = (
-        *[line for line in reply.headers if line[0] not in _REPLACED],
+        *kept,
         *ANSWER_LINES,
         CORP_CROSS_ORIGIN if b"origin" in call.headers.first else CORP_SAME_ORIGIN,
-        (b"vary", _vary(reply.headers)),
+        (b"vary", b"Origin" if is_kept_whole else _vary(reply.headers)),
         *hsts(caller, development=development),
     )
     return reply.with_headers(lines)

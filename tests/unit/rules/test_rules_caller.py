@@ -110,6 +110,13 @@ def test_a_peer_behind_a_unix_socket_is_believed_where_it_is_named() -> None:
         assert identify(a_call(*lines, peer=peer), believed).address == peer
 
 
+def test_what_is_remembered_of_an_address_is_not_taken_for_the_word_of_other_proxies() -> None:
+    call = a_call((b"x-forwarded-for", b"203.0.113.9, 10.0.0.2"), peer="10.0.0.1")
+    known = ((PROXIES, "203.0.113.9"), (NOBODY, "10.0.0.1"), (parse_trusted(("10.0.0.1/32",)), "10.0.0.2"))
+    for trusted, address in known * 2:
+        assert identify(call, trusted).address == address
+
+
 def test_a_mapped_peer_is_the_ipv4_address_it_stands_for() -> None:
     call = a_call((b"x-forwarded-for", b"203.0.113.9"), peer="::ffff:10.0.0.1")
     assert identify(call, PROXIES).address == "203.0.113.9"

@@ -1,6 +1,8 @@
 """Request headers at their limits, and what each refusal tells the caller to send."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apikeychain.errors import AnswerError, DestinationRefusedError, HeaderRefusedError, HTTPSRequiredError
 from apikeychain.model.headers import Headers, Line
@@ -60,3 +62,24 @@ def test_who_may_not_read_an_answer_or_comes_over_http_is_told_how_to_come() -> 
         "Call it with fetch(), or as an image, audio, video, track or font.",
         "Where a proxy ends TLS, name its address in Settings.trusted_proxies.",
     ]
+
+
+NAMES = sorted(headers.SINGLE) + [b"sec-fetch-site", b"sec-fetch-x", b"accept", b"cookie", b"x-other", b"x_other"]
+SPELLED = [name.replace(b"-", b"_", places) for name in NAMES for places in range(3)]
+
+
+@given(
+    st.lists(st.sampled_from(SPELLED + NAMES).flatmap(lambda name: st.sampled_from([name, name.title()])), max_size=6)
+)
+def test_a_header_that_must_be_single_is_so_in_all_its_spellings(names: list[bytes]) -> None:
+    spelled = [name.lower().replace(b"_", b"-") for name in names]
+    single = [name for name in spelled if name in headers.SINGLE or name.startswith(b"sec-fetch-")]
+    is_doubtful = len(set(single)) < len(single) or any(
+        b"_" in name and other in single for name, other in zip(names, spelled, strict=True)
+    )
+    try:
+        headers.require_single(Headers((name, b"") for name in names))
+    except HeaderRefusedError:
+        assert is_doubtful
+    else:
+        assert not is_doubtful

@@ -1,10 +1,13 @@
 """A signature at its limits, and what each refusal tells the caller to do."""
 
 import hashlib
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apikeychain import Secret
 from apikeychain.errors import CallerMissingError, SignatureMissingError, SignatureRefusedError, TimestampRefusedError
@@ -115,3 +118,36 @@ def test_a_session_key_names_its_user_and_a_signing_key_none() -> None:
     signed = Signature("k_1", b"1", b"", None, b"", None)
     assert signed.user is None
     assert signed._replace(session=SessionKey("k_1", 99, "alice")).user == "alice"
+
+
+# In the order in which a fault is told.
+FORMS = {
+    b"x-key-id": rb"[A-Za-z0-9._-]{1,200}",
+    b"x-signature": rb"v1=[0-9a-f]{64}",
+    b"x-timestamp": rb"[0-9]{1,11}",
+    b"x-nonce": rb"[A-Za-z0-9_-]{16,64}",
+    b"x-content-sha256": rb"[0-9a-f]{64}",
+}
+VALUES = (
+    *(b"", b"?", b"\n", b"k_1", b"k_1\n1", b"1", b"1\n" + b"n" * 16, b"1" * 12),
+    *(b"n" * 16, b"n" * 65, b"n" * 16 + b"\n" + b"0" * 64, b"0" * 64, b"0" * 64 + b"\nv1=" + b"0" * 64),
+    *(b"v1=" + b"0" * 64, b"v1=" + b"A" * 64, b"\nv1=" + b"0" * 64),
+)
+GOOD = {name: value for name, value in _signed() if name in FORMS}
+
+
+@given(st.dictionaries(st.sampled_from(list(FORMS)), st.none() | st.sampled_from(VALUES), max_size=3))
+def test_what_is_read_together_is_what_each_header_says_alone(changed: dict[bytes, bytes | None]) -> None:
+    sent = {name: value for name, value in (GOOD | changed).items() if value is not None}
+    optional = {b"x-nonce", b"x-content-sha256"}
+    asked = [name for name in FORMS if name in sent or name not in optional]
+    faults = [name.decode() for name in asked if not re.fullmatch(FORMS[name], sent.get(name, b""))]
+    try:
+        read = signature.read(Headers(sent.items()))
+    except SignatureRefusedError as refused:
+        assert refused.hint == _hint_of(faults[0])
+    else:
+        assert not faults
+        assert (read.key_id.encode(), read.timestamp) == (sent[b"x-key-id"], sent[b"x-timestamp"])
+        assert (read.nonce, read.content_sha256) == (sent.get(b"x-nonce", b""), sent.get(b"x-content-sha256"))
+        assert b"v1=" + read.mac.hex().encode() == sent[b"x-signature"]
