@@ -92,7 +92,7 @@ def _require_as_a_browser_writes_it(text: str, host: str) -> None:
 
 def _require_no_twin(data: bytes, admit: Admit) -> None:
     """With `data` alone on the list, it is admitted and nothing that merely looks like it."""
-    project = replace(_PROJECT, origins=frozenset({data}))
+    project = replace(_PROJECT, origins={data: Origin(data.decode())})
     assert admit(a_call((b"origin", data)), project, _CALLER) == data.decode()
     twins = (data + b".", data + b"/", data + b":443", b" " + data, data + b"\n", data.upper(), data[:-1], b"null", b"")
     for twin in twins:

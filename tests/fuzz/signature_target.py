@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import string
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from apikeychain.errors import (
@@ -181,13 +180,13 @@ def _require_its_own_mac(call: Call, sent: Signature, require_mac: RequireMac) -
     right = hmac.new(_KEY.reveal(), text, "sha256").digest()
     empty = call.headers.get(b"content-length")
     good = _is_one_reading(call, text) and (empty is None or int(empty) > 0 or digest == _EMPTY)
-    assert _holds(require_mac, _KEY, replace(sent, mac=right), call, digest) == good
+    assert _holds(require_mac, _KEY, sent._replace(mac=right), call, digest) == good
     assert _holds(require_mac, _KEY, sent, call, digest) == (good and sent.mac == right)
     for place in (0, 15, 16, 31):
         wrong = bytes(byte ^ (index == place) for index, byte in enumerate(right))
-        assert not _holds(require_mac, _KEY, replace(sent, mac=wrong), call, digest)
+        assert not _holds(require_mac, _KEY, sent._replace(mac=wrong), call, digest)
     nobody = hmac.new(b"apikeychain/v1/claim", text, "sha256").digest()
-    assert not _holds(require_mac, None, replace(sent, mac=nobody), call, digest)
+    assert not _holds(require_mac, None, sent._replace(mac=nobody), call, digest)
 
 
 def _holds(require_mac: RequireMac, key: Secret | None, sent: Signature, call: Call, digest: bytes) -> bool:

@@ -142,12 +142,12 @@ def test_what_is_read_together_is_what_each_header_says_alone(changed: dict[byte
     optional = {b"x-nonce", b"x-content-sha256"}
     asked = [name for name in FORMS if name in sent or name not in optional]
     faults = [name.decode() for name in asked if not re.fullmatch(FORMS[name], sent.get(name, b""))]
-    try:
-        read = signature.read(Headers(sent.items()))
-    except SignatureRefusedError as refused:
-        assert refused.hint == _hint_of(faults[0])
-    else:
-        assert not faults
-        assert (read.key_id.encode(), read.timestamp) == (sent[b"x-key-id"], sent[b"x-timestamp"])
-        assert (read.nonce, read.content_sha256) == (sent.get(b"x-nonce", b""), sent.get(b"x-content-sha256"))
-        assert b"v1=" + read.mac.hex().encode() == sent[b"x-signature"]
+    if faults:
+        with pytest.raises(SignatureRefusedError) as refused:
+            signature.read(Headers(sent.items()))
+        assert refused.value.hint == _hint_of(faults[0])
+        return
+    read = signature.read(Headers(sent.items()))
+    assert (read.key_id.encode(), read.timestamp) == (sent[b"x-key-id"], sent[b"x-timestamp"])
+    assert (read.nonce, read.content_sha256) == (sent.get(b"x-nonce", b""), sent.get(b"x-content-sha256"))
+    assert b"v1=" + read.mac.hex().encode() == sent[b"x-signature"]
