@@ -14,7 +14,7 @@ class Headers:
         lines: ``(name, value)`` as bytes; names are lower-cased here.
 
     Attributes:
-        first: the first value of each name, in the order of the lines' last names.
+        first: the first value of each name.
         get: the first value of a name (lower case), or None.
         are_unique: whether no name came twice.
     """

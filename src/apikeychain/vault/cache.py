@@ -68,14 +68,15 @@ class OpenedValues(Generic[V]):
 
     def peek(self, label: Label) -> V | None:
         """The value, if it is here, its time is not over, and it is not yet to be opened anew: `fetch` sees to that."""
-        entry, now = self._entries.get(label), self._clock()
-        if entry is None or now >= entry.renew_at or now >= entry.until:
+        now = self._clock()
+        entry = self._live(label, now)
+        if entry is None or now >= entry.renew_at:
             return None
         return self._used(label, entry)
 
     def until(self, label: Label) -> float:
         """When the time of a value is over, by the clock; that was long ago for one that is not here."""
-        entry = self._live(label)
+        entry = self._live(label, self._clock())
         return -math.inf if entry is None else entry.until
 
     async def fetch(
@@ -102,7 +103,7 @@ class OpenedValues(Generic[V]):
             if current():
                 self._keep(label, opened, now, min(now + KEEP_SECONDS, ends()))
 
-        entry = self._live(label)
+        entry = self._live(label, now)
         if entry is None:
             return await self._flights.join(label, open_it, land)
         if now >= entry.renew_at:
@@ -117,9 +118,9 @@ class OpenedValues(Generic[V]):
                 self._entries.pop(label, None)
                 self._flights.forget(label)
 
-    def _live(self, label: Label) -> _Entry[V] | None:
+    def _live(self, label: Label, now: float) -> _Entry[V] | None:
         entry = self._entries.get(label)
-        if entry is not None and self._clock() >= entry.until:
+        if entry is not None and now >= entry.until:
             del self._entries[label]
             return None
         return entry
