@@ -230,3 +230,14 @@ async def test_a_bucket_behind_a_younger_one_is_empty_after_two_windows() -> Non
     assert (await timeline.spend("older", quota)).remaining == 0
     timeline.now = 20.0
     assert (await timeline.spend("older", quota)).remaining == 1
+
+
+async def test_an_exact_bucket_weighs_only_what_still_counts() -> None:
+    timeline, quota = Timeline(), Quota(100, 10, exact=True)
+    for number in range(100):
+        timeline.now = number / 100
+        await timeline.spend("busy", quota)
+    assert timeline.limiter._size == 1 + 100 // 32
+    timeline.now = 10.5
+    await timeline.spend("busy", quota)
+    assert timeline.limiter._size == 1 + 50 // 32
