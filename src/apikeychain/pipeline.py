@@ -264,7 +264,7 @@ class Pipeline:
     async def _send(self, passage: Passage, request: UpstreamRequest, route: CompiledRoute) -> Reply:
         passage.sent = self._clock()
         upstream = await sent(self._upstream.send(request))
-        passage.upstream = upstream.body
+        passage.upstream = None if isinstance(upstream.body, bytes) else upstream.body
         base = f"{passage.call.root}{self._settings.prefix}/{passage.call.project}/proxy/{route.route.name}"
         reply = answer.pass_on(upstream, route, base.encode("latin-1", "replace"))
         try:
@@ -276,7 +276,7 @@ class Pipeline:
     async def _shape(self, passage: Passage, reply: Reply, route: CompiledRoute) -> Reply:
         """`reply` as the route's transforms leave it; its body is read whole before its head leaves."""
         shape = answer.shape_of(reply, route)
-        if shape is None or isinstance(reply.body, bytes):
+        if shape is None:
             return reply
         if not has_body(reply.status, passage.call.method):
             return answer.rewritten(reply, reply.body)

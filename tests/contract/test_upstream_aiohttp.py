@@ -1,17 +1,16 @@
 import asyncio
-import gc
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from apikeychain.backends import upstream_aiohttp
+from apikeychain.backends import connections
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.errors import CallerGoneError, UpstreamRefusedError
 from apikeychain.ports.upstream import Guard, Upstream
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from apikeychain.testing.upstream import UpstreamContract
-from apikeychain.testing.upstream_scene import CANARY, HOST, LocalGuard, Scene, together
+from apikeychain.testing.upstream_scene import HOST, LocalGuard, Scene, chunks, together
 
 
 class TestAiohttpUpstream(UpstreamContract):
@@ -36,10 +35,10 @@ class TestAiohttpUpstream(UpstreamContract):
         async with self.scene() as scene, asyncio.timeout(5):
             scene.provider.on("/", early)
             reply = await scene.upstream.send(scene.request(b"/", "POST", body=body()))
-            assert await anext(reply.body) == b"early"
+            assert await anext(chunks(reply)) == b"early"
             step.set()
             with pytest.raises(CallerGoneError) as raised:
-                await anext(reply.body)
+                await anext(chunks(reply))
             assert raised.value is error
             await scene.provider.until_left()
             assert not scene.provider.requests[0].is_whole
@@ -58,9 +57,7 @@ class TestAiohttpUpstream(UpstreamContract):
                 await scene.call(b"/leaves")
             assert len(scene.provider.requests) == 2
 
-    async def test_a_provider_that_pauses_between_chunks_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(upstream_aiohttp, "_LOOK_SECONDS", 0.01)
-
+    async def test_a_provider_that_pauses_between_chunks_is_waited_for(self) -> None:
         async def pauses(visit: Visit) -> None:
             await visit.head(200, [(b"content-length", b"2")])
             for byte in (b"a", b"b"):
@@ -71,40 +68,28 @@ class TestAiohttpUpstream(UpstreamContract):
             scene.provider.on("/", pauses)
             assert (await scene.call())[1] == b"ab"
 
-    async def test_a_target_that_aiohttp_would_change_is_refused(self) -> None:
+    async def test_a_target_that_clients_change_arrives_byte_for_byte(self) -> None:
         async with self.scene() as scene:
-            with pytest.raises(UpstreamRefusedError, match="byte for byte"):
-                await scene.call(b"/v1?")
-            assert scene.provider.requests == []
+            await scene.call(b"/v1?")
+            assert scene.provider.requests[0].target == b"/v1?"
 
     async def test_an_idle_connection_is_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(upstream_aiohttp, "KEPT_SECONDS", 0.1)
+        monkeypatch.setattr(connections, "KEPT_SECONDS", 0.1)
         async with self.scene() as scene:
             await scene.call()
             await scene.provider.until_left()
 
     async def test_idle_connections_are_bounded_and_those_in_use_are_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(upstream_aiohttp, "_KEPT_CONNECTIONS", 2)
+        monkeypatch.setattr(connections, "_KEPT_CONNECTIONS", 2)
         async with self.scene() as scene:
             for opened in (5, 8):
                 await together(scene, 5)
                 assert scene.provider.connections == opened
-            (session,) = scene.upstream._sessions.values()  # type: ignore[attr-defined]  # the client under test
-            assert (session.connector.limit, session.connector.limit_per_host) == (0, 0)
 
-    async def test_an_answer_shows_no_url(self) -> None:
+    async def test_a_header_byte_that_is_no_utf8_arrives_as_it_is(self) -> None:
         async with self.scene() as scene:
-            reply = await scene.upstream.send(scene.request(b"/v1?key=" + CANARY.encode()))
-            answers = [thing for thing in gc.get_objects() if type(thing) is upstream_aiohttp._Answer]
-            await reply.body.aclose()
-            assert "<answer 200>" in repr(answers)
-            assert CANARY not in repr(answers)
-
-    async def test_a_header_byte_that_aiohttp_would_change_is_refused(self) -> None:
-        async with self.scene() as scene:
-            with pytest.raises(UpstreamRefusedError):
-                await scene.call(headers=((b"x-a", b"caf\xe9"),))
-            assert scene.provider.requests == []
+            await scene.call(headers=((b"x-a", b"caf\xe9"),))
+            assert scene.provider.requests[0].headers.get(b"x-a") == b"caf\xe9"
 
 
 def test_each_event_loop_has_connections_of_its_own() -> None:
@@ -128,11 +113,11 @@ def test_what_belonged_to_a_closed_loop_is_forgotten() -> None:
 
     for _ in range(2):
         asyncio.run(fail())
-    assert len(upstream._sessions) == 1
+    assert len(upstream._pools) == 1
 
     async def leave() -> None:
         async with upstream:
             await fail()
 
     asyncio.run(leave())
-    assert not [key for key in upstream._sessions if not key[0].is_closed()]
+    assert not [key for key in upstream._pools if not key[0].is_closed()]

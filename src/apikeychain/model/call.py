@@ -8,6 +8,8 @@ from apikeychain.model.headers import Headers
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.route import Timeouts
 
+MAX_WHOLE_BYTES = 64 * 1024
+
 _WITHOUT_BODY = frozenset({204, 304})
 
 
@@ -132,10 +134,11 @@ class UpstreamReply:
 
     Attributes:
         headers: the lines as they came, nothing decoded.
-        body: the chunks as they come, no content coding undone; raises UpstreamTimeoutError or UpstreamRefusedError
-            when the provider stalls or breaks. `aclose` closes the exchange (early: the connection too).
+        body: no content coding undone. All of it where it was there with the head and is at most 64 KiB, with nothing
+            left to close; else the chunks as they come, which raise UpstreamTimeoutError or UpstreamRefusedError when
+            the provider stalls or breaks. Their `aclose` closes the exchange (early: the connection too).
     """
 
     status: int
     headers: Headers
-    body: ByteStream
+    body: bytes | ByteStream

@@ -56,13 +56,13 @@ class AnswerShape:
         return _NUMBER.sub(r"\1", text).encode()
 
 
-async def read(body: ByteStream) -> bytes:
+async def read(body: bytes | ByteStream) -> bytes:
     """All of an answer that is shaped.
 
     Raises:
         UpstreamRefusedError: it is larger than 2 MiB.
     """
-    whole = await gathered(body, MAX_SHAPED_BYTES)
+    whole = body if isinstance(body, bytes) else await gathered(body, MAX_SHAPED_BYTES)
     if whole is None:
         _refuse(f"it has more than {MAX_SHAPED_BYTES} bytes")
     return whole

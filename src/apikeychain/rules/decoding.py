@@ -6,14 +6,13 @@ coding does, goes on after it, or is broken breaks the stream: such an answer ne
 Source: contracts 4 ("Redaction"); RFC 9110, 8.4.
 """
 
-from typing import Self
 
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import ByteStream, Reply, UpstreamReply, has_body
 from apikeychain.model.headers import Headers
 from apikeychain.rules.answer import rewritten
 from apikeychain.rules.decoders import DECODERS, Decoder
-from apikeychain.rules.filtered import FilteredStream
+from apikeychain.rules.filtered import FilteredStream, WholeStream
 
 # More is a bomb: what is worth sending repeats itself less.
 MOST_TIMES = 100
@@ -45,7 +44,7 @@ def decode(reply: Reply, upstream: UpstreamReply, method: str) -> Reply:
         raise UpstreamRefusedError(hint)
     if not has_body(reply.status, method) or upstream.headers.get(b"content-length") == b"0":
         return rewritten(reply, reply.body)
-    body = _Whole(reply.body) if isinstance(reply.body, bytes) else reply.body
+    body = WholeStream(reply.body) if isinstance(reply.body, bytes) else reply.body
     return rewritten(reply, _DecodedStream(body, begin()))
 
 
@@ -53,26 +52,6 @@ def _coding_of(headers: Headers) -> bytes | None:
     """The coding other than identity. Several in a row are one that nobody knows."""
     codings = [coding.strip().lower() for line in headers.all(b"content-encoding") for coding in line.split(b",")]
     return b",".join(coding for coding in codings if coding != b"identity") if set(codings) - {b"identity"} else None
-
-
-class _Whole:
-    """A body that is there, as a stream of one chunk."""
-
-    __slots__ = ("_chunks",)
-
-    def __init__(self, body: bytes) -> None:
-        self._chunks = iter((body,))
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for chunk in self._chunks:
-            return chunk
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """There is nothing behind it."""
 
 
 class _DecodedStream(FilteredStream):

@@ -1,4 +1,4 @@
-"""A stream that is made of another one.
+"""Streams that are made of another one, or of what is there already.
 
 Source: contracts 4 (a caller that goes away closes the upstream request); PEP 525 (a generator that never started).
 """
@@ -7,6 +7,28 @@ from abc import ABC, abstractmethod
 from typing import Self
 
 from apikeychain.model.call import ByteStream
+
+
+class WholeStream:
+    """What is there already, as one chunk. See ByteStream."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, whole: bytes) -> None:
+        self._left = whole
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        whole, self._left = self._left, b""
+        if not whole:
+            raise StopAsyncIteration
+        return whole
+
+    async def aclose(self) -> None:
+        """Let go of it."""
+        self._left = b""
 
 
 class FilteredStream(ABC):

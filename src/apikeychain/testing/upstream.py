@@ -15,7 +15,7 @@ from apikeychain.model.route import Timeouts
 from apikeychain.testing.local_provider import Certificate, Visit
 from apikeychain.testing.upstream_breaks import UpstreamBreaks
 from apikeychain.testing.upstream_lies import UpstreamLies
-from apikeychain.testing.upstream_scene import CANARY, HOST, LocalGuard, peak_resident, stream
+from apikeychain.testing.upstream_scene import CANARY, HOST, LocalGuard, chunks, peak_resident, stream
 
 MIB = 1024 * 1024
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
@@ -47,7 +47,7 @@ class UpstreamContract(UpstreamBreaks, UpstreamLies):
         async with self.scene() as scene:
             request = scene.request(target, method, body=body, content_length=length, headers=headers)
             reply = await scene.upstream.send(request)
-            assert (reply.status, [chunk async for chunk in reply.body]) == (HTTPStatus.OK, [])
+            assert (reply.status, [chunk async for chunk in chunks(reply)]) == (HTTPStatus.OK, [])
             (received,) = scene.provider.requests
         assert (received.method, received.target) == (method, target)
         assert tuple(line for line in received.lines if line[0].lower() not in _FRAMING) == headers
@@ -138,7 +138,7 @@ class UpstreamContract(UpstreamBreaks, UpstreamLies):
             scene.provider.on("/", events)
             reply = await scene.upstream.send(scene.request(b"/", "POST", body=body()))
             seen: list[bytes] = []
-            async for chunk in reply.body:
+            async for chunk in chunks(reply):
                 seen.append(chunk)
                 step.set()
         assert seen == [b"data: 1\n\n", b"data: 2\n\n"]
@@ -160,12 +160,12 @@ class UpstreamContract(UpstreamBreaks, UpstreamLies):
         async with self.scene() as scene:
             scene.provider.on("/down", down)
             up = scene.request(b"/up", "POST", body=body(16), content_length=MIB if counted else None)
-            await (await scene.upstream.send(up)).body.aclose()
+            await chunks(await scene.upstream.send(up)).aclose()
             before = peak_resident(reset=True)
             up = scene.request(b"/up", "POST", body=body(1600), content_length=100 * MIB if counted else None)
-            await (await scene.upstream.send(up)).body.aclose()
+            await chunks(await scene.upstream.send(up)).aclose()
             reply = await scene.upstream.send(scene.request(b"/down"))
-            size = sum([len(chunk) async for chunk in reply.body])
+            size = sum([len(chunk) async for chunk in chunks(reply)])
             grown = peak_resident() - before
             assert (size, scene.provider.requests[1].body_bytes) == (100 * MIB, 100 * MIB)
         assert grown < 16 * MIB
@@ -206,7 +206,7 @@ class UpstreamContract(UpstreamBreaks, UpstreamLies):
             if target in {b"/begins", b"/drips"}:
                 reply = await scene.upstream.send(scene.request(target, timeouts=limits))
                 with pytest.raises(UpstreamTimeoutError):
-                    [chunk async for chunk in reply.body]
+                    [chunk async for chunk in chunks(reply)]
             else:
                 with pytest.raises(UpstreamTimeoutError):
                     await scene.upstream.send(scene.request(target, timeouts=limits))

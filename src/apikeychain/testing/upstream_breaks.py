@@ -11,7 +11,7 @@ import pytest
 from apikeychain.errors import BodyTooLargeError, CallerGoneError, UpstreamRefusedError, UpstreamTimeoutError
 from apikeychain.model.route import Timeouts
 from apikeychain.testing.local_provider import Visit
-from apikeychain.testing.upstream_scene import CANARY, LocalGuard, Stage, endless, stream, until
+from apikeychain.testing.upstream_scene import CANARY, LocalGuard, Stage, chunks, endless, stream, until
 
 _TOO_LONG = b"HTTP/1.1 200 OK\r\n" + b"x: %s\r\n" % (b"y" * 12_000) * 6 + b"content-length: 0\r\n\r\n"
 
@@ -50,10 +50,10 @@ class UpstreamBreaks(Stage):
             for begun in (True, False) if moment == "body" else ():
                 reply = await scene.upstream.send(scene.request(path))
                 if begun:
-                    await anext(reply.body)
-                await reply.body.aclose()
+                    await anext(chunks(reply))
+                await chunks(reply).aclose()
                 await scene.provider.until_left(1.0)
-                assert [chunk async for chunk in reply.body] == []
+                assert [chunk async for chunk in chunks(reply)] == []
 
     async def test_u12_calls_that_hang_keep_no_other_waiting(self) -> None:
         """More of them than clients allow unless they are told otherwise."""
@@ -131,12 +131,12 @@ class UpstreamBreaks(Stage):
             for begun in (False, True):
                 reply = await scene.upstream.send(scene.request(path.encode(), timeouts=limits))
                 if begun:
-                    await anext(reply.body)
+                    await anext(chunks(reply))
                 await scene.provider.until_left(1 + min(limits.idle, limits.total or limits.idle))
                 for _ in range(2):
                     with pytest.raises(UpstreamTimeoutError):
-                        await anext(reply.body)
-                await reply.body.aclose()
+                        await anext(chunks(reply))
+                await chunks(reply).aclose()
 
     @pytest.mark.parametrize("seconds", [0.1, 30.0])
     async def test_a_provider_that_never_begins_tls_is_left(self, seconds: float) -> None:
@@ -181,7 +181,7 @@ class UpstreamBreaks(Stage):
                 ):
                     request = scene.request(target + b"?key=" + CANARY.encode(), headers=((b"x-key", CANARY.encode()),))
                     if target == b"/fine":
-                        await (await scene.upstream.send(request)).body.aclose()
+                        await chunks(await scene.upstream.send(request)).aclose()
                         continue
                     with pytest.raises(UpstreamRefusedError) as raised:
                         await scene.upstream.send(replace(request, port=port))
@@ -211,9 +211,9 @@ class UpstreamBreaks(Stage):
             scene.provider.on("/", cuts)
             reply = await scene.upstream.send(scene.request())
             with pytest.raises(UpstreamRefusedError) as raised:
-                [chunk async for chunk in reply.body]
+                [chunk async for chunk in chunks(reply)]
             assert (raised.value.__cause__, raised.value.__context__) == (None, None)
-            await reply.body.aclose()
+            await chunks(reply).aclose()
 
     @pytest.mark.parametrize("chunks", [(b"a" * 9,), (b"a" * 5, b"a" * 6), (b"a" * 10, b"a"), ()])
     async def test_u10_a_body_of_another_length_cuts_the_request(self, chunks: tuple[bytes, ...]) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from apikeychain.errors import UpstreamRefusedError
-from apikeychain.model.call import UpstreamReply, UpstreamRequest
+from apikeychain.model.call import ByteStream, UpstreamReply, UpstreamRequest
 from apikeychain.model.network import Network
 from apikeychain.model.route import Timeouts
 from apikeychain.ports.upstream import Guard, Upstream
+from apikeychain.rules.filtered import WholeStream
 from apikeychain.testing.local_provider import LocalProvider, Visit
 
 HOST = "api.provider.test"
@@ -86,7 +87,7 @@ class Scene:
     async def call(self, target: bytes = b"/", method: str = "GET", **more: object) -> tuple[UpstreamReply, bytes]:
         """Send a request and read the answer to its end."""
         reply = await self.upstream.send(replace(self.request(target, method), **more))  # type: ignore[arg-type]  # fields by name
-        return reply, b"".join([chunk async for chunk in reply.body])
+        return reply, b"".join([chunk async for chunk in chunks(reply)])
 
 
 class Stage(ABC):
@@ -104,10 +105,15 @@ class Stage(ABC):
             yield Scene(local, upstream, guard)
 
 
-async def stream(*chunks: bytes, then: Exception | None = None) -> AsyncGenerator[bytes, None]:
-    """A body of `chunks` that then ends, or raises."""
-    for chunk in chunks:
-        yield chunk
+def chunks(reply: UpstreamReply) -> ByteStream:
+    """The body of an answer as chunks, also where the client had all of it at once."""
+    return WholeStream(reply.body) if isinstance(reply.body, bytes) else reply.body
+
+
+async def stream(*pieces: bytes, then: Exception | None = None) -> AsyncGenerator[bytes, None]:
+    """A body of `pieces` that then ends, or raises."""
+    for piece in pieces:
+        yield piece
     if then is not None:
         raise then
 
