@@ -86,9 +86,11 @@ class Egress:
     def admit(self, host: str, port: int, network: Network) -> None:
         """See Guard.admit. Waits for nothing: a verdict that is too old is renewed beside the call."""
         key = (host, port, network)
-        if self._standing(key) is None:
-            self._flights.begin(key, lambda: self._find(key), lambda found: self._keep(key, found))
         verdict = self._verdicts.get(key)
+        if verdict is not None:
+            self._verdicts.move_to_end(key)
+        if verdict is None or self._clock() >= verdict.until:
+            self._flights.begin(key, lambda: self._find(key), lambda found: self._keep(key, found))
         if verdict is not None and verdict.refusal:
             raise _refused(host)
 

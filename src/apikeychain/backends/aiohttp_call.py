@@ -98,14 +98,14 @@ class AiohttpCall:
             self._cut()
 
     def _send(self, head: bytes) -> None:
-        request, connection, timeouts = self._request, self._connection, self._request.timeouts
-        if self._upload is None:
-            connection.ask(request.method, head + request.body if isinstance(request.body, bytes) else head)
-            connection.watch(timeouts.first_byte, self._ends)
+        request, connection, upload = self._request, self._connection, self._upload
+        connection.begin(request.method)
+        if upload is None:
+            connection.send(head + request.body if isinstance(request.body, bytes) else head)
+            connection.watch(request.timeouts.first_byte, self._ends)
         else:
-            connection.ask(request.method, head)
-            self._upload.turn = self._turn
-            self._writing = asyncio.get_running_loop().create_task(connection.pour(self._upload))
+            upload.turn = self._turn
+            self._writing = asyncio.get_running_loop().create_task(connection.pour(head, upload))
 
     def _turn(self, turn: Turn) -> None:
         if self._body is not None:

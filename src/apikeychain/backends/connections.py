@@ -51,10 +51,8 @@ class Connection(ResponseHandler):
         """Whether a request may be sent: it is open, the last answer has ended, and nothing was said since."""
         return self.transport is not None and not self.transport.is_closing() and not self.should_close
 
-    def ask(self, method: str, sent: bytes) -> None:
-        """Send the head of a request, with its body where that is small."""
-        if self.transport is None:
-            raise ConnectionError
+    def begin(self, method: str) -> None:
+        """Await the answer to a request."""
         self.set_response_params(
             skip_payload=method == "HEAD",
             read_until_eof=True,
@@ -62,14 +60,22 @@ class Connection(ResponseHandler):
             max_line_size=_MAX_LINE,
             max_field_size=_MAX_LINE,
         )
-        self.transport.write(sent)
 
-    async def pour(self, upload: Upload) -> None:
-        """Send a body as the provider takes it; where its source fails the connection is cut, without an end."""
+    def send(self, data: bytes) -> None:
+        """Send it at once."""
+        if self.transport is None:
+            raise ConnectionError
+        self.transport.write(data)
+
+    async def pour(self, head: bytes, upload: Upload) -> None:
+        """Send a body as the provider takes it, its head with the first of it; where it fails cut it, without an end."""
         writer = StreamWriter(self, self._loop)
         if upload.length is None:
             writer.enable_chunking()
         try:
+            first = await anext(upload, b"")
+            self.send(head)
+            await writer.write(first)
             async for chunk in upload:
                 await writer.write(chunk)
             await writer.write_eof()
@@ -95,9 +101,10 @@ class Connection(ResponseHandler):
             self._set_alarm()
 
     def cut(self) -> None:
-        """Close it at once: a goodbye would wait for a peer that has stopped reading."""
+        """Close it at once and be forgotten: a goodbye would wait for a peer that has stopped reading."""
         if self.transport is not None:
             self.transport.abort()
+        self._lost(self)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         """Wake whoever waits, and cut it: after malformed framing aiohttp (3.14) does neither for a body's reader."""
