@@ -57,6 +57,63 @@ class TestAiohttpUpstream(UpstreamContract):
                 await scene.call(b"/leaves")
             assert len(scene.provider.requests) == 2
 
+    @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537])
+    @pytest.mark.parametrize("chunked", [False, True])
+    async def test_a_body_that_is_there_with_its_head_is_handed_over_whole(self, size: int, *, chunked: bool) -> None:
+        """Where it is not large; and the connection is free already."""
+        line = b"transfer-encoding: chunked" if chunked else b"content-length: %d" % size
+        body = b"%x\r\n%s\r\n" % (size, b"x" * size) if size and chunked else b"x" * size
+        end = b"0\r\n\r\n" if chunked else b""
+
+        async def at_once(visit: Visit) -> None:
+            await visit.write(b"HTTP/1.1 200 OK\r\n" + line + b"\r\n\r\n" + body + end)
+
+        async with self.scene() as scene:
+            scene.provider.on("/", at_once)
+            for _ in range(2):
+                reply = await scene.upstream.send(scene.request())
+                assert b"".join([chunk async for chunk in chunks(reply)]) == b"x" * size
+                # What comes in several reads of the socket may be whole by chance, and need not.
+                assert isinstance(reply.body, bytes) or size > 1
+                assert not isinstance(reply.body, bytes) or size <= 65_536
+            assert scene.provider.connections == 1
+
+    @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+    async def test_an_answer_that_has_no_body_is_whole(self, method: str, status: int) -> None:
+        async with self.scene() as scene:
+            scene.provider.on("/empty", lambda visit: visit.head(status, [(b"content-length", b"5")]))
+            for _ in range(2):
+                assert (await scene.upstream.send(scene.request(b"/empty", method))).body == b""
+            assert scene.provider.connections == 1
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_an_answer_before_the_end_of_a_body_ends_that_body(self, *, at_once: bool) -> None:
+        """With the end of the answer, and no sooner."""
+        step = asyncio.Event()
+
+        async def early(visit: Visit) -> None:
+            await visit.read()
+            await visit.write(b"HTTP/1.1 413 Enough\r\ncontent-length: 2\r\n\r\nx" + b"y" * at_once)
+            if not at_once:
+                assert await visit.read() == b"two"
+                await visit.write(b"y")
+            await visit.gone()
+
+        async def body() -> AsyncGenerator[bytes, None]:
+            yield b"one"
+            await step.wait()
+            yield b"two"
+            await asyncio.sleep(30)
+
+        async with self.scene() as scene, asyncio.timeout(5):
+            scene.provider.on("/", early)
+            reply = await scene.upstream.send(scene.request(b"/", "POST", body=body()))
+            assert isinstance(reply.body, bytes) is at_once
+            step.set()
+            assert b"".join([chunk async for chunk in chunks(reply)]) == b"xy"
+            await scene.provider.until_left()
+            assert not scene.provider.requests[0].is_whole
+
     async def test_a_provider_that_pauses_between_chunks_is_waited_for(self) -> None:
         async def pauses(visit: Visit) -> None:
             await visit.head(200, [(b"content-length", b"2")])

@@ -41,7 +41,8 @@ class AiohttpCall:
         self._began = began
         self._ends = began + (request.timeouts.total or LONGEST_SECONDS)
         self._writing: asyncio.Task[None] | None = None
-        self._body: aiohttp.StreamReader | None = None
+        self._body: aiohttp.StreamReader = aiohttp.EMPTY_PAYLOAD
+        self._has_head = False
         self._is_over = False
         self._failure: Exception | None = None
 
@@ -57,6 +58,8 @@ class AiohttpCall:
         try:
             self._send(head)
             message, body = await connection.answer()
+            # It may come before the upload has ended; from then on the answer is what is watched.
+            self._has_head = True
             headers = answered(request.host, request.method, message.code, message.raw_headers)
             if body.is_eof() and body.total_bytes <= MAX_WHOLE_BYTES:
                 whole = body.read_nowait()
@@ -67,7 +70,6 @@ class AiohttpCall:
             if connection.is_late and isinstance(error, Exception):
                 raise TimeoutError from None
             raise
-        # An answer may come before the upload has ended; from then on the answer is what is watched.
         self._body = body
         self._ends = self._began + request.timeouts.lasting(headers.get(b"content-type"))
         connection.watch(request.timeouts.idle, self._ends)
@@ -108,7 +110,7 @@ class AiohttpCall:
             self._writing = asyncio.get_running_loop().create_task(connection.pour(head, upload))
 
     def _turn(self, turn: Turn) -> None:
-        if self._body is not None:
+        if self._has_head:
             return
         # The head has its time from the moment that the provider has all of the request.
         idle, first_byte = self._request.timeouts.idle, self._request.timeouts.first_byte
@@ -117,7 +119,7 @@ class AiohttpCall:
     async def _next(self) -> bytes:
         """The next chunk, b"" at the end."""
         connection, idle = self._connection, self._request.timeouts.idle
-        if self._body is None or connection.is_late:
+        if connection.is_late:
             raise TimeoutError
         connection.watch(idle, self._ends)
         chunk = await self._body.readany()

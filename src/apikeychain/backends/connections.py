@@ -68,7 +68,7 @@ class Connection(ResponseHandler):
         self.transport.write(data)
 
     async def pour(self, head: bytes, upload: Upload) -> None:
-        """Send a body as the provider takes it, its head with the first of it; where it fails cut it, without an end."""
+        """Send a body as it is taken, and the head with its first chunk; where it fails, cut the connection."""
         writer = StreamWriter(self, self._loop)
         if upload.length is None:
             writer.enable_chunking()

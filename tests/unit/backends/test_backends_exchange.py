@@ -15,6 +15,7 @@ from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.route import Timeouts
 from apikeychain.testing.local_provider import LocalProvider
+from apikeychain.testing.upstream_scene import chunks
 
 REQUEST = UpstreamRequest(
     method="POST", scheme="https", host="api.provider.test", port=443, target=b"/v1?x=1", headers=((b"x-a", b"1"),)
@@ -59,14 +60,14 @@ async def test_what_could_be_read_as_another_request_is_refused(change: dict[str
         Exchange(replace(REQUEST, **change))
 
 
-async def chunks(*pauses: float) -> AsyncGenerator[bytes, None]:
+async def paused(*pauses: float) -> AsyncGenerator[bytes, None]:
     for pause in pauses:
         await asyncio.sleep(pause)
         yield b"x"
 
 
 def sending(timeouts: Timeouts, *pauses: float) -> Exchange:
-    return Exchange(replace(REQUEST, body=chunks(*pauses), timeouts=timeouts))
+    return Exchange(replace(REQUEST, body=paused(*pauses), timeouts=timeouts))
 
 
 async def take(exchange: Exchange, *, chunk: float = 0.0, head: float = 0.0) -> str:
@@ -145,14 +146,14 @@ async def test_an_answer_that_nobody_reads_is_closed_and_raises(timeouts: dict[s
     answer = Answer()
     reply = await answer.reply(**timeouts)
     if begun:
-        assert await anext(reply.body) == b"x"
+        assert await anext(chunks(reply)) == b"x"
     assert answer.closed == 0
     await asyncio.sleep(0.3)
     assert answer.closed == 1
     for _ in range(2):
         with pytest.raises(UpstreamTimeoutError):
-            await anext(reply.body)
-    await reply.body.aclose()
+            await anext(chunks(reply))
+    await chunks(reply).aclose()
     assert answer.closed == 1
 
 
@@ -161,13 +162,13 @@ async def test_an_answer_that_is_read_lasts_longer_than_either_side_may_idle() -
     reply = await answer.reply(idle=0.3)
     for _ in range(4):
         await asyncio.sleep(0.1)
-        assert await anext(reply.body) == b"x"
+        assert await anext(chunks(reply)) == b"x"
     assert answer.closed == 0
-    await reply.body.aclose()
+    await chunks(reply).aclose()
     await asyncio.sleep(0.4)
     assert answer.closed == 1
     with pytest.raises(StopAsyncIteration):
-        await anext(reply.body)
+        await anext(chunks(reply))
 
 
 async def test_an_answer_that_ends_with_its_connection_is_closed_and_the_log_says_why(

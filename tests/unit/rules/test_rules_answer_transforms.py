@@ -197,6 +197,7 @@ def test_64_levels_pass() -> None:
 async def test_an_answer_is_read_whole_up_to_2_mib() -> None:
     piece = b"x" * (MAX_SHAPED_BYTES // 4)
     assert await read(Chunks(*[piece] * 4)) == piece * 4
+    assert await read(piece) == piece
     assert MAX_SHAPED_BYTES == 2 * 1024 * 1024
     with pytest.raises(UpstreamRefusedError, match="more than 2097152 bytes"):
         await read(Chunks(*[piece] * 4, b"x"))

@@ -10,10 +10,11 @@ import pytest
 from backports import zstd
 
 from apikeychain.errors import MissingExtraError, UpstreamRefusedError
-from apikeychain.model.call import ByteStream, Reply
-from apikeychain.model.headers import Line
+from apikeychain.model.call import ByteStream, Reply, UpstreamReply
+from apikeychain.model.headers import Headers, Line
 from apikeychain.rules.decoders import PIECE_BYTES
 from apikeychain.rules.decoding import MOST_TIMES, decode
+from apikeychain.rules.filtered import WholeStream
 from exchange import Chunks, an_answer
 
 Encode = Callable[[bytes], bytes]
@@ -81,6 +82,12 @@ async def test_a_body_that_is_there_at_once_is_decoded_too(coding: bytes, encode
         await _read(cut)
     plain = Reply(200, (), TEXT)
     assert decode(plain, an_answer((b"content-encoding", b"identity")), "GET") is plain
+
+
+async def test_a_stream_of_what_was_there_is_closed_like_any() -> None:
+    stream = WholeStream(b"ab")
+    await stream.aclose()
+    assert [piece async for piece in stream] == []
 
 
 @each_coding
