@@ -13,7 +13,7 @@ from apikeychain.errors import UpstreamRefusedError
 from apikeychain.ports.upstream import Guard, Upstream
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from apikeychain.testing.upstream import UpstreamContract
-from apikeychain.testing.upstream_scene import HOST, LocalGuard, Scene, together
+from apikeychain.testing.upstream_scene import HOST, LocalGuard, Scene, chunks, together
 
 
 class TestHttpxUpstream(UpstreamContract):
@@ -47,7 +47,7 @@ class TestHttpxUpstream(UpstreamContract):
             reply = await scene.upstream.send(scene.request())
             (client,) = scene.upstream._clients.values()  # type: ignore[attr-defined]  # the client under test
             await upstream_httpx._close(client._transport._pool.connections)
-            assert [chunk async for chunk in reply.body] == []
+            assert [chunk async for chunk in chunks(reply)] == []
             await scene.call()
             assert scene.provider.connections == 1
 
