@@ -10,8 +10,8 @@ import pytest
 from backports import zstd
 
 from apikeychain.errors import MissingExtraError, UpstreamRefusedError
-from apikeychain.model.call import ByteStream, Reply, UpstreamReply
-from apikeychain.model.headers import Headers, Line
+from apikeychain.model.call import ByteStream, Reply
+from apikeychain.model.headers import Line
 from apikeychain.rules.decoders import PIECE_BYTES
 from apikeychain.rules.decoding import MOST_TIMES, decode
 from apikeychain.rules.filtered import WholeStream
