@@ -108,7 +108,6 @@ class UpstreamRequest:
         content_length: the length of a streamed body where it is known; a plug that counts another cuts the request.
         timeouts: in seconds.
         network: the exceptions that host code made for this provider.
-        url: the text of the URL that must be sent, byte for byte. May hold a secret: never log it.
     """
 
     method: str
@@ -121,11 +120,12 @@ class UpstreamRequest:
     content_length: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     network: Network = PUBLIC
-    url: str = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def url(self) -> str:
+        """The text of the URL that must be sent, byte for byte. May hold a secret: never log it."""
         port = "" if self.port == (443 if self.scheme == "https" else 80) else f":{self.port}"
-        self.url = f"{self.scheme}://{self.host}{port}{self.target.decode('ascii')}"
+        return f"{self.scheme}://{self.host}{port}{self.target.decode('ascii')}"
 
 
 @dataclass(slots=True)
