@@ -6,7 +6,6 @@ coding does, goes on after it, or is broken breaks the stream: such an answer ne
 Source: contracts 4 ("Redaction"); RFC 9110, 8.4.
 """
 
-
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import ByteStream, Reply, UpstreamReply, has_body
 from apikeychain.model.headers import Headers

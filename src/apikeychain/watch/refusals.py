@@ -8,6 +8,9 @@ A flood of refusals costs no trip to a shared limiter, and no project's quota.
 Source: contracts 7 ("Refusals spend a bucket"); amendment 4.
 """
 
+import math
+import time
+from collections.abc import Callable
 from typing import final
 
 from apikeychain.errors import AnswerError
@@ -20,14 +23,17 @@ from apikeychain.rules.signature import Signature
 
 @final
 class Refusals:
-    """Slows down who is refused over and over.
+    """Slows down who is refused over and over. While nobody was refused lately, nobody's bucket is asked.
 
     Args:
         limiter: one of this process, that nothing else uses.
+        clock: seconds that only grow, as those of the limiter.
     """
 
-    def __init__(self, limiter: RateLimiter) -> None:
-        self._limiter = limiter
+    def __init__(self, limiter: RateLimiter, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limiter, self._clock = limiter, clock
+        # When the last bucket that counted anything counts nothing any more.
+        self._until = -math.inf
 
     async def admit(self, project: ProjectId, caller: Caller) -> None:
         """Let a call on; it takes nothing.
@@ -35,6 +41,8 @@ class Refusals:
         Raises:
             RateLimitedError: so many calls of this address were refused that the bucket is empty.
         """
+        if self._clock() >= self._until:
+            return
         (balance,) = await self._limiter.spend([quotas.refusal_spend(project, caller, cost=0)])
         if not balance.admitted:
             quotas.admit([balance])
@@ -45,6 +53,8 @@ class Refusals:
         Raises:
             RateLimitedError: so many calls of this user or address were refused after their claim.
         """
+        if self._clock() >= self._until:
+            return
         (balance,) = await self._limiter.spend([quotas.overrun_spend(project, caller, signature.user, cost=0)])
         if not balance.admitted:
             quotas.admit([balance])
@@ -65,3 +75,4 @@ class Refusals:
             spends.append(quotas.overrun_spend(project, caller, signature.user))
         for spend in spends:
             await self._limiter.spend([spend])
+            self._until = max(self._until, self._clock() + 2 * spend.quota.window_seconds)

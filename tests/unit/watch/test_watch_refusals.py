@@ -1,8 +1,11 @@
+from collections.abc import Sequence
+
 import pytest
 
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.errors import MethodRefusedError, OriginRefusedError, RateLimitedError, SignatureRefusedError
 from apikeychain.model.ids import ProjectId
+from apikeychain.model.quota import Balance, Spend
 from apikeychain.model.session_key import SessionKey
 from apikeychain.rules import quotas
 from apikeychain.rules.caller import Caller
@@ -28,7 +31,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def refusals(clock: Clock) -> Refusals:
-    return Refusals(MemoryRateLimiter(clock=clock))
+    return Refusals(MemoryRateLimiter(clock=clock), clock=clock)
 
 
 async def empty(refusals: Refusals, caller: Caller = CALLER) -> None:
@@ -100,3 +103,34 @@ async def test_a_signed_call_to_what_is_not_there_counts_as_refused_and_as_a_cla
     await Refusals(limiter).note(PROJECT, CALLER, MethodRefusedError(), SIGNED)
     asked = [quotas.refusal_spend(PROJECT, CALLER, cost=0), quotas.overrun_spend(PROJECT, CALLER, None, cost=0)]
     assert [balance.remaining for balance in await limiter.spend(asked)] == [59, 599]
+
+
+class Asked(MemoryRateLimiter):
+    """Counts how often it is asked."""
+
+    times = 0
+
+    async def spend(self, spends: Sequence[Spend]) -> tuple[Balance, ...]:
+        self.times += 1
+        return await super().spend(spends)
+
+
+async def test_no_bucket_is_asked_before_the_first_refusal_nor_once_the_last_one_counts_no_more(clock: Clock) -> None:
+    limiter = Asked(clock=clock)
+    refusals = Refusals(limiter, clock=clock)
+
+    async def asked() -> int:
+        before = limiter.times
+        await refusals.admit(PROJECT, CALLER)
+        await refusals.admit_claim(PROJECT, CALLER, SIGNED)
+        return limiter.times - before
+
+    assert await asked() == 0
+    await refusals.note(PROJECT, CALLER, SignatureRefusedError())
+    assert await asked() == 2
+    clock.seconds += 119.9
+    (balance,) = await limiter.spend([quotas.refusal_spend(PROJECT, CALLER, cost=0)])
+    assert balance.remaining == 60
+    assert await asked() == 2
+    clock.seconds += 0.1
+    assert await asked() == 0
