@@ -62,6 +62,96 @@ def test_the_chain_is_the_one_that_is_described() -> None:
     assert entry.hash == hashlib.sha256(hashlib.sha256(b"apikeychain/ledger/v1\0acme").digest() + payload).digest()
 
 
+def a_call(**changes: Any) -> LedgerEntry:
+    """The first entry of a chain, of a call as it is written; `changes` are of its data."""
+    data = chain.call_data(
+        route="weather",
+        base_url="https://api.weather.example",
+        path_template="/v1/{city}",
+        method="GET",
+        status=200,
+        duration_ms=12,
+        bytes_in=0,
+        bytes_out=1024,
+        answered="provider",
+        refusal=None,
+        query=["q", "limit"],
+        caller="0123456789abcdef0123456789abcdef",
+    )
+    draft = LedgerDraft(at=NOON, kind="call", actor="gate", project=PROJECT, data={**data, **changes})
+    return draft.behind(Head.empty(ACME))
+
+
+def read_slowly(entry: LedgerEntry) -> str:
+    """What is found where nothing is taken for plain."""
+    return chain._payload_fault(entry)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"query": []}, {"caller": None}, {"refusal": "rate-limited"}, {"query": ["q"]}]
+)
+def test_a_call_as_it_is_written_is_plain(changes: dict[str, Any]) -> None:
+    assert chain._is_plain_call(a_call(**changes))
+    assert chain._is_plain_call(dataclasses.replace(a_call(**changes), project=None)) is False
+
+
+def test_a_call_without_a_project_is_plain_where_its_column_says_so() -> None:
+    entry = dataclasses.replace(a_call(), project=None)
+    assert chain._is_plain_call(
+        dataclasses.replace(
+            entry, payload=entry.payload.replace(b'"project":"%s"' % PROJECT.encode(), b'"project":null')
+        )
+    )
+
+
+COLUMNS = st.one_of(
+    st.tuples(st.just("seq"), st.sampled_from([1.0, True, "1", 2, None])),
+    st.tuples(
+        st.sampled_from(["actor", "tenant", "project"]), st.sampled_from(['a" "b', "gate", "\ud800", "?", 5, None])
+    ),
+    st.tuples(st.just("kind"), st.sampled_from(["gap", "call ", None])),
+    st.tuples(st.just("at"), st.sampled_from([NOON + timedelta(microseconds=1), NOON.replace(tzinfo=None)])),
+)
+PIECES = st.sampled_from(
+    [
+        b"",
+        b'"',
+        b"\\",
+        b"\\u0041",
+        b"\xc3\xa4",
+        b"\xff",
+        b"0",
+        b"1",
+        b"-",
+        b".5",
+        b"e9",
+        b" ",
+        b"\n",
+        b",",
+        b"{}",
+        b"null",
+    ]
+)
+
+
+@given(place=st.integers(0, 600), gone=st.integers(0, 12), piece=PIECES, column=st.none() | COLUMNS)
+def test_what_is_plain_is_what_is_found_without_a_fault(
+    place: int, gone: int, piece: bytes, column: tuple[str, Any] | None
+) -> None:
+    entry = a_call()
+    payload = entry.payload[:place] + piece + entry.payload[place + gone :]
+    entry = dataclasses.replace(entry, payload=payload, **({column[0]: column[1]} if column else {}))
+    if chain._is_plain_call(entry):
+        assert read_slowly(entry) == ""
+
+
+@pytest.mark.parametrize("number", [b"10000000000000000", b"01", b"-1", b"1.0", b"1e3"])
+def test_a_number_that_no_entry_says_is_not_plain(number: bytes) -> None:
+    entry = a_call()
+    changed = entry.payload.replace(b'"bytes_out":1024', b'"bytes_out":' + number)
+    assert not chain._is_plain_call(dataclasses.replace(entry, payload=changed))
+
+
 OTHER_COLUMNS: dict[str, Any] = {
     "at": NOON + timedelta(minutes=1, microseconds=1),
     "kind": "refusals",
