@@ -165,6 +165,11 @@ async def test_a_stream_is_scrubbed_as_it_comes_and_closed_once() -> None:
     assert [chunk async for chunk in body] == []
 
 
+def test_the_headers_of_a_streamed_answer_are_scrubbed_likewise() -> None:
+    reply = scrub(Reply(200, ((b"x-echo", PLAIN), (b"x-other", b"kept")), Chunks(b"a")), KEY)
+    assert reply.headers == ((b"x-echo", b"[redacted]****"), (b"x-other", b"kept"))
+
+
 async def test_a_stream_that_was_never_asked_is_closed_all_the_same() -> None:
     chunks = Chunks(b"a")
     body = scrub(Reply(200, (), chunks), KEY).body
