@@ -79,8 +79,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "rules.redaction": {
         "_scrubbed: if _is_clean(lines, needles): -> if False:": _TIME_ONLY,
-        "scrub: len(body) <= PIECE and _is_clean(lines, needles, body) -> _is_clean(lines, needles, body)": _TIME_ONLY,
-        "scrub: len(body) <= PIECE -> len(body) < PIECE": _TIME_ONLY,
+        "scrub: len(body) <= PIECE and _is_clean(lines, needles, body) -> _is_clean(lines, needles, body)": _SAVES_TIME,
+        "scrub: len(body) <= PIECE -> len(body) < PIECE": _SAVES_TIME,
         "_is_clean: b'' -> b'XXXX'": _ANY_BREAK,
         "_is_clean: b'\\n' -> b'XX\\nXX'": _ANY_BREAK,
         "_is_clean: b'\\n' -> b'XX\\nXX' #2": _ANY_BREAK,
