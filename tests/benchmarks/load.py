@@ -96,7 +96,8 @@ def drive(
     _require_success(base, requests.pop() if len(requests) > 1 else requests[0])
     load = offer(target, base, requests, connections=connections, seconds=seconds, folder=folder)
     if not load.calls or load.bad or load.broken:
-        msg = f"{load.bad} of {load.calls} calls at {base} failed {load.broken}"
+        answer = _answer(base, requests[-1])
+        msg = f"{load.bad} of {load.calls} calls at {base} failed {load.broken}; one more: {answer}"
         raise FailedLoadError(msg)
     return load
 
@@ -121,14 +122,18 @@ def offer(
 
 
 def _require_success(base: str, request: bytes) -> None:
-    """Send one request, and say what is answered if it is no success."""
+    answer = _answer(base, request)
+    if not answer.startswith("HTTP/1.1 200 "):
+        msg = f"{base} answers {answer}"
+        raise FailedLoadError(msg)
+
+
+def _answer(base: str, request: bytes) -> str:
+    """What is said first to one request."""
     host, _, port = base.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=_PATIENCE) as connection:
         connection.sendall(request)
-        answer = connection.recv(_ENOUGH)
-    if not answer.startswith(b"HTTP/1.1 200 "):
-        msg = f"{base} answers {answer.decode('latin-1')}"
-        raise FailedLoadError(msg)
+        return connection.recv(_ENOUGH).decode("latin-1")
 
 
 def _raw(target: str, lines: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -1,6 +1,5 @@
 """The provider behind all targets, and nginx as a proxy: the limit that a proxy can reach."""
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ HOST = "provider.localhost"
 PEERS_HOST = "localhost"
 BODY = b'{"id":"obj_1","items":[' + b",".join(b'{"n":%d,"v":"%s"}' % (n, b"x" * 40) for n in range(16)) + b"]}"
 BODY += b" " * (1024 - len(BODY))
-BIG_MIB = 100
 
 _COMMON = """
 worker_processes 1; daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.error warn;
@@ -32,7 +30,6 @@ _ANSWERS = """
     location / {{
       add_header X-Request-Id "req-0123456789"; add_header Cache-Control "no-store"; return 200 '{body}';
     }}
-    location /big.bin {{ root {folder}; default_type application/octet-stream; }}
 """
 _PROVIDER = """
   server {{ listen 127.0.0.1:{plain} backlog=4096; {answers} }}
@@ -76,18 +73,15 @@ class Provider:
 
 @contextmanager
 def provider(folder: Path) -> Generator[Provider]:
-    """nginx with 1 KiB of JSON for every path but ``/big.bin``."""
+    """nginx with 1 KiB of JSON for every path."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
     leaf = authority.issue_cert(HOST, PEERS_HOST)
     leaf.private_key_pem.write_to_path(str(folder / "leaf.key"))
     for number, pem in enumerate(leaf.cert_chain_pems):
         pem.write_to_path(str(folder / "leaf.pem"), append=bool(number))
-    with (folder / "big.bin").open("wb") as file:
-        for _ in range(BIG_MIB):
-            file.write(os.urandom(2**20))
     plain, tls = free_port(), free_port()
-    answers = _ANSWERS.format(body=BODY.decode(), folder=folder)
+    answers = _ANSWERS.format(body=BODY.decode())
     listening = _PROVIDER.format(plain=plain, tls=tls, answers=answers, folder=folder)
     with _nginx("provider", listening, folder, LOAD_CORE, tls):
         yield Provider(

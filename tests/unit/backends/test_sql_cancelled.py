@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
@@ -132,3 +133,20 @@ async def test_a_statement_that_breaks_while_it_is_waited_for_is_still_cancelled
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_a_group_of_entries_costs_a_busy_loop_few_of_its_turns(store: SQLStore) -> None:
+    await store.append_many({ACME: [draft(1)]})
+    loop, turns = asyncio.get_running_loop(), 0
+    next_turn: asyncio.Handle
+
+    def turn() -> None:
+        nonlocal turns, next_turn
+        turns += 1
+        time.sleep(0.05)
+        next_turn = loop.call_soon(turn)
+
+    next_turn = loop.call_soon(turn)
+    await store.append_many({ACME: [draft(number) for number in range(100)]})
+    next_turn.cancel()
+    assert turns <= 8

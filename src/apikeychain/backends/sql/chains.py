@@ -5,10 +5,9 @@ One tenant after another a worker whose thousand tenants are all active would wr
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import HEADS, LEDGER
 from apikeychain.backends.sql.tenant_reader import head_of
@@ -69,11 +68,11 @@ def head_columns_of(head: Head) -> dict[str, object]:
     return {"tenant": head.tenant, "size": head.size, "hash": head.hash}
 
 
-async def append_together(statements: Statements, payloads: Payloads) -> Mapping[TenantId, Head]:
+def append_together(connection: Connection, payloads: Payloads) -> Mapping[TenantId, Head]:
     """Put each tenant's drafts behind its chain. See Store.append_many.
 
     Args:
-        statements: of SQLite, in a transaction that nobody else can write beside, and that whoever made it commits.
+        connection: to SQLite, in a transaction that nobody else can write beside, and that whoever made it commits.
         payloads: the drafts, by tenant.
 
     Raises:
@@ -85,11 +84,11 @@ async def append_together(statements: Statements, payloads: Payloads) -> Mapping
     with told_as_ours(forked(), no_text=forked()):
         for first in range(0, len(tenants), _TENANTS):
             these = HEADS.c.tenant.in_(tenants[first : first + _TENANTS])
-            found += (await statements.execute(select(HEADS).where(these))).mappings().all()
+            found += connection.execute(select(HEADS).where(these)).mappings().all()
     entries, heads = behind_heads(found, payloads)
     if entries:
         written = [heads[tenant] for tenant in tenants if payloads[tenant]]
         with told_as_ours(forked()):
-            await statements.execute(insert(LEDGER), [columns_of(entry) for entry in entries])
-            await statements.execute(_PUT, [head_columns_of(head) for head in written])
+            connection.execute(insert(LEDGER), [columns_of(entry) for entry in entries])
+            connection.execute(_PUT, [head_columns_of(head) for head in written])
     return heads

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import URL, CursorResult, Executable, event
+from sqlalchemy import URL, CursorResult, Engine, Executable, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePool
 
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import SCHEMA
@@ -48,19 +48,42 @@ def sqlite_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> AsyncEng
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
-        connect_args={"timeout": busy_seconds},
-        execution_options={"schema_translate_map": {SCHEMA: None}},
-        hide_parameters=True,
         # Without a limit nobody ever waits for a connection, so the pool belongs to no event loop. The store counts.
         poolclass=AsyncAdaptedQueuePool,
         pool_size=READERS + 1,
         max_overflow=-1,
         # The one used last has what was read last.
         pool_use_lifo=True,
+        **_options(busy_seconds),
     )
-    event.listen(engine.sync_engine, "do_connect", _require_file)
-    event.listen(engine.sync_engine, "connect", _prepare)
+    _listen(engine.sync_engine)
     return engine
+
+
+def threads_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    """Another for the same database, for whole transactions in a thread: one at a time, by whichever thread.
+
+    Through the other one each step of a statement waits for two turns of the event loop, which are long where many
+    calls are under way.
+    """
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), poolclass=QueuePool, pool_size=1, **_options(busy_seconds)
+    )
+    _listen(engine)
+    return engine
+
+
+def _options(busy_seconds: float) -> dict[str, Any]:
+    return {
+        "connect_args": {"timeout": busy_seconds},
+        "execution_options": {"schema_translate_map": {SCHEMA: None}},
+        "hide_parameters": True,
+    }
+
+
+def _listen(engine: Engine) -> None:
+    event.listen(engine, "do_connect", _require_file)
+    event.listen(engine, "connect", _prepare)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """The SQL store."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +12,15 @@ from sqlalchemy import URL, Executable, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from apikeychain.backends.sql.chains import append_together
-from apikeychain.backends.sql.engine import BUSY_SECONDS, READERS, Whole, connection_of, sqlite_engine, whole
+from apikeychain.backends.sql.engine import (
+    BUSY_SECONDS,
+    READERS,
+    Whole,
+    connection_of,
+    sqlite_engine,
+    threads_engine,
+    whole,
+)
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.opening import migrate
 from apikeychain.backends.sql.schema import CHANGES, PROJECTS, TENANTS
@@ -40,6 +49,7 @@ class SQLStore:
     def __init__(self, engine: AsyncEngine, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.engine = engine
         self._busy_seconds = busy_seconds
+        self._in_threads = threads_engine(Path(engine.url.database or ""), busy_seconds=busy_seconds)
         self._writing = Turns(1, busy_seconds, "transactions")
         self._reading = Turns(READERS, busy_seconds, "readings")
         self._holder = secrets.token_hex(16)
@@ -100,9 +110,10 @@ class SQLStore:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close what `sqlite` opened."""
-        if self._owned:
-            with told_as_ours():
+        """Close what was opened here."""
+        with told_as_ours():
+            self._in_threads.dispose()
+            if self._owned:
                 await self.engine.dispose()
 
     async def tenant_of(self, project: ProjectId) -> TenantId | None:
@@ -117,12 +128,28 @@ class SQLStore:
         return [TenantId(row["tenant"]) for row in rows]
 
     async def append_many(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
-        """See Store.append_many."""
+        """See Store.append_many. It goes to a thread as one piece: each piece costs turns of a busy loop."""
         try:
-            async with self._transaction() as connection:
-                return await append_together(Whole(connection), payloads)
+            async with self._writing.one():
+                return await whole(asyncio.to_thread(self._append_together, payloads))
         except ConflictError:
             return await self._append_in_turn(payloads)
+
+    def _append_together(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
+        with told_as_ours():
+            connection = self._in_threads.connect()
+        with connection:
+            try:
+                with told_as_ours():
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                heads = append_together(connection, payloads)
+                with told_as_ours(_homeless()):
+                    connection.commit()
+            except BaseException:
+                # As in `_transaction`.
+                connection.invalidate()
+                raise
+        return heads
 
     async def _append_in_turn(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
         """As `append_many`, slowly: the error names the tenant whose chain cannot be gone on with."""
@@ -174,9 +201,13 @@ class SQLStore:
                 await whole(connection.exec_driver_sql("BEGIN IMMEDIATE"))
             yield connection
             try:
-                with told_as_ours(ConflictError("something belongs to a tenant or project that is not stored")):
+                with told_as_ours(_homeless()):
                     await connection.commit()
             except BaseException:
                 # SQLite keeps the transaction open, SQLAlchemy takes it for ended: nobody may use this one again.
                 await connection.invalidate()
                 raise
+
+
+def _homeless() -> ConflictError:
+    return ConflictError("something belongs to a tenant or project that is not stored")
