@@ -40,7 +40,7 @@ class Ledger:
 
 def measure(folder: Path, entries: int, rounds: int) -> Ledger:
     """A chain of so many entries; medians of the rounds, in which all is done in turn."""
-    drafts = [_draft(number) for number in range(entries)]
+    drafts = [a_draft(number) for number in range(entries)]
     stored = chained(Head.empty(_TENANT), drafts)
     verified = [_seconds(lambda: _verify(stored)) / _seconds(lambda: _hash(stored)) for _ in range(rounds)]
     appended = [asyncio.run(_in_turn(folder, number, drafts, stored)) for number in range(rounds)]
@@ -51,7 +51,8 @@ def measure(folder: Path, entries: int, rounds: int) -> Ledger:
     )
 
 
-def _draft(number: int) -> LedgerDraft:
+def a_draft(number: int = 0) -> LedgerDraft:
+    """Of a call as most are."""
     data = chain.call_data(
         route="thing",
         base_url="https://api.example.com",

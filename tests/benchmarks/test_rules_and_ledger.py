@@ -5,7 +5,6 @@ In a common run each is only tried once.
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,13 +16,14 @@ from apikeychain.client.signing import Signer, sign
 from apikeychain.model.call import Call, Reply, UpstreamReply
 from apikeychain.model.headers import Headers
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head, LedgerDraft
+from apikeychain.model.ledger import Head
 from apikeychain.model.origin import Origin
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.primitives import open_value, random_bytes, seal_value
 from apikeychain.rules import answer, chain, cors, headers, injection, quotas, redaction, routing, signature
 from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.rules.signed_text import NOTHING_SHA256
+from benchmarks.ledger import a_draft
 from benchmarks.load import BROWSER, ORIGIN
 from sample_project import PROJECT, a_snapshot
 
@@ -65,26 +65,7 @@ CALLER = identify(CALL, TRUSTED)
 BODY = b'{"items":[' + b",".join(b'{"n":%d,"v":"%s"}' % (n, b"x" * 40) for n in range(16)) + b"]}"
 ANSWER = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY)), (b"x-request-id", b"r-1")]
 NEEDLES = redaction.needles(PROVIDER, SECRET)
-DRAFT = LedgerDraft(
-    at=datetime.now(UTC),
-    kind="call",
-    actor="gate",
-    project=PROJECT,
-    data=chain.call_data(
-        route="thing",
-        base_url="https://api.things.example",
-        path_template="/v1/thing",
-        method="GET",
-        status=200,
-        duration_ms=12,
-        bytes_in=0,
-        bytes_out=len(BODY),
-        answered="provider",
-        refusal=None,
-        query=["q", "limit"],
-        caller="0123456789abcdef0123456789abcdef",
-    ),
-)
+DRAFT = a_draft()
 HEAD = Head.empty(TenantId("acme"))
 ENTRY = DRAFT.behind(HEAD)
 SPENDS = [
