@@ -140,10 +140,11 @@ def _bounded(send: Send, reply: Reply, ending: Callable[[float], None]) -> Send:
     ends = loop.time() + reply.total_seconds
 
     async def bounded(message: Message) -> None:
+        until = min(ends, loop.time() + reply.idle_seconds)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
-            ending(reply.idle_seconds)
+            ending(until - loop.time())
         try:
-            async with asyncio.timeout_at(min(ends, loop.time() + reply.idle_seconds)):
+            async with asyncio.timeout_at(until):
                 await send(message)
         except OSError:
             raise CallerGoneError from None

@@ -1,4 +1,4 @@
-"""What a hundred thousand projects of a thousand tenants cost: ``python tests/benchmarks/many_projects.py``.
+"""What a hundred thousand projects of a thousand tenants cost: ``python -m tests.benchmarks.many_projects``.
 
 Seeds a real PostgreSQL through the store, without secrets (``--tenants 100 --projects 10`` for a short look), and
 prints what it costs a worker to look a project up that it does not hold, and one that it holds, first among a few
@@ -8,7 +8,6 @@ for every tenant at once.
 
 import argparse
 import asyncio
-import base64
 import gc
 import random
 import statistics
@@ -22,14 +21,12 @@ from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.postgres.migration import migrate_postgres
 from apikeychain.backends.sql.postgres.roles import APPLICATION
 from apikeychain.backends.sql.postgres.store import PostgresStore
-from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ids import ProjectId
 from apikeychain.model.ledger import LedgerDraft
-from apikeychain.model.origin import Origin
-from apikeychain.model.provider import HeaderCredential, Provider
-from apikeychain.model.records import AddedRoute, AllowedOrigin, Project, ProjectName, RegisteredProvider, Tenant
-from apikeychain.model.route import ProxyRoute, QueryParameter
 from apikeychain.snapshots import MAX_SNAPSHOTS, Snapshots
 from apikeychain.testing.servers.postgres import PostgresServer
+
+from .stocked import project_id, stock, tenant_id
 
 _NOW = datetime.now(UTC)
 _RUNS = 7
@@ -40,32 +37,14 @@ _AT_ONCE = 8
 _BODY_LIMIT = 100 * 1024 * 1024
 
 
-def _tenant(number: int) -> TenantId:
-    return TenantId(f"tenant-{number}")
-
-
-def _project(tenant: int, number: int) -> ProjectId:
-    return ProjectId("p_" + base64.b32encode(f"{tenant:06}{number:06}".encode()).decode().lower().rstrip("="))
-
-
 async def _seed(store: PostgresStore, tenants: int, projects: int) -> None:
     done = 0
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def one(number: int) -> None:
         nonlocal done
-        async with places, store.tenant(_tenant(number)) as own:
-            await own.insert(Tenant(id=_tenant(number), created=_NOW, wrapped_secret=b"", wrapped_pseudonym_key=b""))
-            for each in range(projects):
-                project = _project(number, each)
-                await own.insert(Project(id=project, name=f"shop-{each}", created=_NOW, enabled=True))
-                await own.insert(ProjectName(name=f"shop-{each}", project=project))
-                origin = Origin("https://app.example.com")
-                await own.insert(AllowedOrigin(project=project, origin=origin, created=_NOW))
-                provider = Provider("weather", "https://api.example.com", HeaderCredential("x-api-key"))
-                await own.insert(RegisteredProvider(project=project, provider=provider, created=_NOW))
-                route = ProxyRoute("weather", provider="weather", parameters=[QueryParameter("q", pattern="[a-z]+")])
-                await own.insert(AddedRoute(project=project, route=route, created=_NOW))
+        async with places:
+            await stock(store, number, projects)
             done += 1
             if done % max(tenants // 20, 1) == 0:
                 sys.stderr.write(f"\rseeded {done} of {tenants} tenants")
@@ -127,7 +106,7 @@ async def _look_ups(store: PostgresStore, projects: Sequence[ProjectId]) -> None
 
 
 async def _flushes(store: PostgresStore, tenants: int) -> None:
-    groups = {_tenant(number): [LedgerDraft(at=_NOW, kind="call", actor="caller")] for number in range(tenants)}
+    groups = {tenant_id(number): [LedgerDraft(at=_NOW, kind="call", actor="caller")] for number in range(tenants)}
     runs = []
     for _ in range(_RUNS):
         began = time.perf_counter()
@@ -146,7 +125,7 @@ async def _main(tenants: int, projects: int) -> None:
             await _seed(store, tenants, projects)
             sys.stdout.write("| what | figure |\n| --- | --- |\n")
             _tell(f"{tenants * projects} projects of {tenants} tenants, seeded", f"{time.perf_counter() - began:.0f} s")
-            every = [_project(tenant, number) for number in range(projects) for tenant in range(tenants)]
+            every = [project_id(tenant, number) for number in range(projects) for tenant in range(tenants)]
             await _look_ups(store, every)
             await _flushes(store, tenants)
 

@@ -1,7 +1,6 @@
 """What a warm call costs where a hundred thousand projects are stored and its project has a thousand routes."""
 
 import asyncio
-import base64
 import statistics
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,15 +10,10 @@ from pathlib import Path
 from apikeychain import APIKeyChain
 from apikeychain.backends.sql import SQLStore
 from apikeychain.embedded import DATABASE
-from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.origin import Origin
-from apikeychain.model.provider import HeaderCredential
-from apikeychain.model.provider import Provider as Registered
-from apikeychain.model.records import AddedRoute, AllowedOrigin, Project, ProjectName, RegisteredProvider, Tenant
-from apikeychain.model.route import ProxyRoute
 
 from .load import Load
 from .provider import Provider
+from .stocked import stock
 from .targets import Kind, drive, target
 
 ROUTES = 1_000
@@ -55,25 +49,6 @@ async def _seed(folder: Path, projects: int, say: Callable[[str], None]) -> None
         await keychain.ensure_tenant("acme")
     async with SQLStore.sqlite(folder / DATABASE) as store:
         for number in range(projects // _OF_A_TENANT):
-            await _seed_tenant(store, number)
+            await stock(store, number, _OF_A_TENANT)
             if number % 100 == 99:
                 say(f"scale: {(number + 1) * _OF_A_TENANT} of {projects} projects stored")
-
-
-async def _seed_tenant(store: SQLStore, number: int) -> None:
-    tenant = TenantId(f"tenant-{number}")
-    async with store.tenant(tenant) as own:
-        await own.insert(Tenant(id=tenant, created=_NOW, wrapped_secret=b"", wrapped_pseudonym_key=b""))
-        for each in range(_OF_A_TENANT):
-            project = _project(number, each)
-            await own.insert(Project(id=project, name=f"shop-{each}", created=_NOW, enabled=True))
-            await own.insert(ProjectName(name=f"shop-{each}", project=project))
-            origin = Origin("https://app.example.com")
-            await own.insert(AllowedOrigin(project=project, origin=origin, created=_NOW))
-            registered = Registered("weather", "https://api.example.com", HeaderCredential("x-api-key"))
-            await own.insert(RegisteredProvider(project=project, provider=registered, created=_NOW))
-            await own.insert(AddedRoute(project=project, route=ProxyRoute("weather", provider="weather"), created=_NOW))
-
-
-def _project(tenant: int, number: int) -> ProjectId:
-    return ProjectId("p_" + base64.b32encode(f"{tenant:06}{number:06}".encode()).decode().lower().rstrip("="))

@@ -4,7 +4,6 @@ Source: contracts 4, "Timeouts".
 """
 
 import asyncio
-import math
 from typing import Self
 
 import aiohttp
@@ -12,7 +11,7 @@ import aiohttp
 from apikeychain.backends.connections import Connection, Connections
 from apikeychain.backends.failures import told
 from apikeychain.backends.heads import answered
-from apikeychain.backends.upload import Turn, Upload
+from apikeychain.backends.upload import Turn, Upload, seconds_of
 from apikeychain.model.call import MAX_WHOLE_BYTES, UpstreamReply, UpstreamRequest
 from apikeychain.model.route import LONGEST_SECONDS
 
@@ -112,9 +111,8 @@ class AiohttpCall:
     def _turn(self, turn: Turn) -> None:
         if self._has_head:
             return
-        # The head has its time from the moment that the provider has all of the request.
-        idle, first_byte = self._request.timeouts.idle, self._request.timeouts.first_byte
-        self._connection.watch({"source": math.inf, "provider": idle, "end": idle + first_byte}[turn], self._ends)
+        timeouts = self._request.timeouts
+        self._connection.watch(seconds_of(turn, timeouts.idle, timeouts.first_byte), self._ends)
 
     async def _next(self) -> bytes:
         """The next chunk, b"" at the end."""

@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 from apikeychain.backends.failures import told, too_late
 from apikeychain.backends.heads import answered, outgoing
-from apikeychain.backends.upload import SLICE, Turn, Upload
+from apikeychain.backends.upload import SLICE, Turn, Upload, seconds_of
 from apikeychain.errors import UpstreamRefusedError
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Line
@@ -114,9 +114,7 @@ class Exchange:
     def _turn(self, turn: Turn) -> None:
         if self._limit is None or self._limit.expired():
             return
-        # The head has its time from the moment that the provider has all of the request.
-        idle, first_byte = self._timeouts.idle, self._timeouts.first_byte
-        seconds = {"source": math.inf, "provider": idle, "end": idle + first_byte}[turn]
+        seconds = seconds_of(turn, self._timeouts.idle, self._timeouts.first_byte)
         self._limit.reschedule(min(self._ends, asyncio.get_running_loop().time() + seconds))
 
     async def _ours(self, waiting: Awaitable[T], limit: asyncio.Timeout) -> T:

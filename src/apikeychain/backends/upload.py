@@ -4,6 +4,7 @@ Source: RFC 9112, 6.3 (a message whose length does not match is incomplete); con
 without an end) and 4.
 """
 
+import math
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Literal
 
@@ -14,6 +15,11 @@ SLICE = 64 * 1024
 
 # Who is waited for: the source for the next chunk, the provider to take one, or the provider to take the end.
 Turn = Literal["source", "provider", "end"]
+
+
+def seconds_of(turn: Turn, idle: float, first_byte: float) -> float:
+    """How long is waited for them: a head has `first_byte` from the moment that the provider has all of the request."""
+    return {"source": math.inf, "provider": idle, "end": idle + first_byte}[turn]
 
 
 class Upload:

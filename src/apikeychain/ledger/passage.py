@@ -104,7 +104,7 @@ class Passage:
         headers = reply.headers + self.limits
         if isinstance(reply.body, bytes):
             self.end(reply.status, 0 if self.call.method == "HEAD" else len(reply.body))
-            return Reply(reply.status, headers, reply.body, reply.idle_seconds, reply.total_seconds)
+            return reply.with_headers(headers)
         left = reply.total_seconds - (self.clock() - self.sent)
         return Reply(reply.status, headers, Departure(self, reply.status, reply.body), reply.idle_seconds, left)
 

@@ -15,6 +15,7 @@ from typing import final
 
 from apikeychain.errors import AnswerError
 from apikeychain.model.ids import ProjectId
+from apikeychain.model.quota import Spend
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.rules import quotas
 from apikeychain.rules.caller import Caller
@@ -41,11 +42,8 @@ class Refusals:
         Raises:
             RateLimitedError: so many calls of this address were refused that the bucket is empty.
         """
-        if self._clock() >= self._until:
-            return
-        (balance,) = await self._limiter.spend([quotas.refusal_spend(project, caller, cost=0)])
-        if not balance.admitted:
-            quotas.admit([balance])
+        if self._clock() < self._until:
+            await self._require_room(quotas.refusal_spend(project, caller, cost=0))
 
     async def admit_claim(self, project: ProjectId, caller: Caller, signature: Signature) -> None:
         """Let a signed call claim; it takes nothing.
@@ -53,11 +51,8 @@ class Refusals:
         Raises:
             RateLimitedError: so many calls of this user or address were refused after their claim.
         """
-        if self._clock() >= self._until:
-            return
-        (balance,) = await self._limiter.spend([quotas.overrun_spend(project, caller, signature.user, cost=0)])
-        if not balance.admitted:
-            quotas.admit([balance])
+        if self._clock() < self._until:
+            await self._require_room(quotas.overrun_spend(project, caller, signature.user, cost=0))
 
     async def note(
         self, project: ProjectId, caller: Caller, error: AnswerError, signature: Signature | None = None
@@ -76,3 +71,8 @@ class Refusals:
         for spend in spends:
             await self._limiter.spend([spend])
             self._until = max(self._until, self._clock() + 2 * spend.quota.window_seconds)
+
+    async def _require_room(self, spend: Spend) -> None:
+        (balance,) = await self._limiter.spend([spend])
+        if not balance.admitted:
+            quotas.admit([balance])
