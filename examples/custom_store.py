@@ -28,12 +28,12 @@ from apikeychain import APIKeyChain
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError
 from apikeychain.model.codec import dump, load
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
-from apikeychain.model.records import KINDS, Key, Project, ProjectName, Record, Tenant
+from apikeychain.model.ledger import NO_TIME, Head, LedgerDraft, LedgerEntry
+from apikeychain.model.records import CHAIN_KINDS, KINDS, Key, Project, ProjectName, Record, Tenant
 
 R = TypeVar("R", bound=Record)
 _Records = dict[tuple[str, Key], Record]
-_OF_A_PROJECT = KINDS.keys() - {Tenant.kind, Project.kind, ProjectName.kind}
+_OF_A_PROJECT = KINDS.keys() - CHAIN_KINDS - {Tenant.kind, Project.kind, ProjectName.kind}
 _Leases = dict[str, tuple[str, float]]
 
 
@@ -52,7 +52,7 @@ class TenantFile:
         records = [load(KINDS[kind], body) for kind, body in stored["records"]]
         return cls(
             records={(record.kind, record.key): record for record in records},
-            entries=[_entry(payload.encode(), bytes.fromhex(digest)) for payload, digest in stored["entries"]],
+            entries=[_entry(*entry) for entry in stored["entries"]],
             leases={name: (holder, until) for name, (holder, until) in stored["leases"].items()},
         )
 
@@ -61,7 +61,8 @@ class TenantFile:
         for kind, key in self.records:
             project = (key[0],) if kind in _OF_A_PROJECT else None
             orphan = project is not None and (Project.kind, project) not in self.records
-            if orphan or (Tenant.kind, ()) not in self.records:
+            # What a ledger needs belongs to its chain, which may be there without a tenant.
+            if orphan or (kind not in CHAIN_KINDS and (Tenant.kind, ()) not in self.records):
                 msg = f"a {kind} would be left without its owner"
                 raise ConflictError(msg)
 
@@ -69,7 +70,7 @@ class TenantFile:
     def text(self) -> str:
         """All of it as JSON."""
         records = [(record.kind, dump(record)) for record in self.records.values()]
-        entries = [(entry.payload.decode(), entry.hash.hex()) for entry in self.entries]
+        entries = [(e.tenant, e.seq, e.payload.decode(), e.hash.hex()) for e in self.entries]
         return json.dumps({"records": records, "entries": entries, "leases": self.leases})
 
 
@@ -203,6 +204,11 @@ class FolderTenantStore(FolderTenantReader):
         self._require(record.kind, record.key, generation)
         self._kept.records[record.kind, record.key] = record
 
+    async def replace_all(self, records: Sequence[Record]) -> None:
+        """See TenantStore.replace_all."""
+        for record in records:
+            await self.replace(record, record.generation - 1)
+
     async def remove(self, kind: type[Record], key: Key, generation: int) -> None:
         """See TenantStore.remove."""
         self._require(kind.kind, key, generation)
@@ -215,6 +221,13 @@ class FolderTenantStore(FolderTenantReader):
             self._kept.entries.append(draft.behind(head))
             head = self._kept.entries[-1].head
         return head
+
+    async def retain(self, first: int, last: int, payload: LedgerDraft) -> Head:
+        """See TenantStore.retain."""
+        (await self.head()).require_entries(first, last)
+        entries = self._kept.entries
+        entries[first - 1 : last] = [entry.dropped() for entry in entries[first - 1 : last]]
+        return await self.append([payload])
 
     async def lease(self, name: str, seconds: float) -> bool:
         """See TenantStore.lease."""
@@ -232,18 +245,18 @@ class FolderTenantStore(FolderTenantReader):
             raise ConflictError(msg)
 
 
-def _entry(payload: bytes, digest: bytes) -> LedgerEntry:
-    """An entry whose other columns are what its payload says."""
-    said = json.loads(payload)
+def _entry(tenant: str, seq: int, payload: str, digest: str) -> LedgerEntry:
+    """An entry whose other columns are what its payload says, where it was not dropped."""
+    said = json.loads(payload or "{}")
     return LedgerEntry(
-        tenant=said["tenant"],
-        seq=said["seq"],
-        at=datetime.fromisoformat(said["at"]),
-        kind=said["kind"],
-        actor=said["actor"],
-        project=said["project"],
-        payload=payload,
-        hash=digest,
+        tenant=TenantId(tenant),
+        seq=seq,
+        at=datetime.fromisoformat(said["at"]) if payload else NO_TIME,
+        kind=said.get("kind", ""),
+        actor=said.get("actor", ""),
+        project=said.get("project"),
+        payload=payload.encode(),
+        hash=bytes.fromhex(digest),
     )
 
 
@@ -256,7 +269,7 @@ async def main() -> None:
             for entry in await acme.entries():
                 print(entry.seq, entry.kind)
         files = await asyncio.to_thread(lambda: list(Path(folder).iterdir()))
-        print(*(file.name for file in files))
+        print(*sorted(file.name for file in files))
 
 
 if __name__ == "__main__":

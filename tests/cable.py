@@ -53,8 +53,9 @@ class Cable:
         carrying.add_done_callback(self._carrying.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._ends.add(writer)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to)
-        self._ends |= {writer, far_writer}
+        self._ends.add(far_writer)
         await asyncio.gather(pour(reader, far_writer), pour(far_reader, writer))
         self._ends -= {writer, far_writer}
 

@@ -1,6 +1,7 @@
 """A route, a call to it and an answer, made up, for tests of what goes up and what comes back."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from apikeychain.model.call import Call, UpstreamReply
@@ -12,6 +13,7 @@ from apikeychain.rules.routing import CompiledRoute, Target, compile_route, fill
 
 BY_HEADER = Provider("weather", "https://api.weather.example/v1", HeaderCredential("X-Api-Key"))
 BY_QUERY = Provider("weather", "https://api.weather.example/v1", QueryCredential("appid"))
+NOW = datetime(2026, 7, 1, 12, 30, 45, 678_901, tzinfo=UTC)
 LOCATION_BASE = b"/api/apikeychain/p_x/proxy/weather"
 
 

@@ -1,6 +1,6 @@
 """Four worker processes of one keychain on PostgreSQL, Valkey and OpenBao, a provider behind them, callers before them.
 
-``python fleet.py PORT...`` serves on each port from a process of its own; the environment says what they share.
+The script serves on each port that it reads from a process of its own; the environment says what they share.
 """
 
 import asyncio
@@ -8,12 +8,11 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from typing import Any
 
 import aiohttp
 import uvicorn
@@ -25,14 +24,17 @@ from apikeychain.backends.openbao import AppRole, OpenBaoKeyService
 from apikeychain.backends.sql import PostgresSignals, SQLStore
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals
+from apikeychain.ledger import notary
+from apikeychain.ledger.notes import TERMS, Terms
 from apikeychain.model.headers import Line
+from apikeychain.settings import LedgerMode
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.ports import free_port
 from apikeychain.testing.servers.valkey import ValkeyServer
-from command import unmeasured
+from forks import Forks, fork_each, forking, on_terms
 from gate import APP, weather_shop
 from processes import until_open
 from served_postgres import Database
@@ -41,7 +43,6 @@ from signer import Signer
 WORKERS = 4
 _VARIABLE = "FLEET"
 _WIDE = "1000000/minute"
-_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Shared:
         role_id, secret_id: the workers' login at OpenBao.
         news: who tells of changes: ``"postgres"``, ``"valkey"``, or ``"nobody"``.
         provider: its base URL; `authority` is the file that it is verified by.
+        ledger_mode: of all of them; `terms` are those of their notes.
     """
 
     database: str
@@ -64,6 +66,8 @@ class Shared:
     news: str
     provider: str
     authority: str
+    ledger_mode: LedgerMode
+    terms: dict[str, float]
 
     def keychain(self) -> APIKeyChain:
         """One more that shares all of it."""
@@ -76,7 +80,7 @@ class Shared:
             replay_guard=guard,
             signals=PostgresSignals(store) if self.news == "postgres" else ValkeySignals(self.valkey, prefix=self.news),
             upstream=AiohttpUpstream,
-            settings=APIKeyChainSettings(development=True, kdf="pbkdf2-sha512"),
+            settings=APIKeyChainSettings(development=True, kdf="pbkdf2-sha512", ledger_mode=self.ledger_mode),
             network={self.provider: Network(private=True, trust=self.authority)},
         )
 
@@ -86,9 +90,12 @@ def serve(port: int) -> None:
     shared = json.loads(os.environ[_VARIABLE])
     if shared["news"] == "nobody":
         shared["news"] = f"nobody-{port}"
-    app = Starlette()
-    app.add_middleware(APIKeyChainMiddleware, keychain=Shared(**shared).keychain())
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+    # So that checkpoints are signed while others write.
+    notary.ROUND_ENTRIES = 100
+    app, keychain = Starlette(), Shared(**shared).keychain()
+    app.add_middleware(APIKeyChainMiddleware, keychain=keychain)
+    served = on_terms(keychain, app, Terms(**shared["terms"]))
+    uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +119,29 @@ class Workers:
     """Running workers, and one more who manages what they serve.
 
     Attributes:
-        addresses: where they listen.
+        ports: where they listen.
+        pids: their processes.
     """
 
     shared: Shared
-    addresses: Sequence[str]
+    ports: Sequence[int]
+    forks: Forks
+    pids: list[int]
     session: aiohttp.ClientSession
     acme: TenantAdmin
+
+    def kill(self, worker: int) -> None:
+        """End its process as nothing can be caught."""
+        os.kill(self.pids[worker], signal.SIGKILL)
+
+    def end(self, worker: int) -> None:
+        """Tell its process to end."""
+        os.kill(self.pids[worker], signal.SIGTERM)
+
+    async def begin(self, worker: int) -> None:
+        """Let a new process serve in the place of the worker."""
+        self.pids[worker] = await self.forks.begin(self.ports[worker])
+        await until_open(self.ports[worker], self.forks.process)
 
 
 @dataclass
@@ -137,7 +160,7 @@ class Fleet:
 
     async def call(self, worker: int, project: ProjectAdmin | None = None, lines: Sequence[Line] = ()) -> Answered:
         """One call of a page, or of whoever signed it."""
-        url = f"{self.workers.addresses[worker]}{(project or self.shop).url('weather')}?q=Paris"
+        url = f"http://127.0.0.1:{self.workers.ports[worker]}{(project or self.shop).url('weather')}?q=Paris"
         headers = [("Origin", APP), *((name.decode(), value.decode()) for name, value in lines)]
         began, status, code = asyncio.get_running_loop().time(), 0, ""
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
@@ -182,16 +205,17 @@ class Fleet:
 
     async def served(self) -> Counter[int]:
         """How many answers of each status stand in the ledger of the shop, once it is written."""
+        return Counter(told["data"]["status"] for told in await self.written() if told["kind"] == "call")
+
+    async def written(self) -> list[dict[str, Any]]:
+        """What stands in the ledger of the shop, once it is written."""
         await asyncio.sleep(0.5)
-        counted: Counter[int] = Counter()
+        found: list[dict[str, Any]] = []
         after = 0
         while page := await self.acme.entries(after, 1000):
             after = page[-1].seq
-            for entry in page:
-                told = json.loads(entry.payload)
-                if told["kind"] == "call" and told["project"] == self.shop.id:
-                    counted[told["data"]["status"]] += 1
-        return counted
+            found += [json.loads(entry.payload) for entry in page if entry.project == self.shop.id]
+        return found
 
     def got(self) -> Counter[int]:
         """How many answers of each status the callers got."""
@@ -205,7 +229,14 @@ async def limited_shop(workers: Workers, name: str, quota: str = _WIDE) -> Proje
 
 @asynccontextmanager
 async def running(
-    database: Database, valkey: ValkeyServer, openbao: OpenBaoServer, provider: LocalProvider, news: str
+    database: Database,
+    valkey: ValkeyServer,
+    openbao: OpenBaoServer,
+    provider: LocalProvider,
+    *,
+    news: str,
+    mode: LedgerMode,
+    terms: Terms = TERMS,
 ) -> AsyncGenerator[Workers, None]:
     """Four workers, each in a process of its own."""
     login = openbao.app_role("gate")
@@ -220,16 +251,19 @@ async def running(
         news=news,
         provider=f"https://weather.localhost:{provider.port}",
         authority=str(provider.ca_pem_path),
+        ledger_mode=mode,
+        terms=asdict(terms),
     )
     async with AsyncExitStack() as stack:
         keychain = await stack.enter_async_context(shared.keychain())
-        ports = [free_port() for _ in range(WORKERS)]
-        parent = await _start(shared, ports)
-        stack.push_async_callback(_end, parent)
-        await asyncio.gather(*(until_open(port, parent) for port in ports))
+        ports: list[int] = []
+        while len(ports) < WORKERS:
+            ports += {free_port()}.difference(ports)
+        forks = await stack.enter_async_context(forking("fleet.py", {_VARIABLE: json.dumps(asdict(shared))}))
+        pids = [await forks.begin(port) for port in ports]
+        await asyncio.gather(*(until_open(port, forks.process) for port in ports))
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))
-        addresses = [f"http://127.0.0.1:{port}" for port in ports]
-        yield Workers(shared, addresses, session, await keychain.ensure_tenant("acme"))
+        yield Workers(shared, ports, forks, pids, session, await keychain.ensure_tenant("acme"))
 
 
 async def opened(workers: Workers, name: str) -> Fleet:
@@ -241,34 +275,5 @@ async def opened(workers: Workers, name: str) -> Fleet:
     return fleet
 
 
-async def _start(shared: Shared, ports: Sequence[int]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(_FOLDER / "fleet.py"),
-        *map(str, ports),
-        cwd=_FOLDER,
-        env=unmeasured() | {_VARIABLE: json.dumps(asdict(shared))},
-        start_new_session=True,
-    )
-
-
-async def _end(parent: asyncio.subprocess.Process) -> None:
-    """End it and the workers, which are its session."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(parent.pid, signal.SIGTERM)
-    await parent.wait()
-
-
-def _fork(ports: Sequence[str]) -> None:
-    """What is imported is imported once."""
-    for port in ports:
-        if os.fork() == 0:
-            serve(int(port))
-            return
-    for _ in ports:
-        os.wait()
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _fork(sys.argv[1:])
+    fork_each(serve)

@@ -1,14 +1,16 @@
 """A ledger, its store and its clocks, as tests turn them."""
 
 import asyncio
+import json
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.errors import BackendUnavailableError, DamagedDataError
 from apikeychain.ledger.ledger import Ledger
+from apikeychain.ledger.notes import Terms
 from apikeychain.ledger.verify import verify
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
@@ -16,6 +18,14 @@ from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
 ACME, OTHER = TenantId("acme"), TenantId("other")
 PROJECT = ProjectId("p_" + "a" * 20)
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Until that is so, which nobody tells; at most 10 s."""
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+    assert is_so()
 
 
 class Wire(MemoryStore):
@@ -73,19 +83,34 @@ class Wire(MemoryStore):
 
 
 class House:
-    """A ledger, its store, and clocks that the test turns."""
+    """A ledger, its store, and clocks that the test turns.
 
-    def __init__(self) -> None:
-        self.store = Wire()
+    Args:
+        terms: of its notes; without any it notes nothing, and no call waits.
+    """
+
+    def __init__(self, store: "Wire | None" = None, *, ahead: bool = False, terms: Terms | None = None) -> None:
+        self.store = store or Wire()
         self.seconds = 0.0
-        self.ledger = Ledger(self.store, now=lambda: NOON + timedelta(seconds=self.seconds), clock=lambda: self.seconds)
+        self.ledger = Ledger(
+            self.store,
+            now=lambda: NOON + timedelta(seconds=self.seconds),
+            ahead=ahead,
+            terms=terms,
+            clock=lambda: self.seconds,
+        )
 
     def call(self, number: object = 0, tenant: TenantId = ACME) -> None:
         self.ledger.reserve(tenant).fill(draft(number))
 
 
-def draft(number: object = 0) -> LedgerDraft:
-    return LedgerDraft(at=NOON, kind="call", actor=str(number), project=PROJECT)
+def draft(number: object = 0, kind: str = "call") -> LedgerDraft:
+    return LedgerDraft(at=NOON, kind=kind, actor=str(number), project=PROJECT)
+
+
+def told(entries: Sequence[LedgerEntry]) -> list[tuple[str, str, object]]:
+    """Of each entry its kind, its number, and the intent that it names."""
+    return [(entry.kind, entry.actor, json.loads(entry.payload)["data"].get("intent")) for entry in entries]
 
 
 @asynccontextmanager

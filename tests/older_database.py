@@ -15,7 +15,17 @@ from apikeychain.backends.sql.postgres.walls import walls
 from apikeychain.backends.sql.schema import SCHEMA
 
 _FIRST = VERSIONS[0]
-_LATER = "signing_keys"
+LATER = (
+    "signing_keys",
+    "checkpoint_keys",
+    "checkpoints",
+    "workers",
+    "open_entries",
+    "rotations",
+    "provider_keys",
+    "alerts",
+    "errands",
+)
 
 
 def make_first_file(path: Path) -> None:
@@ -39,7 +49,7 @@ async def make_first_version(url: str, *, owner: str = OWNER, application: str =
         await connection.exec_driver_sql(as_owner(owner))
         await connection.run_sync(_take_first_step, SCHEMA)
         for statement in walls(owner, application):
-            if _LATER not in statement:
+            if not any(f"{SCHEMA}.{later}" in statement for later in LATER):
                 await connection.exec_driver_sql(statement)
     await engine.dispose()
 

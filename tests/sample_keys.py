@@ -20,6 +20,20 @@ WEATHER = Provider("weather", "https://api.weather.example/v2", HeaderCredential
 PLAIN = canary.secret("live")
 
 
+# A project key that opens nothing, for whoever looks at what stands beside its bytes.
+KEY = ProjectKey(
+    project=PROJECT,
+    version="0f" * 16,
+    number=1,
+    created=NOW,
+    kdf="argon2id",
+    salt=bytes(32),
+    wrapped_master=b"m",
+    wrapped_derived=b"d",
+    wrapped_metadata=b"n",
+)
+
+
 class CountingKeyService(MemoryKeyService):
     """Counts unwraps, and can be told to answer with something else."""
 

@@ -18,10 +18,11 @@ from apikeychain.model.records import (
     RegisteredProvider,
     SealedSecret,
     SigningKey,
-    Suspension,
     Tenant,
 )
+from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.model.route import ProxyRoute
+from apikeychain.model.suspension import Suspension
 from apikeychain.rules.snapshot import Snapshot, compile_snapshot
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -37,6 +38,7 @@ def a_snapshot(
     routes: Iterable[ProxyRoute] = (WEATHER,),
     providers: Iterable[Provider] = (PROVIDER,),
     secrets: Iterable[SealedSecret] = (),
+    provider_keys: Iterable[ProviderKey] = (),
     signing_keys: Iterable[SigningKey] = (),
     keys: Iterable[ProjectKey] = (),
     suspensions: Iterable[Suspension] = (),
@@ -74,6 +76,7 @@ def a_snapshot(
         providers=[RegisteredProvider(project=PROJECT, provider=provider, created=NOW) for provider in providers],
         routes=[AddedRoute(project=PROJECT, route=route, created=NOW) for route in routes],
         secrets=secrets,
+        provider_keys=provider_keys,
         keys=keys,
         signing_keys=signing_keys,
         suspensions=suspensions,

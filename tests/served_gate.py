@@ -1,12 +1,14 @@
 """A gate that a server's own command starts: what it needs to know is in the environment."""
 
 import os
+from dataclasses import replace
 
 from starlette.applications import Starlette
 
 from apikeychain import APIKeyChain, APIKeyChainMiddleware, APIKeyChainSettings, Network
 
-SETTINGS = APIKeyChainSettings(development=True, trusted_proxies=("127.0.0.1",), kdf="pbkdf2-sha512")
+BUFFERED = APIKeyChainSettings(development=True, trusted_proxies=("127.0.0.1",), kdf="pbkdf2-sha512")
+SETTINGS = replace(BUFFERED, ledger_mode="write-ahead" if "WRITE_AHEAD" in os.environ else "buffered")
 
 
 def keychain(directory: str, base: str, ca_file: str) -> APIKeyChain:

@@ -16,7 +16,12 @@ Forwarding = Literal["nothing", "overwrites", "believes"]
 
 @asynccontextmanager
 async def tls_front(
-    port: int, authority: trustme.CA, version: ssl.TLSVersion, forwarding: Forwarding = "nothing"
+    port: int,
+    authority: trustme.CA,
+    version: ssl.TLSVersion,
+    forwarding: Forwarding = "nothing",
+    *,
+    name: str = "localhost",
 ) -> AsyncGenerator[int, None]:
     """A port of 127.0.0.1 that leads to `port`.
 
@@ -26,12 +31,13 @@ async def tls_front(
         version: the only one that it speaks.
         forwarding: whether it says by which scheme a call came, of requests without a body; one that believes its
             callers leaves what they say of it.
+        name: of its certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = context.maximum_version = version
     # Without the level it would not speak the old ones.
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    authority.issue_cert("localhost").configure_cert(context)
+    authority.issue_cert(name).configure_cert(context)
 
     async def front(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port)

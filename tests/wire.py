@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -10,11 +11,16 @@ from starlette.types import ASGIApp
 from apikeychain.model.headers import Headers, Line
 from gate import Answer
 
+# What uvicorn reads requests with: the one that it always has, and the one that it takes where it is installed.
+Parser = Literal["h11", "httptools"]
+PARSERS: tuple[Parser, ...] = ("h11", "httptools")
+
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncGenerator[int, None]:
+async def served(app: ASGIApp, parser: Parser = "h11") -> AsyncGenerator[int, None]:
     """The port on which `app` is served; X-Forwarded headers reach it as they were sent."""
-    config = uvicorn.Config(app, "127.0.0.1", 0, log_level="critical", lifespan="off", ws="none", proxy_headers=False)
+    options: dict[str, Any] = {"log_level": "critical", "lifespan": "off", "ws": "none", "proxy_headers": False}
+    config = uvicorn.Config(app, "127.0.0.1", 0, http=parser, **options)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it

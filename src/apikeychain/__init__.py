@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from apikeychain.middleware import APIKeyChainMiddleware
     from apikeychain.model.answer_transforms import DropFields, KeepFields, RenameField
     from apikeychain.model.network import Network
-    from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider, QueryCredential
+    from apikeychain.model.provider import (
+        BasicCredential,
+        HeaderCredential,
+        OAuth2Credential,
+        Provider,
+        QueryCredential,
+    )
     from apikeychain.model.request_transforms import (
         DefaultParameter,
         DropParameter,
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
         Timeouts,
     )
     from apikeychain.model.sanitizers import AcceptedCall, Sanitizer
+    from apikeychain.model.signing_credentials import AWSCredential, HMACCredential
     from apikeychain.secret import Secret
     from apikeychain.settings import APIKeyChainSettings
     from apikeychain.tenants.configure import ProviderSecret
@@ -42,6 +49,7 @@ __all__ = [
     "APIKeyChainError",
     "APIKeyChainMiddleware",
     "APIKeyChainSettings",
+    "AWSCredential",
     "AcceptedCall",
     "BasicCredential",
     "DefaultParameter",
@@ -49,12 +57,14 @@ __all__ = [
     "DropParameter",
     "FormBody",
     "FormParameter",
+    "HMACCredential",
     "HeaderCredential",
     "HeaderParameter",
     "JSONBody",
     "JSONField",
     "KeepFields",
     "Network",
+    "OAuth2Credential",
     "PathParameter",
     "Provider",
     "ProviderSecret",
@@ -77,6 +87,7 @@ _ROOMS = {
     "APIKeyChainError": "errors",
     "APIKeyChainMiddleware": "middleware",
     "APIKeyChainSettings": "settings",
+    "AWSCredential": "model.signing_credentials",
     "AcceptedCall": "model.sanitizers",
     "BasicCredential": "model.provider",
     "DefaultParameter": "model.request_transforms",
@@ -84,12 +95,14 @@ _ROOMS = {
     "DropParameter": "model.request_transforms",
     "FormBody": "model.route",
     "FormParameter": "model.route",
+    "HMACCredential": "model.signing_credentials",
     "HeaderCredential": "model.provider",
     "HeaderParameter": "model.route",
     "JSONBody": "model.route",
     "JSONField": "model.route",
     "KeepFields": "model.answer_transforms",
     "Network": "model.network",
+    "OAuth2Credential": "model.provider",
     "PathParameter": "model.route",
     "Provider": "model.provider",
     "ProviderSecret": "tenants.configure",

@@ -6,8 +6,7 @@ Source: the ASGI specification, HTTP and WebSocket message format, version 3.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import cast
+from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,12 +15,13 @@ from apikeychain.errors import AnswerError, APIKeyChainError, BackendUnavailable
 from apikeychain.frames import frames_of
 from apikeychain.inbox import Inbox
 from apikeychain.model.call import ByteStream, Call, Reply
-from apikeychain.model.headers import Headers, Line
+from apikeychain.model.headers import Headers
 from apikeychain.watch.mentions import Mentions
 
 Handle = Callable[[Call], Awaitable[Reply]]
 FailureReply = Callable[[Call, AnswerError], Reply]
 
+_BLANKS = b" \t"
 _log = logging.getLogger("apikeychain.asgi")
 
 
@@ -62,7 +62,7 @@ def path_of(scope: Scope) -> bytes:
 
     A server that gives none gives its decoded path, encoded anew: good enough to find the prefix, not to judge a call.
     """
-    raw_path = cast("bytes | None", scope.get("raw_path"))
+    raw_path: bytes | None = scope.get("raw_path")
     if raw_path is None:
         path = quote(str(scope["path"])).encode()
     else:
@@ -74,19 +74,22 @@ def path_of(scope: Scope) -> bytes:
 
 
 def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
-    """The call in a scope whose path lies under `prefix`."""
+    """The call in a scope whose path lies under `prefix`.
+
+    Blanks around a header's value are none of it (RFC 9110, 5.5), and some servers leave them there.
+    """
     project, _, rest = path_of(scope)[len(prefix) + 1 :].partition(b"/")
     area, _, tail = rest.partition(b"/")
-    client = cast("tuple[str, int] | None", scope.get("client"))
+    client: tuple[str, int] | None = scope.get("client")
     login: object = scope.get("apikeychain.caller")
     return Call(
-        method=str(scope["method"]),
-        scheme=str(scope.get("scheme", "http")),
+        method=scope["method"],
+        scheme=scope.get("scheme", "http"),
         project=project.decode("latin-1"),
         area=area.decode("latin-1"),
         path=tail,
         query=scope.get("query_string", b""),
-        headers=Headers(cast("Iterable[Line]", scope["headers"])),
+        headers=Headers([(name, value.strip(_BLANKS)) for name, value in scope["headers"]]),
         peer=client[0] if client else "",
         body=inbox,
         root=_root_of(scope),

@@ -5,23 +5,28 @@ Source: contracts 10 ("The embedded default"); architecture, "What it is".
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, cast
 
-from apikeychain.errors import SettingsError
+from apikeychain.errors import InvalidValueError, SettingsError
+from apikeychain.model.ids import parse_name
+from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import ReplayGuard
+from apikeychain.ports.rotator import Account
 from apikeychain.ports.signals import Signals
 from apikeychain.ports.store import Store
 from apikeychain.ports.upstream import Guard, Upstream
+from apikeychain.ports.witness import Witness
 
 UpstreamFactory = Callable[[Guard], Upstream]
 DATABASE = "apikeychain.sqlite3"
 KEY_FILE = "platform.key"
 CLAIMS_FILE = "claims.mark"
+WITNESS_FILE = "witness.jsonl"
 KEY_FILE_VARIABLE = "APIKEYCHAIN_KEY_FILE"
 _log = logging.getLogger("apikeychain.keychain")
 
@@ -46,6 +51,12 @@ class Plugs:
         upstream: makes the plug out of the guard through which it must dial.
         serving: held while calls are served, where that is for one process.
         key_services: further ones, by the name in the rows of their tenants.
+        witnesses: to which the checkpoints of the ledger go.
+        alert_sinks: to which alerts go, by name.
+        rotators: the host's own with whose they are, by the name in rotations.
+
+    Raises:
+        InvalidValueError: a rotator's name is none, or it does not say whose it is.
     """
 
     store: Store
@@ -56,6 +67,12 @@ class Plugs:
     upstream: UpstreamFactory
     serving: Serving | None = None
     key_services: Mapping[str, KeyService] = field(default_factory=dict[str, KeyService])
+    witnesses: Sequence[Witness] = ()
+    alert_sinks: Mapping[str, AlertSink] = field(default_factory=dict[str, AlertSink])
+    rotators: Mapping[str, Account] = field(default_factory=dict[str, Account])
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rotators", _named_accounts(self.rotators))
 
 
 class Instead(TypedDict, total=False):
@@ -68,6 +85,9 @@ class Instead(TypedDict, total=False):
     signals: Signals | None
     upstream: UpstreamFactory | None
     key_services: Mapping[str, KeyService] | None
+    witnesses: Sequence[Witness] | None
+    alert_sinks: Mapping[str, AlertSink] | None
+    rotators: Mapping[str, Account] | None
 
 
 def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instead: Instead) -> Plugs:
@@ -83,6 +103,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
         SettingsError: APIKEYCHAIN_KEY_FILE is no absolute path.
     """
     from apikeychain.backends.file_replay_guard import FileReplayGuard  # noqa: PLC0415 - likewise
+    from apikeychain.backends.file_witness import FileWitness  # noqa: PLC0415 - likewise
     from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
     from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - likewise
     from apikeychain.backends.serving_lock import ServingLock  # noqa: PLC0415 - likewise
@@ -108,6 +129,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
             signals=SQLiteSignals(store),
             upstream=_default_upstream,
             serving=ServingLock(path),
+            witnesses=(FileWitness(path / WITNESS_FILE),),
         ),
         instead,
     )
@@ -134,11 +156,30 @@ def memory_plugs(instead: Instead) -> Plugs:
     )
 
 
+def named_sinks(given: Mapping[str, AlertSink] | None) -> dict[str, AlertSink]:
+    """Where alerts go, by name: the log, where nothing is given.
+
+    Raises:
+        InvalidValueError: a name is none.
+    """
+    from apikeychain.backends.log_alerts import LogAlerts  # noqa: PLC0415 - a caller of the signer loads no backend
+
+    return {parse_name(name, "alert sink"): sink for name, sink in (given or {"log": LogAlerts()}).items()}
+
+
 def local_limiter() -> RateLimiter:
     """A limiter of this process, for what is counted beside a shared one."""
     from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - a caller of the signer loads no backend
 
     return MemoryRateLimiter()
+
+
+def _named_accounts(given: Mapping[str, Account]) -> dict[str, Account]:
+    for name, account in given.items():
+        if not isinstance(cast("object", account), Account):
+            msg = f"the rotator {name!r} is given as an Account, which says whose keys it makes"
+            raise InvalidValueError(msg)
+    return {parse_name(name, "rotator"): account for name, account in given.items()}
 
 
 def _named_key_file() -> str:

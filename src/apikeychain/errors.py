@@ -20,6 +20,9 @@
     │   └── ConflictError
     ├── SealedValueError
     ├── LedgerBrokenError
+    ├── ProofBrokenError
+    ├── WitnessRefusedError
+    ├── RotationRefusedError
     ├── DamagedDataError
     ├── CallerGoneError
     └── AnswerError
@@ -59,7 +62,7 @@ Both know the HTTP status and the stable ``code`` of their problem document.
 Source: RFC 9457 (problem details); RFC 9110, section 15 (status codes).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 HeaderLines = tuple[tuple[bytes, bytes], ...]
@@ -165,6 +168,40 @@ class LedgerBrokenError(APIKeyChainError):
     def __init__(self, tenant: str, seq: int, reason: str) -> None:
         self.tenant, self.seq, self.reason = tenant, seq, reason
         super().__init__(f"the ledger of {tenant!r} is broken at entry {seq}: {reason}")
+
+
+class ProofBrokenError(APIKeyChainError):
+    """A proof that an entry stands in a ledger does not hold. The text says what."""
+
+
+class WitnessRefusedError(APIKeyChainError):
+    """A witness was given what does not go on from what it has: a chain was cut, written anew, or rolled back.
+
+    Attributes:
+        reasons: what does not fit, by the tenant whose chain was refused; "" where it is the key lists, "?" where it
+            cannot be told whose chain it is.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        told = "; ".join(f"{tenant or 'key lists'}: {reason}" for tenant, reason in self.reasons.items())
+        super().__init__(f"the witness refused: {told}")
+
+
+class RotationRefusedError(APIKeyChainError):
+    """A provider refused to make, take or end a key.
+
+    Args:
+        reason: what was refused, and what to do about it; nothing that the provider said.
+
+    Attributes:
+        orphans: labels or ids of keys that may live there all the same, since an earlier order of the same key broke
+            off: somebody has to look for them.
+    """
+
+    def __init__(self, reason: str = "the provider refused", orphans: Sequence[str] = ()) -> None:
+        self.orphans = tuple(orphans)
+        super().__init__(reason)
 
 
 class DamagedDataError(APIKeyChainError):

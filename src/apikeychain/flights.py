@@ -1,7 +1,8 @@
 """One flight for each key: whoever asks for what is already being fetched waits for that flight.
 
 A flight is a task of its own, so a waiter that is cancelled ends nobody else's wait. What it brings is handed to
-`land`, once, unless its key was forgotten on the way: then those who wait still get it, and it must not be kept.
+`land`, once, unless its key was forgotten on the way: then those who wait still get it, and it must not be kept. It
+lands before it has ended: between the two there is no turn of the loop in which one could join it and find nothing.
 """
 
 import asyncio
@@ -50,23 +51,24 @@ class Flights(Generic[K, V]):
         """
         loop = asyncio.get_running_loop()
         flight = self._under_way.get(key)
-        if flight is None or flight.get_loop() is not loop:
-            flight = self._under_way[key] = loop.create_task(_packed(start))
-            flight.add_done_callback(partial(self._end, key, land))
+        if flight is None or flight.done() or flight.get_loop() is not loop:
+            flight = self._under_way[key] = loop.create_task(self._fly(key, start, land))
+            flight.add_done_callback(partial(self._end, key))
         return flight
 
     def forget(self, key: K) -> None:
         """Let the next one who asks begin anew; the flight under way brings nothing that may be kept."""
         self._under_way.pop(key, None)
 
-    def _end(self, key: K, land: Callable[[V], None], flight: "asyncio.Task[Parcel[V]]") -> None:
-        wanted = self._under_way.get(key) is flight
-        if wanted:
+    async def _fly(self, key: K, start: Callable[[], Coroutine[Any, Any, V]], land: Callable[[V], None]) -> Parcel[V]:
+        value = await start()
+        if self._under_way.get(key) is asyncio.current_task():
+            land(value)
+        return Parcel(value)
+
+    def _end(self, key: K, flight: "asyncio.Task[Parcel[V]]") -> None:
+        if self._under_way.get(key) is flight:
             del self._under_way[key]
         # The exception is looked at in any case: where every waiter left, asyncio would log it as never retrieved.
-        if not flight.cancelled() and flight.exception() is None and wanted:
-            land(flight.result().value)
-
-
-async def _packed(start: Callable[[], Coroutine[Any, Any, V]]) -> Parcel[V]:
-    return Parcel(await start())
+        if not flight.cancelled():
+            flight.exception()

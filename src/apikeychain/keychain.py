@@ -5,12 +5,12 @@ All that belongs to an event loop belongs to one `Residence`. A keychain that is
 Source: architecture "State, and many workers"; contracts 10.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, Unpack, final
 
-from apikeychain.embedded import Instead, Plugs, Serving, UpstreamFactory, embedded_plugs, memory_plugs
+from apikeychain.embedded import Instead, Plugs, Serving, UpstreamFactory, embedded_plugs, memory_plugs, named_sinks
 from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.errors import AnswerError, NotOpenError
 from apikeychain.model.call import Call, Reply
@@ -18,14 +18,17 @@ from apikeychain.model.network import Network
 from apikeychain.model.provider import BaseURL
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
+from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import ReplayGuard
+from apikeychain.ports.rotator import Account
 from apikeychain.ports.signals import Signals
 from apikeychain.ports.store import Store
+from apikeychain.ports.witness import Witness
 from apikeychain.readiness import PlugReadiness, Readiness
 from apikeychain.residence import Residence
-from apikeychain.rules import headers, problem
+from apikeychain.rules import problem
 from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.rules.sanitizers import parse_sanitizers
 from apikeychain.settings import APIKeyChainSettings
@@ -43,20 +46,19 @@ class APIKeyChain(TenantVerbs):
     An async context manager for scripts, tests and a host's own lifespan; the middleware enters it by itself.
 
     Args:
-        store, key_service, rate_limiter, replay_guard, signals: the plugs; one that is an async context manager is
-            entered.
+        store, key_service, rate_limiter, replay_guard, signals: plugs; an async context manager is entered.
         upstream: makes the plug that talks to providers out of the guard through which it must dial.
         serving: held while calls are served, where that is for one process.
         key_services: further ones, by the name in the rows of their tenants.
+        witnesses: keep the checkpoints of the ledger where this installation cannot take them back.
+        alert_sinks, rotators: by name: to which alerts go, the log without any; what makes and ends keys at providers.
         settings: the operator's choices.
         network: exceptions for single providers, by base URL; never stored and never a tenant's. One holds for every
             tenant that registers that base URL, unless it names its `tenants`.
-        sanitizers: for the providers of these names, of every tenant: a function that sees what was accepted of a
-            call, and may refuse it.
+        sanitizers: by a provider's name, for every tenant: a function that sees what was accepted and may refuse it.
 
     Raises:
-        InvalidValueError: a key of `network` is no base URL; one of `sanitizers` no provider's name, or no function;
-            one of `key_services` no name, or the default's.
+        InvalidValueError: a name, an address or a function in one of the mappings cannot be one.
     """
 
     def __init__(
@@ -70,6 +72,9 @@ class APIKeyChain(TenantVerbs):
         upstream: UpstreamFactory,
         serving: Serving | None = None,
         key_services: Mapping[str, KeyService] | None = None,
+        witnesses: Sequence[Witness] = (),
+        alert_sinks: Mapping[str, AlertSink] | None = None,
+        rotators: Mapping[str, Account] | None = None,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
@@ -83,6 +88,9 @@ class APIKeyChain(TenantVerbs):
             upstream=upstream,
             serving=serving,
             key_services=parse_key_services(key_services),
+            witnesses=tuple(witnesses),
+            alert_sinks=named_sinks(alert_sinks),
+            rotators=rotators or {},
         )
         self.settings = settings or APIKeyChainSettings()
         self._networks = {
@@ -109,7 +117,7 @@ class APIKeyChain(TenantVerbs):
         """SQLite, a key file and in-process limits in one directory, for one serving process.
 
         Args:
-            directory: made at the opening when it is missing; empty at the first start.
+            directory: made at the opening, and not before, when it is missing; empty at the first start.
             development: http on localhost and hints in refusals; short for `settings`.
             settings: instead of `development`.
             network: see the class.
@@ -117,13 +125,11 @@ class APIKeyChain(TenantVerbs):
             key_file: where the key file is, if not in the directory; APIKEYCHAIN_KEY_FILE says the same.
             instead: plugs of your own, by the names of the class's arguments, in place of those.
 
-        Nothing is made or read before the keychain is opened.
-
         Raises:
             MissingExtraError: the extra ``embedded`` is not installed.
         """
         plugs = embedded_plugs(directory, key_file=key_file, instead=instead)
-        return cls._of(plugs, _settings(settings, development=development), network, sanitizers)
+        return cls._of(plugs, settings or APIKeyChainSettings(development=development), network, sanitizers)
 
     @classmethod
     def in_memory(
@@ -136,7 +142,8 @@ class APIKeyChain(TenantVerbs):
         **instead: Unpack[Instead],
     ) -> Self:
         """Everything in memory, for a host's own tests. See `embedded` for the arguments."""
-        return cls._of(memory_plugs(instead), _settings(settings, development=development), network, sanitizers)
+        given = settings or APIKeyChainSettings(development=development)
+        return cls._of(memory_plugs(instead), given, network, sanitizers)
 
     @classmethod
     def from_environment(
@@ -218,8 +225,7 @@ class APIKeyChain(TenantVerbs):
         """`open`, for calls: what serves alone takes its lock, or nothing stays open.
 
         Raises:
-            DataDirectoryError: another process serves already.
-            SetupError, BackendUnavailableError: as `open`.
+            SetupError, BackendUnavailableError: as `open`; DataDirectoryError also where another process serves.
         """
         await self.open()
         try:
@@ -256,15 +262,11 @@ class APIKeyChain(TenantVerbs):
 
     def failed(self, call: Call, error: AnswerError) -> Reply:
         """The answer to a call for which `handle` raised."""
-        development = self.settings.development
-        reply = problem.answer(error, development=development)
-        return headers.secure(reply, call, identify(call, self._trusted), development=development)
+        caller = identify(call, self._trusted)
+        return problem.secured(error, call, caller, development=self.settings.development)
 
     async def _awake(self) -> None:
-        """Serve, or wait until the one who opens it already has done so.
-
-        Whoever closed it in this loop meant it: a late call does not open it again.
-        """
+        """Serve, or wait for whoever opens it; one that was closed in this loop is not opened again by a late call."""
         residence = self._residence
         if residence is not None and residence.is_here:
             await residence.opened()
@@ -283,6 +285,8 @@ class APIKeyChain(TenantVerbs):
     def _take_lock(self) -> None:
         if self._plugs.serving is not None:
             self._plugs.serving.acquire()
+        if self._residence is not None and not self._residence.serving.is_set():
+            self._residence.serve()
 
     @property
     def _pipeline(self) -> Pipeline | None:
@@ -294,7 +298,3 @@ class APIKeyChain(TenantVerbs):
         if self._residence is None or self._pipeline is None:
             raise NotOpenError(_NOT_OPEN)
         return self._residence.office
-
-
-def _settings(settings: APIKeyChainSettings | None, *, development: bool) -> APIKeyChainSettings:
-    return settings or APIKeyChainSettings(development=development)

@@ -23,7 +23,6 @@ from apikeychain.errors import (
     MissingExtraError,
     NotFoundError,
     SealedValueError,
-    SecretUnavailableError,
     UnauthenticatedError,
     UpstreamRefusedError,
 )
@@ -38,7 +37,6 @@ from apikeychain.rules import (
     answer,
     answer_transforms,
     bodies,
-    chain,
     cors,
     decoding,
     headers,
@@ -49,7 +47,7 @@ from apikeychain.rules import (
     routing,
     signature,
 )
-from apikeychain.rules.caller import TrustedProxies, bucket_address, identify
+from apikeychain.rules.caller import TrustedProxies, identify
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.signature import Signature
 from apikeychain.rules.signed_text import NOTHING_SHA256
@@ -59,6 +57,7 @@ from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
 from apikeychain.telemetry import secret_used, sent, step
 from apikeychain.vault.open_needles import OpenNeedles
+from apikeychain.vault.retiring import open_retiring
 from apikeychain.vault.session_keys import session_key
 from apikeychain.vault.vault import Vault
 from apikeychain.watch.claims import Claims
@@ -95,9 +94,8 @@ class Pipeline:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._snapshots, self._vault, self._ledger = settings, snapshots, vault, ledger
-        self._meter, self._refusals, self._claims = meter, refusals, claims
-        self._upstream, self._trusted = upstream, trusted
-        self._now, self._clock = now, clock
+        self._meter, self._refusals, self._claims, self._development = meter, refusals, claims, settings.development
+        self._upstream, self._trusted, self._now, self._clock = upstream, trusted, now, clock
         self._mentions, self._unverified, self._needles = Mentions(), Unverified(), OpenNeedles()
 
     async def handle(self, call: Call) -> Reply:
@@ -113,11 +111,12 @@ class Pipeline:
             except BaseException:
                 await passage.let_go()
                 raise
-            return passage.depart(headers.secure(reply, call, caller, development=self._settings.development))
+            reply.headers = headers.secure(reply.headers, call, caller, development=self._development) + passage.limits
+            return passage.depart(reply)
 
     async def _pass(self, passage: Passage) -> Reply:
         call, caller = passage.call, passage.caller
-        headers.require_https(caller, development=self._settings.development)
+        headers.require_https(caller, development=self._development)
         passage.project = project = await self._load(call)
         headers.require_single(call.headers)
         headers.require_framing(call.headers)
@@ -134,12 +133,18 @@ class Pipeline:
         target = routing.fill(passage.call, route, body)
         if target.body is None:
             signature.require_body(passage.signature, b"")
+        await passage.intend()
         secret = await self._open(project, route)
-        reply = await step("send", self._send(passage, injection.inject(target, secret), route))
-        reply = await self._shape(passage, reply, route)
-        reply = redaction.scrub(reply, self._needles.of(route.provider, secret))
+        past = await open_retiring(self._vault, project, route, self._snapshots.holds) if project.retiring else ()
+        request = injection.inject(target, secret, passage.moment if route.place.signing is None else self._now())
+        reply = await step("send", self._send(passage, request, route))
+        if route.answer.shape is not None:
+            reply = await self._shape(passage, reply, route)
+        needles = self._needles.of(route.provider, secret, *past)
+        reply = redaction.scrub(reply, injection.hidden(needles, request, route))
         passage.answered = "provider"
-        return cors.expose(reply, origin)
+        reply.headers = cors.expose(reply.headers, origin)
+        return reply
 
     async def _load(self, call: Call) -> Snapshot:
         if call.area != "proxy":
@@ -150,7 +155,7 @@ class Pipeline:
     async def _admit_signed(self, passage: Passage, project: Snapshot) -> Signature | None:
         """The signature of the call, once it holds. Whoever is refused over and over has to prove it without a body."""
         lines = passage.call.headers
-        if not (signature.is_signed(lines) and b"x-content-sha256" in lines):
+        if not (signature.is_signed(lines) and b"x-content-sha256" in lines.first):
             await self._refusals.admit(project.project.id, passage.caller)
             return await step("verify", self._verify(passage, project)) if signature.is_signed(lines) else None
         try:
@@ -160,11 +165,10 @@ class Pipeline:
             raise
 
     async def _verify(self, passage: Passage, project: Snapshot) -> Signature:
-        call = passage.call
-        sent = signature.read(call.headers)
+        call, sent = passage.call, signature.read(passage.call.headers)
         signature.require_window(sent, passage.moment)
         signature.require_user(sent, call.headers.get(b"x-iso-user"))
-        key = await self._signing_key(project, sent, passage.page or "")
+        key = await self._signing_key(project, sent, passage)
         digest = sent.content_sha256 or await self._digest(passage, project)
         mac = signature.require_mac(key, sent, call, project.project.signed_headers, digest)
         await self._refusals.admit_claim(project.project.id, passage.caller, sent)
@@ -175,16 +179,16 @@ class Pipeline:
         signature.require_claim(claim)
         return sent
 
-    async def _signing_key(self, project: Snapshot, sent: Signature, page: str) -> Secret | None:
-        stored = project.signing_keys.get(sent.signing_key_id)
+    async def _signing_key(self, project: Snapshot, sent: Signature, passage: Passage) -> Secret | None:
+        stored = signature.key_of(project.signing_keys, sent, passage.moment)
         if stored is None:
             return None
-        tenant, current = project.tenant, partial(self._snapshots.holds, project)
-        key = self._vault.opened_signing_key(tenant, stored)
+        key = self._vault.opened_signing_key(project.tenant, stored)
         if key is None:
-            opening = self._vault.open_signing_key(tenant, project.keys, stored, current=current)
+            current = partial(self._snapshots.holds, project)
+            opening = self._vault.open_signing_key(project.tenant, project.keys, stored, current=current)
             key = await step("open", opening, "key_service")
-        return key if sent.session is None else session_key(key, sent.key_id, page)
+        return key if sent.session is None else session_key(key, sent.key_id, passage.page or "")
 
     async def _digest(self, passage: Passage, project: Snapshot) -> bytes:
         """Read the body that the signature covers: before anything else is told, and before anything is spent."""
@@ -224,10 +228,9 @@ class Pipeline:
             key = await self._vault.pseudonym_key(project.tenant)
         except SealedValueError:
             raise LedgerUnavailableError from None
-        passage.pseudonym = chain.pseudonym(key, bucket_address(passage.caller.address))
-        tail = route.tail_of(passage.call)
-        passage.tail = chain.pseudonym(key, tail) if tail else None
-        passage.slot = self._ledger.reserve(project.tenant.id, quotas.holder(passage.signature, passage.caller))
+        passage.veil(key, route)
+        slot = self._ledger.reserve(project.tenant.id, quotas.holder(passage.signature, passage.caller))
+        passage.slot = slot if slot.is_noted else await slot.note()
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
         if passage.body is None:
@@ -249,15 +252,12 @@ class Pipeline:
             raise BodyTimeoutError from None
 
     async def _open(self, project: Snapshot, route: CompiledRoute) -> Secret:
-        sealed = project.secret_of(route)
-        if sealed is None:
-            hint = f"Put the secret {route.route.secret_name!r} for the provider {route.provider.name!r}."
-            raise SecretUnavailableError(hint)
-        tenant, provider, current = project.tenant, route.provider, partial(self._snapshots.holds, project)
+        tenant, provider, sealed = project.tenant, route.provider, project.secret_of(route)
         secret = self._vault.opened(tenant, sealed, provider)
         secret_used(cached=secret is not None)
         if secret is not None:
             return secret
+        current = partial(self._snapshots.holds, project)
         opening = self._vault.open_secret(tenant, project.keys, sealed, provider, current=current)
         return await step("open", opening, "key_service")
 
@@ -286,15 +286,15 @@ class Pipeline:
 
     async def _refuse(self, passage: Passage, error: AnswerError) -> Reply:
         passage.refusal = error.code
-        if passage.project and not passage.slot:
-            self._ledger.count_refusal(passage.project.tenant.id, passage.project.project.id, error.code)
-            await self._refusals.note(passage.project.project.id, passage.caller, error, passage.signature)
+        if (project := passage.project) and not passage.slot:
+            self._ledger.count_refusal(project.tenant.id, project.project.id, error.code)
+            await self._refusals.note(project.project.id, passage.caller, error, passage.unspent)
         if error.code == "origin-refused":
             self._mentions.note(passage.call.project, error.hint, self._clock())
-        reply = problem.answer(error, development=self._settings.development)
-        return cors.expose(reply, passage.origin)
+        reply = problem.answer(error, development=self._development)
+        reply.headers = cors.expose(reply.headers, passage.origin)
+        return reply
 
 
 def _admit(passage: Passage, project: Snapshot, signed: Signature | None) -> CompiledRoute:
-    call, caller = passage.call, passage.caller
-    return admission.admit(call, project, caller, signed=signed, page=passage.page, now=passage.moment)
+    return admission.admit(passage.call, project, passage.caller, signed=signed, page=passage.page, now=passage.moment)

@@ -1,4 +1,4 @@
-"""Every raw cryptographic call of the house, and the sealed value.
+"""Every raw cryptographic call of the house, and the sealed value. Signatures are verified by `apikeychain.proof`.
 
 A sealed value, format 1, suite 1, is these bytes and no others::
 
@@ -21,7 +21,8 @@ alone would let one value open under two keys; the commitment rules that out, an
 decrypted. Every fault is the same `SealedValueError`, so that nobody learns from it how close a forgery came.
 
 Source: NIST SP 800-38D (AES-GCM); RFC 5869 (HKDF); RFC 2104 (HMAC); RFC 9106 (Argon2id); RFC 8018 (PBKDF2);
-Albertini et al., "How to Abuse and Fix Authenticated Encryption Without Key Commitment", USENIX Security 2022.
+RFC 8032 (Ed25519); FIPS 204 (ML-DSA-65); Albertini et al., "How to Abuse and Fix Authenticated Encryption Without Key
+Commitment", USENIX Security 2022.
 """
 
 import hashlib
@@ -30,6 +31,8 @@ import secrets
 
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -122,6 +125,26 @@ def stretch(kdf: str, secret: bytes, salt: bytes) -> bytes:
             return pbkdf2_sha512(secret, salt, iterations=_PBKDF2_ITERATIONS)
         case _:
             raise SealedValueError
+
+
+def ed25519_public_key(seed: bytes) -> bytes:
+    """The 32-byte public key of the private key that `seed` is: 32 bytes of `random_bytes`."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def ed25519_sign(seed: bytes, message: bytes) -> bytes:
+    """The 64-byte signature of `message`. It is always the same: nothing is drawn."""
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
+
+
+def mldsa65_public_key(seed: bytes) -> bytes:
+    """The 1,952-byte public key of the private key that `seed` makes: 32 bytes of `random_bytes`."""
+    return MLDSA65PrivateKey.from_seed_bytes(seed).public_key().public_bytes_raw()
+
+
+def mldsa65_sign(seed: bytes, message: bytes) -> bytes:
+    """The 3,309-byte signature of `message`, pure and with an empty context. Each one is another: it is hedged."""
+    return MLDSA65PrivateKey.from_seed_bytes(seed).sign(message)
 
 
 def gcm_seal(key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:

@@ -22,6 +22,8 @@ from apikeychain.egress import Egress
 from apikeychain.embedded import Plugs, local_limiter
 from apikeychain.errors import BackendUnavailableError, DamagedDataError, KeyFileError, SealedValueError
 from apikeychain.ledger.ledger import Ledger
+from apikeychain.ledger.notary import Notary
+from apikeychain.ledger.notes import TERMS, Terms
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.network import Network
 from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
@@ -34,6 +36,7 @@ from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
 from apikeychain.telemetry import plug_failed
 from apikeychain.tenants.change import Office
+from apikeychain.upkeep import Upkeep
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
 from apikeychain.watch.claims import Claims
@@ -56,12 +59,14 @@ class Residence:
 
     Args:
         sanitizers: the host's functions, by the name of the provider.
+        terms: of the notes on what may be lost.
         clock: monotonic seconds, for how long anything is kept or waited for.
 
     Attributes:
         office: for the management verbs; `pipeline`: for calls; `asking`: for health checks. They are of use after
             `opened`.
         entered: how often the keychain was opened into it.
+        serving: set by `serve`, once calls are served.
     """
 
     def __init__(
@@ -71,10 +76,14 @@ class Residence:
         networks: Mapping[str, Network],
         *,
         sanitizers: Mapping[str, SanitizerFunction] = MappingProxyType({}),
+        terms: Terms = TERMS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plugs, self._clock, self._loop = plugs, clock, asyncio.get_running_loop()
         key_services = KeyServices(plugs.key_service, plugs.key_services)
+        self._notary = Notary(
+            plugs.store, key_services, plugs.witnesses, origin=settings.ledger_origin, now=_now, clock=clock
+        )
         self.office = Office(
             store=plugs.store,
             key_services=key_services,
@@ -83,6 +92,9 @@ class Residence:
             settings=settings,
             networks=networks,
             now=_now,
+            witnesses=plugs.witnesses,
+            alert_sinks=plugs.alert_sinks,
+            notary=self._notary,
         )
         self._snapshots = Snapshots(
             plugs.store,
@@ -93,11 +105,12 @@ class Residence:
             changed=self.office.vault.forget,
             clock=clock,
         )
-        self._ledger = Ledger(plugs.store, now=_now, clock=clock)
+        ahead = settings.ledger_mode == "write-ahead"
+        self._ledger = Ledger(plugs.store, now=_now, ahead=ahead, terms=terms, clock=clock, written=self._notary.count)
         self.pipeline: Pipeline | None = None
         self.asking = Asking(plugs, key_services, lambda: self._snapshots.hears, clock)
         self.entered = 0
-        self._stop = asyncio.Event()
+        self.serving, self._stop = asyncio.Event(), asyncio.Event()
         self._open: asyncio.Future[None] = self._loop.create_future()
         self._task = self._loop.create_task(self._reside(), name="apikeychain")
 
@@ -114,6 +127,11 @@ class Residence:
     async def opened(self) -> None:
         """Wait until it is open. Raises what kept it from opening."""
         await asyncio.shield(self._open)
+
+    def serve(self) -> None:
+        """Deliver alerts, and turn keys that are due, from now on."""
+        self.serving.set()
+        self.office.turning.set()
 
     async def leave(self) -> None:
         """Write what is left and close the plugs."""
@@ -149,6 +167,9 @@ class Residence:
             plugs.rate_limiter,
             plugs.replay_guard,
             plugs.signals,
+            *plugs.witnesses,
+            *plugs.alert_sinks.values(),
+            *(account.rotator for account in plugs.rotators.values()),
         ):
             await _enter(stack, plug)
         stack.push_async_callback(self.asking.close)
@@ -160,8 +181,10 @@ class Residence:
         if settings.development:
             _log.warning("development mode: http is served on localhost, and refusals carry hints")
         self._tell_of_open_networks()
+        stack.push_async_callback(self._close_notary)
         stack.push_async_callback(self._ledger.drain)
-        for work in (self._ledger.run(), self._listen()):
+        upkeep = Upkeep(self.office, upstream, self.serving, rotators=plugs.rotators)
+        for work in (*self._ledger.work(), self._listen(), self._notary.run(), *upkeep.work()):
             task = self._loop.create_task(work)
             task.add_done_callback(_tell_unclean)
             stack.push_async_callback(_end, task)
@@ -179,6 +202,10 @@ class Residence:
             now=_now,
             clock=self._clock,
         )
+
+    async def _close_notary(self) -> None:
+        # A loop that ends without a word has no time to sign anything, and a store that hangs does not let anybody.
+        await self._notary.close(is_last=self._stop.is_set() and not self._ledger.unwritten)
 
     async def _enter_key_service(self, stack: AsyncExitStack, name: str, service: KeyService) -> None:
         """Enter one of several key services; while one does not answer, its tenants alone are closed."""
@@ -229,7 +256,7 @@ class Residence:
     async def _has_opened(self, tenant: TenantId) -> bool:
         async with self._plugs.store.reading(tenant) as records:
             stored = await records.get(Tenant, ())
-        if stored is None or stored.key_service != DEFAULT_KEY_SERVICE:
+        if stored is None or stored.erased is not None or stored.key_service != DEFAULT_KEY_SERVICE:
             return False
         await self.office.vault.pseudonym_key(stored)
         return True

@@ -12,10 +12,13 @@ from typing import Literal
 from apikeychain.errors import SettingsError
 from apikeychain.model.records import KDF
 from apikeychain.model.route import MIB
+from apikeychain.proof.note import ORIGIN
 
 UNIX = "unix"
+LedgerMode = Literal["buffered", "write-ahead"]
 _PREFIX = re.compile(r"(?:/[a-z0-9][a-z0-9._-]*)+")
 _MAX_BODY = 100 * MIB
+_KEY_BOUNDS = {"key_max_uses": (1, 1 << 32), "key_max_age_days": (0, 36_500)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,12 @@ class APIKeyChainSettings:
         body_limit: the largest ``max_body_bytes`` that a route may ask for.
         nat64_prefixes: NAT64 prefixes of this network, beyond which the embedded IPv4 address is judged.
         kdf: how project keys are derived.
-        ledger_mode: ``"buffered"``: calls are written in groups, at most 100 ms late.
+        ledger_mode: ``"buffered"``: calls are written in groups, at most 100 ms late; ``"write-ahead"``: no call is
+            sent before what it is about to do is written down.
+        ledger_origin: the name of this ledger and of the keys that sign it: 1 to 200 printable ASCII characters, no
+            space, no ``+``. It stays what it was when the first checkpoint was signed.
+        key_max_uses: after so many sealed values a project's key turns by itself, once a day at most.
+        key_max_age_days: after so many days it does too; 0 for never.
 
     Raises:
         SettingsError: with every problem, each ``name: what is expected``; no value is told.
@@ -44,7 +52,10 @@ class APIKeyChainSettings:
     body_limit: int = _MAX_BODY
     nat64_prefixes: tuple[str, ...] = ()
     kdf: KDF = "argon2id"
-    ledger_mode: Literal["buffered"] = "buffered"
+    ledger_mode: LedgerMode = "buffered"
+    ledger_origin: str = "apikeychain/ledger"
+    key_max_uses: int = 1_000_000
+    key_max_age_days: int = 365
 
     def __post_init__(self) -> None:
         problems = [
@@ -56,8 +67,11 @@ class APIKeyChainSettings:
             problems.append(f"body_limit: write 1 to {_MAX_BODY} bytes")
         if self.kdf not in {"argon2id", "pbkdf2-sha512"}:
             problems.append("kdf: write argon2id or pbkdf2-sha512")
-        if self.ledger_mode != "buffered":
-            problems.append("ledger_mode: write buffered")
+        if self.ledger_mode not in {"buffered", "write-ahead"}:
+            problems.append("ledger_mode: write buffered or write-ahead")
+        if not re.fullmatch(ORIGIN, self.ledger_origin):
+            problems.append("ledger_origin: write 1 to 200 printable ASCII characters, no space, no +")
+        problems += self._key_problems()
         if problems:
             raise SettingsError(problems)
 
@@ -65,6 +79,13 @@ class APIKeyChainSettings:
         if _PREFIX.fullmatch(self.prefix):
             return []
         return ["prefix: write a lower-case path without a final slash, like /api/apikeychain"]
+
+    def _key_problems(self) -> list[str]:
+        return [
+            f"{name}: write {least} to {most}"
+            for name, (least, most) in _KEY_BOUNDS.items()
+            if not least <= getattr(self, name) <= most
+        ]
 
 
 def _network_problems(name: str, networks: Iterable[str], but: str = "") -> list[str]:

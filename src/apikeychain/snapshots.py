@@ -13,22 +13,23 @@ from typing import Any, TypeVar
 
 from apikeychain.errors import BackendUnavailableError, DamagedDataError, InvalidValueError, NotFoundError
 from apikeychain.flights import Flights
+from apikeychain.listing import every
 from apikeychain.model.ids import ProjectId, parse_project_id
 from apikeychain.model.network import Network
 from apikeychain.model.records import (
     AddedRoute,
     AllowedOrigin,
-    Key,
     Project,
     ProjectKey,
     RegisteredProvider,
     SealedSecret,
     SigningKey,
-    Suspension,
     Tenant,
 )
+from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.model.sanitizers import SanitizerFunction
-from apikeychain.ports.store import R, Store, TenantReader
+from apikeychain.model.suspension import Suspension
+from apikeychain.ports.store import Store, TenantReader
 from apikeychain.rules.snapshot import Snapshot, compile_snapshot
 from apikeychain.telemetry import reach
 
@@ -39,7 +40,6 @@ REFRESH_SECONDS = 30.0
 STORE_DOWN_SECONDS = 5.0
 # Of projects that are not held, at a time: fewer than a store answers in the patience of a call.
 FIRST_READS = 32
-_PAGE = 500
 _log = logging.getLogger("apikeychain")
 
 V = TypeVar("V")
@@ -212,13 +212,14 @@ class Snapshots:
         return compile_snapshot(
             tenant,
             found,
-            origins=await children(store, AllowedOrigin, project),
-            providers=await children(store, RegisteredProvider, project),
-            routes=await children(store, AddedRoute, project),
-            secrets=await children(store, SealedSecret, project),
-            keys=await children(store, ProjectKey, project),
-            signing_keys=await children(store, SigningKey, project),
-            suspensions=await children(store, Suspension, project),
+            origins=await every(store, AllowedOrigin, project),
+            providers=await every(store, RegisteredProvider, project),
+            routes=await every(store, AddedRoute, project),
+            secrets=await every(store, SealedSecret, project),
+            provider_keys=await every(store, ProviderKey, project),
+            keys=await every(store, ProjectKey, project),
+            signing_keys=await every(store, SigningKey, project),
+            suspensions=await every(store, Suspension, project),
             networks=self._networks,
             body_limit=self._body_limit,
             sanitizers=self._sanitizers,
@@ -254,27 +255,6 @@ async def _in_time(reading: Coroutine[Any, Any, _Reading]) -> _Reading:
             return await reading
     except TimeoutError:
         raise BackendUnavailableError from None
-
-
-async def children(store: TenantReader, kind: type[R], project: ProjectId) -> list[R]:
-    """All records of a kind whose key begins with `project`, in the order of their keys."""
-    found: list[R] = []
-    after: Key = (project,)
-    while True:
-        page = await store.list(kind, after, _PAGE)
-        own = [record for record in page if record.key[0] == project]
-        found += own
-        if len(own) < _PAGE:
-            return found
-        after = own[-1].key
-
-
-async def every(store: TenantReader, kind: type[R]) -> list[R]:
-    """All records of a kind that the tenant has, in the order of their keys."""
-    found: list[R] = []
-    while page := await store.list(kind, found[-1].key if found else (), _PAGE):
-        found += page
-    return found
 
 
 def _hold(cache: dict[str, V], key: str, value: V, bound: int) -> None:

@@ -69,20 +69,20 @@ def _counter(name: str) -> Counter:
     return _meter.create_counter(name, METRICS[name].unit, METRICS[name].meaning)
 
 
-def _histogram(name: str) -> Histogram:
-    metric = METRICS[name]
+def _up_down_counter(name: str) -> UpDownCounter:
+    return _meter.create_up_down_counter(name, METRICS[name].unit, METRICS[name].meaning)
+
+
+def _duration(of: str) -> Histogram:
+    metric = METRICS[name := f"apikeychain.{of}.duration"]
     return _meter.create_histogram(name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=_BUCKETS)
 
 
 _calls, _secrets, _failures = map(_counter, ("apikeychain.calls", "apikeychain.secrets", "apikeychain.plug.failures"))
-_call_seconds, _step_seconds = map(_histogram, ("apikeychain.call.duration", "apikeychain.step.duration"))
-_upstream_seconds = _histogram("apikeychain.upstream.duration")
-_flush_seconds = _histogram("apikeychain.ledger.flush.duration")
-_queued = _meter.create_up_down_counter(
-    "apikeychain.ledger.queued",
-    METRICS["apikeychain.ledger.queued"].unit,
-    METRICS["apikeychain.ledger.queued"].meaning,
-)
+_gaps, _rounds, _broken = (_counter(f"apikeychain.ledger.{name}") for name in ("gaps", "rounds", "broken"))
+_call_seconds, _step_seconds = map(_duration, ("call", "step"))
+_upstream_seconds, _flush_seconds = map(_duration, ("upstream", "ledger.flush"))
+_queued, _due = map(_up_down_counter, ("apikeychain.ledger.queued", "apikeychain.rotation.due"))
 
 
 @final
@@ -208,6 +208,26 @@ async def flushed(work: Coroutine[Any, Any, T]) -> T:
 def queued(entries: int) -> None:
     """So many more ledger entries wait to be written; below 0 so many fewer."""
     _add(_queued, entries)
+
+
+def rotations_due(secrets: int) -> None:
+    """So many more secrets are due for a step of their rotation; below 0 so many fewer."""
+    _add(_due, secrets)
+
+
+def gap_stated() -> None:
+    """The ledger says of entries that they were or may have been lost."""
+    _add(_gaps, 1)
+
+
+def round_ended(error: BaseException | None) -> None:
+    """A round of checkpoints is over."""
+    _add(_rounds, 1, {OUTCOME: PASSED if error is None else code_of(error)})
+
+
+def chain_broken() -> None:
+    """A chain was not signed."""
+    _add(_broken, 1)
 
 
 def secret_used(*, cached: bool) -> None:

@@ -71,8 +71,8 @@ class SecureTransportMiddleware:
     async def _refuse(
         self, error: HTTPSRequiredError, call: Call, caller: Caller, send: Send, ending: Callable[[float], None]
     ) -> None:
-        reply = problem.answer(error, development=self._development)
-        await send_reply(headers.secure(reply, call, caller, development=self._development), call, send, ending)
+        reply = problem.secured(error, call, caller, development=self._development)
+        await send_reply(reply, call, send, ending)
 
     def _securing(self, send: Send, caller: Caller) -> Send:
         hsts = headers.hsts(caller, development=self._development)

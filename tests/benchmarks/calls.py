@@ -26,6 +26,7 @@ KINDS: Mapping[str, Kind] = {
     f"{GATE}, lean server": Kind("hosts:gate", options=LEAN),
     f"{GATE}, granian": Kind("hosts:gate", "granian"),
     f"{GATE}, httpx": Kind("hosts:gate", environment={"UPSTREAM": "httpx"}),
+    f"{GATE}, write-ahead": Kind("hosts:gate", environment={"LEDGER_MODE": "write-ahead"}),
     f"{GATE}, Valkey": Kind("hosts:gate", environment={"VALKEY": ""}),
 }
 _CONNECTIONS = (16, 64)

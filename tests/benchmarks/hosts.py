@@ -57,7 +57,8 @@ def gate() -> Starlette:
     """A host with nothing in it but the gate."""
     base, folder = os.environ["BASE"], Path(os.environ["DATA"])
     network = {base: Network(private=True, trust=os.environ["AUTHORITY"])}
-    keychain = APIKeyChain.embedded(folder, settings=SETTINGS, network=network, **_plugs())
+    settings = replace(SETTINGS, ledger_mode="write-ahead" if "LEDGER_MODE" in os.environ else "buffered")
+    keychain = APIKeyChain.embedded(folder, settings=settings, network=network, **_plugs())
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:

@@ -18,7 +18,7 @@ from apikeychain.backends.sql.schema import LEDGER
 from apikeychain.ledger.ledger import FLUSH_ENTRIES
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, chained
-from apikeychain.rules import chain
+from apikeychain.rules import call_entries, chain
 
 _TENANT = TenantId("acme")
 
@@ -53,19 +53,21 @@ def measure(folder: Path, entries: int, rounds: int) -> Ledger:
 
 def a_draft(number: int = 0) -> LedgerDraft:
     """Of a call as most are."""
-    data = chain.call_data(
-        route="thing",
-        base_url="https://api.example.com",
-        path_template="/v1/thing",
-        method="GET",
+    data = call_entries.call_data(
+        call_entries.asked_data(
+            route="thing",
+            base_url="https://api.example.com",
+            path_template="/v1/thing",
+            method="GET",
+            query=["q", "limit"],
+            caller="0123456789abcdef0123456789abcdef",
+        ),
         status=200,
         duration_ms=number % 97,
         bytes_in=0,
         bytes_out=1024,
         answered="provider",
         refusal=None,
-        query=["q", "limit"],
-        caller="0123456789abcdef0123456789abcdef",
     )
     return LedgerDraft(
         at=datetime.now(UTC), kind="call", actor="gate", project=ProjectId("p_aaaaaaaaaaaaaaaaaaaa"), data=data

@@ -25,6 +25,7 @@ from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.rules.signed_text import NOTHING_SHA256
 from benchmarks.ledger import a_draft
 from benchmarks.load import BROWSER, ORIGIN
+from exchange import NOW
 from sample_project import PROJECT, a_snapshot
 
 Benchmark = Callable[..., Any]
@@ -110,7 +111,7 @@ def test_parameters(benchmark: Benchmark) -> None:
 
 def test_injection(benchmark: Benchmark) -> None:
     target = routing.fill(CALL, ROUTE, None)
-    assert (b"x-api-key", SECRET.reveal()) in benchmark(injection.inject, target, SECRET).headers
+    assert (b"x-api-key", SECRET.reveal()) in benchmark(injection.inject, target, SECRET, NOW).headers
 
 
 def test_answer(benchmark: Benchmark) -> None:
@@ -126,10 +127,8 @@ def test_redaction(benchmark: Benchmark, body: bytes) -> None:
 
 
 def test_answer_lines(benchmark: Benchmark) -> None:
-    reply = cors.expose(Reply(200, tuple(ANSWER), BODY), Origin(ORIGIN))
-    assert (b"x-content-type-options", b"nosniff") in benchmark(
-        headers.secure, reply, CALL, CALLER, development=False
-    ).headers
+    lines = cors.expose(tuple(ANSWER), Origin(ORIGIN))
+    assert (b"x-content-type-options", b"nosniff") in benchmark(headers.secure, lines, CALL, CALLER, development=False)
 
 
 def test_limiter(benchmark: Benchmark) -> None:

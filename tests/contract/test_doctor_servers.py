@@ -81,7 +81,18 @@ async def test_where_all_is_well_nothing_is_told(variables: dict[str, str]) -> N
         ("database", told[5][1]),
     ]
     assert {check for check, _ in told} == {
-        *("settings", "files", "database", "valkey", "key service", "signals", "project keys", "routes", "secrets")
+        *(
+            "settings",
+            "files",
+            "database",
+            "valkey",
+            "key service",
+            "signals",
+            "project keys",
+            "routes",
+            "secrets",
+            "alerts",
+        )
     }
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from apikeychain.backends import connections
+from apikeychain.backends.aiohttp_call import AiohttpCall
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.errors import CallerGoneError, UpstreamRefusedError
 from apikeychain.ports.upstream import Guard, Upstream
@@ -124,6 +125,21 @@ class TestAiohttpUpstream(UpstreamContract):
         async with self.scene() as scene:
             scene.provider.on("/", pauses)
             assert (await scene.call())[1] == b"ab"
+
+    async def test_an_answer_that_was_held_back_goes_on_once_it_is_read(self) -> None:
+        size = 4 * 2**20
+
+        async def large(visit: Visit) -> None:
+            await visit.head(200, [(b"content-length", b"%d" % size)])
+            await visit.write(b"x" * size)
+
+        async with self.scene() as scene, asyncio.timeout(10):
+            scene.provider.on("/", large)
+            reply = await scene.upstream.send(scene.request())
+            assert isinstance(reply.body, AiohttpCall)
+            while not reply.body._connection._reading_paused:  # noqa: ASYNC110  # aiohttp has no event for it
+                await asyncio.sleep(0)
+            assert sum([len(chunk) async for chunk in chunks(reply)]) == size
 
     async def test_a_target_that_clients_change_arrives_byte_for_byte(self) -> None:
         async with self.scene() as scene:

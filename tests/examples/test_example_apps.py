@@ -76,7 +76,7 @@ def test_the_starlette_example_says_what_the_page_calls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("custom_store", "2 project.created\nacme.tenant"),
+        ("custom_store", "2 project.created\nacme.tenant platform.tenant"),
         ("custom_rate_limiter", "refused, again in 1 s\nadmitted"),
         ("custom_key_service", "opens under version 2: True\nthe old copy opens no more"),
     ],

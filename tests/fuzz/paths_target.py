@@ -18,7 +18,7 @@ from apikeychain.rules import routing
 from apikeychain.rules.injection import inject
 from apikeychain.rules.routing import CompiledRoute, Target
 from apikeychain.secret import Secret
-from exchange import BY_HEADER, BY_QUERY, a_call, a_route
+from exchange import BY_HEADER, BY_QUERY, NOW, a_call, a_route
 
 Fill = Callable[[Call, CompiledRoute, bytes | None], Target]
 TOKENS = (
@@ -73,7 +73,7 @@ def one_input(data: bytes, fill: Fill = routing.fill) -> None:
         _require_same_path(call, shape, target.path)
         _require_same_query(query, target.query)
         _require_recognised(shape, target, fill)
-        url = inject(target, _SECRET).url
+        url = inject(target, _SECRET, NOW).url
         assert str(Url(url)) == url
 
 

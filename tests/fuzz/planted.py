@@ -29,6 +29,8 @@ from fuzz import (
     paths_target,
     planted_base_url,
     planted_envelope,
+    planted_proof,
+    proof_target,
     redaction_target,
     signature_target,
 )
@@ -215,6 +217,9 @@ PLANTED: Mapping[str, Mapping[str, OneInput]] = MappingProxyType(
             **{opens.__name__: partial(envelope_target.one_input, opened=opens) for opens in planted_envelope.OPENS},
         ),
         "json": _named(**{read.__name__: partial(json_target.one_input, read=read) for read in _JSON_READS}),
+        "proof": _named(
+            **{takes.__name__: partial(proof_target.one_input, takes=takes) for takes in planted_proof.TAKES},
+        ),
         "redaction": _named(
             **{stream.__name__: partial(redaction_target.one_input, stream=stream) for stream in _STREAMS}
         ),

@@ -9,6 +9,7 @@ from fuzz import (
     json_target,
     origin_target,
     paths_target,
+    proof_target,
     redaction_target,
     signature_target,
 )
@@ -24,6 +25,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
             Target("base_url", base_url_target.one_input, base_url_target.TOKENS),
             Target("envelope", envelope_target.one_input, envelope_target.TOKENS),
             Target("json", json_target.one_input, json_target.TOKENS),
+            Target("proof", proof_target.one_input, proof_target.TOKENS),
             Target("redaction", redaction_target.one_input, redaction_target.TOKENS),
         )
     }

@@ -19,7 +19,11 @@ _VERBS = {
     "ClaimAndSpend": {"claim_and_spend"},
     "Signals": {"publish", "subscribe"},
     "Upstream": {"send", "__aenter__"},
+    "Witness": {"latest", "publish", "vouch", "key_lists"},
+    "AlertSink": {"send"},
 }
+# Of two that have a verb of one name: what it takes.
+_TAKES = {"Upstream": ("send", "request"), "AlertSink": ("send", "alert")}
 _CONTRACTS = ROOT / "tests" / "contract"
 _ACROSS = (_CONTRACTS / "test_across_processes.py").read_text()
 
@@ -134,6 +138,21 @@ PLUGS = (
     Plug("Signals", "ValkeySignals", "valkey", "network", "no", "yes", "all, at once", "test_signals_valkey.py"),
     Plug("Upstream", "AiohttpUpstream", "", "", "no", "yes", _ALL, "test_upstream_aiohttp.py"),
     Plug("Upstream", "HttpxUpstream", "", "", "no", "yes", _ALL, "test_upstream_httpx.py"),
+    # What they hold between processes is in the contract itself.
+    Plug("Witness", "FileWitness", "", "machine", "yes", "", _ALL, "test_witness_file.py"),
+    Plug("Witness", "S3Witness", "aws", "network", "yes", "yes", _ALL, "test_witness_s3.py"),
+    Plug("Witness", "WebhookWitness", "", "network", "as its receiver", "yes", _ALL, "test_witness_webhook.py"),
+    Plug(
+        "AlertSink",
+        "LogAlerts",
+        "",
+        "",
+        "as the log",
+        "",
+        "all; A3 as far as the log's handlers raise",
+        "test_alert_sinks.py",
+    ),
+    Plug("AlertSink", "WebhookAlerts", "", "network", "as its receiver", "yes", _ALL, "test_alert_sinks.py"),
 )
 _HEAD = "| port | plug | extra | shared between processes | outlives the process | TLS | clauses that it holds |"
 # Its verbs are those that the client of AWS asks for.
@@ -150,8 +169,15 @@ def _found() -> set[tuple[str, str]]:
             continue
         for name, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             if cls.__module__.startswith(package.__name__) and not name.startswith("_") and name not in _NO_PLUGS:
-                found |= {(port, name) for port, verbs in _VERBS.items() if all(hasattr(cls, verb) for verb in verbs)}
+                found |= {(port, name) for port in _VERBS if _is_plug(cls, port)}
     return found
+
+
+def _is_plug(cls: type, port: str) -> bool:
+    if not all(hasattr(cls, verb) for verb in _VERBS[port]):
+        return False
+    verb, taken = _TAKES.get(port, ("", ""))
+    return not verb or taken in inspect.signature(getattr(cls, verb)).parameters
 
 
 def test_every_plug_has_its_row_and_every_row_its_plug() -> None:

@@ -11,7 +11,7 @@ import pytest
 from apikeychain import errors
 from apikeychain.environment.variables import COMMAND, PLUGS, PREFIX, SETTINGS
 from apikeychain.model import telemetry
-from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential
+from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, QueryCredential
 from apikeychain.providers import CATALOGUE
 from apikeychain.settings import APIKeyChainSettings
 from command import ROOT
@@ -62,6 +62,7 @@ def _where(credential: Credential) -> str:
         return f"`{credential.header}: {credential.prefix}<secret>`"
     if isinstance(credential, BasicCredential):
         return f"`Authorization: Basic {'<secret>' if credential.username is None else credential.username}`"
+    assert isinstance(credential, QueryCredential)
     return f"`?{credential.parameter}=<secret>`"
 
 
@@ -77,6 +78,20 @@ def _catalogue() -> str:
         for entry in CATALOGUE
     ]
     return _table(("provider", "base URL", "credential", "routes", "documentation"), rows)
+
+
+def _key_apis() -> str:
+    rows = [
+        (
+            f"`{entry.provider.name}`",
+            f"`{entry.key_api.describe.__name__}({', '.join(inspect.signature(entry.key_api.describe).parameters)})`",
+            f"`{entry.key_api.provider.name}`, `{entry.key_api.provider.base_url}`",
+            f"[read {entry.key_api.reviewed}]({entry.key_api.source})",
+        )
+        for entry in CATALOGUE
+        if entry.key_api is not None
+    ]
+    return _table(("provider", "description", "keys are made at", "documentation"), rows)
 
 
 def _spans() -> str:
@@ -107,7 +122,7 @@ def _metrics() -> str:
 _TABLES = {
     "errors.md": [_answers(), _others()],
     "settings.md": [_settings(), _variables()],
-    "catalogue.md": [_catalogue()],
+    "catalogue.md": [_catalogue(), _key_apis()],
     "telemetry.md": [_spans(), _attributes(), _metrics()],
 }
 

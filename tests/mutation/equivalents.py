@@ -11,6 +11,8 @@ _DECLARED_BEFORE = "What is wrong with a declaration was told when the route's o
 
 _TIME_ONLY = "It only saves time: each line is then looked at by itself."
 _SAVES_TIME = "It only saves time: without it the same comes out."
+_LOOKED_UP = "It only saves time: an escape that is not in the table is read by its digits, to the same byte."
+_IN_CAPITALS = "The texts in lower case are looked for, and none of those stands in capitals."
 _PIECES = "How long the pieces are in which a chunk is searched makes no difference to what is found."
 _BY_THE_TEXTS = "It follows from the texts, which are compared."
 _NEXT_TIME = (
@@ -45,6 +47,29 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "top: ' ' < text <= '~' -> ' ' < text < '~'": "HTML has no name for the tilde.",
         "Reading.__bool__: 1 -> 2": "There is one piece, or three and more.",
         "read: b'xX' -> b'XXxXXX'": "It is asked for one byte, which is in the one as in the other.",
+        "top: range(32, 128) -> range(32)": _LOOKED_UP,
+        "top: range(32, 128) -> range(128, 32)": _LOOKED_UP,
+        "top: 32 -> 33": _LOOKED_UP,
+        "top: 32 -> 31": _LOOKED_UP,
+        "top: 128 -> 129": _LOOKED_UP,
+        "top: 128 -> 127": _LOOKED_UP,
+        "top: (f'{byte:02x}', f'{byte:02X}') -> (f'{byte:02X}',)": _LOOKED_UP,
+        "top: (f'{byte:02x}', f'{byte:02X}') -> (f'{byte:02x}',)": _LOOKED_UP,
+        "top: (b'%', b'\\\\u00') -> (b'\\\\u00',)": _LOOKED_UP,
+        "top: (b'%', b'\\\\u00') -> (b'%',)": _LOOKED_UP,
+        "top: b'%' -> b'XX%XX'": _LOOKED_UP,
+        "top: b'\\\\u00' -> b'XX\\\\u00XX'": _LOOKED_UP,
+        "top: b'\\\\u00' -> b'u00'": _LOOKED_UP,
+        "top: b'\\\\u00' -> b'\\\\u0'": _LOOKED_UP,
+        "Reading.__init__: _BYTES.get(piece) or read(piece) -> read(piece)": _LOOKED_UP,
+        "Reading.__init__: _BYTES.get(piece) -> _BYTES.get(None)": _LOOKED_UP,
+        "pieces: for lead in _SPLITS if lead in buffer -> for lead in _SPLITS": _SAVES_TIME,
+        "pieces: if not leads: -> if False:": _SAVES_TIME,
+        "pieces: _SPLITS[leads[0]](buffer) if len(leads) == 1 else _SPLIT_ALL(buffer) -> _SPLIT_ALL(buffer)": (
+            _SAVES_TIME
+        ),
+        "pieces: 1 -> 0": _SAVES_TIME,
+        "pieces: 0 -> -1": "It is asked for where there is one.",
     },
     "rules.egress": {
         "Reach: 0 -> -1": _ORDER_ONLY,
@@ -199,6 +224,20 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "Needles: False -> True #4": _BY_THE_TEXTS,
         "Needles: field(init=False, repr=False, compare=False) -> field(init=False, repr=False) #2": _BY_THE_TEXTS,
         "Needles: False -> True #7": _BY_THE_TEXTS,
+        "Needles: field(init=False, repr=False, compare=False) -> field(init=False, repr=False) #3": _BY_THE_TEXTS,
+        "Needles: False -> True #10": _BY_THE_TEXTS,
+        "Needles.is_clean: b'' -> b'XXXX'": _IN_CAPITALS,
+        "Needles.is_clean: return False -> return None": _AS_FALSE,
+        (
+            "Needles.is_clean: may_escape(value) and (reading := Reading(value)) and any((any(t.finds(reading)) for t "
+            "in self._said)) -> (reading := Reading(value)) and any((any(t.finds(reading)) for t in self._said))"
+        ): _SAVES_TIME,
+        "Needles._stands_in: return False -> return None": _AS_FALSE,
+        "Needles.finds: if self._stands_in(buffer): -> if True:": _SAVES_TIME,
+        "Needles.finds: may_escape(buffer) and (reading := Reading(buffer)) -> (reading := Reading(buffer))": (
+            _SAVES_TIME
+        ),
+        "Scrubber._release: self._covered = self._offset = 0 -> self._covered = self._offset = None": _NOTHING_COVERED,
         "Needles.scrub: if len(value) <= PIECE and self.is_clean(value): -> if False:": _SAVES_TIME,
         "Needles.scrub: len(value) <= PIECE and self.is_clean(value) -> self.is_clean(value)": _SAVES_TIME,
         "Needles.scrub: len(value) <= PIECE -> len(value) < PIECE": _SAVES_TIME,
@@ -228,7 +267,26 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "json.dumps(facts, separators=(',', ':'))": "They are written in the order of the alphabet as it is.",
         "metadata: True -> False": "They are written in the order of the alphabet as it is.",
     },
-    "vault.turn": {"rederive: equal(derived, kept) -> equal(kept, derived)": _NO_DIRECTION},
+    "vault.contexts": {"of_tenant_secret: 1 -> 0": "The first secret bears no number, and neither would one of 0."},
+    "vault.resealing": {
+        "context_of: assert_never(record) -> pass": "There is no other kind.",
+        "context_of: assert_never(record) -> assert_never(None)": "There is no other kind.",
+        "Resealing: (str, str) -> (str,)": _FOR_TYPES,
+        "Resealing: (str, str) -> (str,) #2": _FOR_TYPES,
+        "Resealing.remarked: record.sealed or not isinstance(record, ProviderKey) or "
+        "record.fingerprint not in self.marks -> not isinstance(record, ProviderKey) or "
+        "record.fingerprint not in self.marks": ("What was sealed anew has a new mark, which is none of the old ones."),
+        "_version_of: return '' -> return None": "Neither is a version.",
+    },
+    "vault.turn": {
+        "rederive: equal(derived, kept) -> equal(kept, derived)": _NO_DIRECTION,
+        "next_secret: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,
+    },
+    "vault.open_needles": {
+        "OpenNeedles.of: kept[1] is provider or kept[1] == provider -> kept[1] == provider": _SAVES_TIME,
+        "OpenNeedles.of: 1 -> 2": _SAVES_TIME,
+        "OpenNeedles.of: 1 -> 0": _SAVES_TIME,
+    },
     "vault.vault": {
         "Vault.new_tenant: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,
         "Vault.new_tenant: random_bytes(KEY_BYTES) -> random_bytes(None) #2": _BY_DEFAULT,
@@ -241,6 +299,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "(tenant.id, (tenant.key_service, wrapped))": (
             "The wrapped key stands where a project would: it is none, so that only a dropping of all drops it."
         ),
+        "Vault.pseudonym_key: held = self._keys.peek(label) -> held = None": _SAVES_TIME,
+        "Vault.pseudonym_key: self._keys.peek(label) -> self._keys.peek(None)": _SAVES_TIME,
+        "Vault.pseudonym_key: if held is not None: -> if False:": _SAVES_TIME,
     },
     "vault.wrapping": {
         "goes_round: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,

@@ -169,7 +169,9 @@ def _codes(code: CodeType) -> Iterator[tuple[str, CodeType]]:
             yield from _codes(constant)
 
 
-def _unnoticed(every: Iterable[Mutant], jobs: int, run: Callable[[Mutant], int], cpu_seconds: int = 60) -> set[str]:
+def _unnoticed(
+    every: Iterable[Mutant], jobs: int, run: Callable[[Mutant], int], cpu_seconds: int = _SECONDS
+) -> set[str]:
     """The names of the mutants with which `run`, in a process of its own, gives 0."""
     gc.freeze()
     running: dict[int, Mutant] = {}

@@ -11,12 +11,15 @@ from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.errors import BackendUnavailableError
+from apikeychain.ledger.queues import MAX_WAIT_SECONDS
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Headers
 from apikeychain.model.quota import Balance, Spend
 from apikeychain.ports.upstream import Guard
+from apikeychain.rules.quotas import OVERRUN
 from apikeychain.snapshots import REFRESH_SECONDS, STORE_DOWN_SECONDS
 from gate import APP, KEY, Answer, Gate, open_gate
+from signer import signer_of
 
 OPENED_SECONDS = 300.0
 
@@ -195,3 +198,26 @@ async def test_a_call_that_is_cancelled_while_it_lets_go_leaves_its_entry() -> N
         with pytest.raises(asyncio.CancelledError):
             await call
         assert await calls_written(gate) == 1
+
+
+@pytest.mark.usefixtures("left")
+async def test_a_ledger_that_stood_still_keeps_out_no_signed_caller_once_it_goes_on() -> None:
+    """Each call that it refused has spent from its quotas: nobody claims more than those allow."""
+    store, clock = MemoryStore(), Clock()
+    async with open_gate(store=store, clock=clock) as gate:
+        signer, path = await signer_of(gate), gate.shop.url("weather")
+        await gate.shop.configure(quota="10000/minute", address_quota="10000/minute")
+        await asyncio.sleep(0.05)  # until the change was heard
+
+        async def signed() -> Answer:
+            return await gate.call(path, b"q=Paris", headers=signer.sign(path, b"q=Paris"))
+
+        assert (await signed()).status == 200
+        await asyncio.sleep(0.3)
+        store.reachable = False
+        assert (await signed()).status == 200
+        clock.ahead += MAX_WAIT_SECONDS
+        assert {(await signed()).code for _ in range(OVERRUN.amount + 1)} == {"ledger-unavailable"}
+        store.reachable = True
+        await asyncio.sleep(1.5)
+        assert (await signed()).status == 200

@@ -16,7 +16,7 @@ from apikeychain import APIKeyChainMiddleware, APIKeyChainSettings, HeaderCreden
 from apikeychain.testing.local_provider import Received
 from gate import KEY, Gate, host, open_gate
 from http_cases import ABUSES, sent
-from wire import served
+from wire import PARSERS, served
 
 ABUSED = ProxyRoute(
     "abused",
@@ -64,8 +64,8 @@ class Site:
         return int(answer[9:12] or 0), answer, self.gate.provider.requests[before:]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncGenerator[Site, None]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=PARSERS)
+async def site(request: pytest.FixtureRequest) -> AsyncGenerator[Site, None]:
     strangers: list[str] = []
 
     async def writing_host(scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +76,7 @@ async def site() -> AsyncGenerator[Site, None]:
     async with open_gate(settings=settings, provider=WITH_HEADER, routes=[ABUSED]) as gate:
         await gate.shop.configure(quota="100000/minute", address_quota="100000/minute")
         gate.provider.on("/here", lambda visit: visit.answer(200, body=b"fine"))
-        async with served(APIKeyChainMiddleware(writing_host, gate.keychain)) as port:
+        async with served(APIKeyChainMiddleware(writing_host, gate.keychain), request.param) as port:
             yield Site(port, gate, strangers)
 
 

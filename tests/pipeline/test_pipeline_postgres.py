@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from apikeychain import Secret
 from apikeychain.backends.sql import PostgresSignals, SQLStore
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.records import Project
+from apikeychain.tenants.turning import TurnedKey
 from apikeychain.testing.chains import require_chain
 from gate import KEY, Gate, open_gate
 from served_postgres import Database
@@ -50,3 +52,23 @@ async def test_a_database_that_is_gone_for_a_while_is_found_again(gate: Gate, da
     database.server.start()
     assert (await gate.get()).status == 200
     require_chain(await gate.acme.entries(0, 1000))
+
+
+async def test_keys_turn_on_a_database_of_many_workers_while_calls_flow(gate: Gate) -> None:
+    done = asyncio.Event()
+
+    async def call() -> set[int]:
+        statuses = set[int]()
+        while not done.is_set():
+            statuses.add((await gate.get()).status)
+        return statuses
+
+    await gate.shop.configure(quota="1000000/minute", address_quota="1000000/minute")
+    for number in range(5):
+        await gate.shop.put_secret(f"made-{number}", Secret(f"{KEY}{number}"), provider="weather")
+    callers = [asyncio.create_task(call()) for _ in range(2)]
+    for number in (2, 3):
+        assert await gate.shop.turn_key() == TurnedKey(project=gate.shop.id, number=number, values=6)
+    assert (await gate.acme.turn_secret()).values == 6
+    done.set()
+    assert await asyncio.gather(*callers) == [{200}, {200}]

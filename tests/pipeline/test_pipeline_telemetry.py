@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
 from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode, Tracer
 
-from apikeychain import JSONBody, JSONField, KeepFields, ProxyRoute, telemetry
+from apikeychain import APIKeyChainSettings, JSONBody, JSONField, KeepFields, ProxyRoute, telemetry
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
-from apikeychain.errors import CallerGoneError, DamagedDataError
+from apikeychain.errors import BackendUnavailableError, CallerGoneError, DamagedDataError
 from apikeychain.hearing import Hearing
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Line
@@ -24,6 +25,8 @@ from apikeychain.model.telemetry import ATTRIBUTES, CALL, METRICS, STEPS
 from apikeychain.ports.upstream import Guard
 from apikeychain.testing.local_provider import Visit
 from gate import APP, KEY, WEATHER, Answer, Gate, open_gate
+from ledger_house import ACME, OTHER
+from noted_house import LEASE_SECONDS, NotedHouse
 from one_plug import Both
 from signer import signer_of
 from telemetry_heard import amounts, points, spans
@@ -99,7 +102,15 @@ async def test_a_signed_call_is_verified_and_a_body_read_and_an_answer_shaped_in
     ]
     [verify] = [span for span in told if span.name == "apikeychain.verify"]
     assert steps_of(told, verify) == ["open"]
-    assert {name for names in steps for name in names} == STEPS.keys()
+    assert {name for names in steps for name in names} | {"intend"} == STEPS.keys()
+
+
+async def test_a_call_that_is_written_down_ahead_waits_for_that_in_a_step_of_its_own() -> None:
+    async with open_gate(settings=APIKeyChainSettings(ledger_mode="write-ahead")) as gate:
+        with spans() as told:
+            await gate.get()
+    [call] = called(told)
+    assert steps_of(told, call) == ["load", "spend", "record", "intend", "open", "send"]
 
 
 async def as_json(visit: Visit) -> None:
@@ -494,11 +505,56 @@ async def test_the_metrics_count_what_they_say(gate: Gate) -> None:
     assert (after["queued"], after["flushed"]) == (before["queued"], before["flushed"] + 1)
 
 
+async def test_each_entry_that_states_a_loss_is_counted() -> None:
+    house = NotedHouse()
+    await house.take(ACME)
+    await house.take(OTHER)
+    before = amounts("apikeychain.ledger.gaps").get((), 0)
+    await asyncio.sleep(LEASE_SECONDS)
+    await house.beside(31.0).sweeper.sweep()
+    # One in each of their chains, and one in that of the platform.
+    assert amounts("apikeychain.ledger.gaps")[()] == before + 3
+    await house.ledger.drain(0.01)
+    assert amounts("apikeychain.ledger.gaps")[()] == before + 5
+
+
+async def sign_a_broken_chain(gate: Gate) -> None:
+    """A round in which one chain does not hold; it is put right afterwards."""
+    store = gate.keychain._plugs.store
+    assert isinstance(store, MemoryStore)
+    room = store._house.rooms[gate.acme.id]
+    sound = room.entries[0]
+    room.entries[0] = replace(sound, actor="nobody")
+    assert [*(await gate.keychain.checkpoint()).broken] == [gate.acme.id]
+    store._house.rooms[gate.acme.id].entries[0] = sound
+
+
+async def test_a_round_of_checkpoints_and_a_chain_that_is_not_signed_are_counted(gate: Gate) -> None:
+    keys = gate.keychain._plugs.key_service
+    assert isinstance(keys, MemoryKeyService)
+
+    def told() -> tuple[float, float, float]:
+        rounds = amounts("apikeychain.ledger.rounds")
+        broken = amounts("apikeychain.ledger.broken").get((), 0)
+        return rounds.get(("passed",), 0), rounds.get(("backend-unavailable",), 0), broken
+
+    passed, failed, broken = told()
+    keys.reachable = False
+    with pytest.raises(BackendUnavailableError):
+        await gate.keychain.checkpoint()
+    assert told() == (passed, failed + 1, broken)
+    keys.reachable = True
+    await sign_a_broken_chain(gate)
+    assert told() == (passed + 1, failed + 1, broken + 1)
+
+
 async def test_nothing_is_told_beyond_the_closed_list(gate: Gate) -> None:
     gate.provider.on(PATH, as_json)
     gate.provider.on(f"/{USER}/file", as_json)
     user: Line = (b"x-iso-user", USER.encode())
     with spans() as told:
+        await sign_a_broken_chain(gate)
+        telemetry.rotations_due(0)
         await gate.get(headers=[user, TRACEPARENT])
         await gate.get(origin="https://evil-4711.example")
         await gate.get(b"q=" + USER.encode())

@@ -18,7 +18,7 @@ from apikeychain.model.request_transforms import DefaultParameter, RenameParamet
 from apikeychain.rules.injection import inject
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.secret import Secret
-from exchange import BY_HEADER, BY_QUERY, a_route, goes_up
+from exchange import BY_HEADER, BY_QUERY, NOW, a_route, goes_up
 from gate import APP, Gate, open_gate
 
 SECRET = Secret("s3cret-key")
@@ -107,7 +107,7 @@ def test_the_url_that_is_sent_is_the_providers_own_or_nothing_is_sent(name: str,
     # contracts 4: what is sent is what was validated
     route = ROUTES[name]
     try:
-        request = inject(goes_up(route, b"weather/" + path, query), SECRET)
+        request = inject(goes_up(route, b"weather/" + path, query), SECRET, NOW)
     except RefusalError as refused:
         event(refused.code)
         return

@@ -111,6 +111,12 @@ def test_a_server_that_names_no_peer_gives_an_empty_one() -> None:
     assert call_of(scope_of(PREFIX) | {"client": None}, PREFIX, Inbox(Server().receive)).peer == ""
 
 
+def test_blanks_around_a_value_are_none_of_it_and_nothing_else_is_left_out() -> None:
+    lines = [(b"accept", b" \t a b\t "), (b"x-key", b"\x0ba\x0c"), (b"x-none", b" ")]
+    call = call_of(scope_of(PREFIX) | {"headers": lines}, PREFIX, Inbox(Server().receive))
+    assert call.headers.lines == ((b"accept", b"a b"), (b"x-key", b"\x0ba\x0c"), (b"x-none", b""))
+
+
 async def test_a_reply_of_bytes_is_two_messages() -> None:
     async def handle(_call: Call) -> Reply:
         return Reply(201, ((b"x-a", b"1"),), b"body")

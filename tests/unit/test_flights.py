@@ -63,6 +63,21 @@ async def test_it_has_landed_before_any_waiter_goes_on(flights: Flights[str, str
     assert hold.kept == ["brought"]
 
 
+async def test_whoever_joins_in_the_very_turn_in_which_a_flight_ends_finds_that_it_has_landed(
+    flights: Flights[str, str],
+) -> None:
+    """A loop that joins until something has landed would else never let anything land, nor anybody else go on."""
+    trip, hold, seen = Trip(), Hold(), asyncio.get_running_loop().create_future()
+    flight = flights.begin("key", trip, hold)
+    await asyncio.sleep(0)
+    trip.gate.set()
+    asyncio.get_running_loop().call_soon(lambda: seen.set_result((flight.done(), [*hold.kept])))
+    assert await seen == (True, ["brought"])
+    again = flights.begin("key", trip, hold)
+    assert again is not flight
+    await again
+
+
 async def test_keys_fly_apart(flights: Flights[str, str]) -> None:
     one, two, hold = Trip("one"), Trip("two"), Hold()
     one.gate.set()

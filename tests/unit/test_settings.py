@@ -16,6 +16,8 @@ def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
     assert settings.nat64_prefixes == ()
     assert settings.kdf == "argon2id"
     assert settings.ledger_mode == "buffered"
+    assert settings.ledger_origin == "apikeychain/ledger"
+    assert (settings.key_max_uses, settings.key_max_age_days) == (1_000_000, 365)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,10 @@ def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
         {"nat64_prefixes": ("64:ff9b::/96",)},
         {"body_limit": 1},
         {"kdf": "pbkdf2-sha512"},
+        {"ledger_mode": "write-ahead"},
+        {"ledger_origin": "gate.example.com/ledger"},
+        {"key_max_uses": 1, "key_max_age_days": 0},
+        {"key_max_uses": 1 << 32, "key_max_age_days": 36_500},
     ],
 )
 def test_what_is_safe_can_be_chosen(chosen: dict[str, Any]) -> None:
@@ -52,6 +58,14 @@ def test_what_is_safe_can_be_chosen(chosen: dict[str, Any]) -> None:
         ("body_limit", 100 * 1024 * 1024 + 1),
         ("kdf", "scrypt"),
         ("ledger_mode", "off"),
+        ("ledger_origin", ""),
+        ("ledger_origin", "my ledger"),
+        ("ledger_origin", "ledger+1"),
+        ("ledger_origin", "l" * 201),
+        ("key_max_uses", 0),
+        ("key_max_uses", (1 << 32) + 1),
+        ("key_max_age_days", -1),
+        ("key_max_age_days", 36_501),
     ],
 )
 def test_what_is_unsafe_or_wrong_is_refused_by_name(name: str, value: object) -> None:

@@ -13,7 +13,7 @@ from apikeychain.errors import BackendUnavailableError, NotFoundError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import AddedRoute, AllowedOrigin, Project, RegisteredProvider, Tenant
 from apikeychain.ports.store import Store
-from apikeychain.snapshots import Snapshots, children
+from apikeychain.snapshots import Snapshots
 from damaged_store import DamagedStore
 from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER
 
@@ -401,22 +401,6 @@ async def test_a_route_that_fits_no_more_takes_no_project_down(store: CountingSt
     lowered = snapshots(store, clock, body_limit=1024)
     assert b"large" not in (await lowered.load(PROJECT)).routes
     assert b"small" in (await lowered.load(PROJECT)).routes
-
-
-async def test_the_children_of_a_project_are_read_over_pages_and_no_others(
-    store: CountingStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_PAGE", 2)
-    async with store.tenant(ACME) as rows:
-        await rows.insert(Project(id=OTHER, name="blog", created=NOW))
-        for project in (PROJECT, OTHER):
-            for number in range(5):
-                origin = f"https://app{number}.example.com"
-                await rows.insert(AllowedOrigin(project=project, origin=origin, created=NOW))  # type: ignore[arg-type]  # as parsed
-        found = await children(rows, AllowedOrigin, PROJECT)
-    assert [(record.project, record.origin) for record in found] == [
-        (PROJECT, f"https://app{number}.example.com") for number in range(5)
-    ]
 
 
 async def put(store: MemoryStore, owner: TenantId, project: ProjectId) -> None:

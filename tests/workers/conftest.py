@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from apikeychain.backends.valkey import ValkeyGuard
+from apikeychain.settings import LedgerMode
 from apikeychain.testing.fixtures import openbao_server, postgres_server, valkey_server
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.openbao import OpenBaoServer
@@ -55,8 +56,12 @@ async def workers(
     openbao: OpenBaoServer,
     provider: LocalProvider,
 ) -> AsyncGenerator[Workers, None]:
-    """Four of them; they hear of changes by PostgreSQL, or as the parameter says."""
-    async with running(database, valkey, openbao, provider, getattr(request, "param", "postgres")) as running_workers:
+    """Four of them; they hear of changes by PostgreSQL, or as the parameter says; or it is the mode of the ledger."""
+    chosen = getattr(request, "param", "postgres")
+    is_ahead = chosen == "write-ahead"
+    news: str = "postgres" if is_ahead else chosen
+    mode: LedgerMode = "write-ahead" if is_ahead else "buffered"
+    async with running(database, valkey, openbao, provider, news=news, mode=mode) as running_workers:
         yield running_workers
 
 

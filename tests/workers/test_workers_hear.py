@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
+from apikeychain.tenants.erasure import erase_tenant
+from apikeychain.tenants.registry import create_tenant
 from fleet import WORKERS, Answered, Fleet
+from gate import weather_shop
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -43,6 +46,19 @@ async def test_a_change_holds_at_all(fleet: Fleet) -> None:
         assert await _late(answers) == _all(404, "not-found")
         await fleet.shop.enable_route("weather")
         assert await _late(answers) == _all(200)
+
+
+async def test_a_tenant_that_was_erased_is_served_by_nobody(fleet: Fleet) -> None:
+    office = fleet.acme._office
+    gone = await create_tenant(office, f"gone-{fleet.shop.name}", "ops")
+    shop = await weather_shop(gone, fleet.workers.shared.provider)
+    assert {answered.status for answered in await fleet.one_each(shop)} == {200}
+    await erase_tenant(office, gone.id, "ops")
+    await asyncio.sleep(_SECOND)
+    answers = await fleet.one_each(shop)
+    assert {(answered.worker, answered.status, answered.code) for answered in answers} == _all(404, "not-found")
+    assert {answered.status for answered in await fleet.one_each()} == {200}
+    assert (await gone.examine_ledger()).holds
 
 
 async def test_a_key_that_was_revoked_signs_nothing_anywhere(fleet: Fleet) -> None:

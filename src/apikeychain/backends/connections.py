@@ -106,6 +106,11 @@ class Connection(ResponseHandler):
             self.transport.abort()
         self._lost(self)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - as aiohttp calls it
+        """Take in what was held back: aiohttp asks for that after each read, where nothing was held back too."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         """Wake whoever waits, and cut it: after malformed framing aiohttp (3.14) does neither for a body's reader."""
         super().set_exception(exc, exc if exc_cause is None else exc_cause)
@@ -153,8 +158,10 @@ class Connections(aiohttp.TCPConnector):
 
     def take(self, host: str, port: int) -> Connection | None:
         """A usable one that rests, the one that was used last, or None."""
-        while (resting := self._resting.get((host, port))) is not None:
-            connection = self._out_of(resting, resting[-1])
+        resting = self._resting.get((host, port), [])
+        while resting:
+            connection = resting.pop()
+            self._kept -= 1
             if connection.is_usable:
                 return connection
             connection.cut()
@@ -183,15 +190,11 @@ class Connections(aiohttp.TCPConnector):
         self._resting.setdefault(connection.place, []).append(connection)
         self._kept += 1
 
-    def _out_of(self, resting: list[Connection], connection: Connection) -> Connection:
-        resting.remove(connection)
-        self._kept -= 1
-        if not resting:
-            del self._resting[connection.place]
-        return connection
-
     def _forget(self, connection: Connection) -> None:
         self._acquired.discard(connection)
         resting = self._resting.get(connection.place, [])
         if connection in resting:
-            self._out_of(resting, connection)
+            resting.remove(connection)
+            self._kept -= 1
+        if not resting:
+            self._resting.pop(connection.place, None)

@@ -108,12 +108,13 @@ def _length(request: UpstreamRequest) -> int | None:
 
 def _has_one_end(headers: Headers) -> bool:
     """Whether all readers of an answer find the same end of it, with no transfer coding that nobody undoes."""
-    lengths, codings = headers.all(b"content-length"), headers.all(b"transfer-encoding")
-    if codings:
-        return not lengths and len(codings) == 1 and codings[0].lower() == b"chunked"
-    return not lengths or (len(lengths) == 1 and lengths[0].isdigit())
+    lengths = headers.all(b"content-length")
+    if b"transfer-encoding" not in headers.first:
+        return not lengths or (len(lengths) == 1 and lengths[0].isdigit())
+    codings = headers.all(b"transfer-encoding")
+    return not lengths and len(codings) == 1 and codings[0].lower() == b"chunked"
 
 
 def _tells_its_end(headers: Headers) -> bool:
     """Whether an answer with a body ends by its own word: the end of a connection is also that of a broken one."""
-    return b"content-length" in headers or b"transfer-encoding" in headers
+    return b"content-length" in headers.first or b"transfer-encoding" in headers.first

@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, chained
-from apikeychain.model.records import Key, Project, ProjectName, Record, Tenant
+from apikeychain.model.records import CHAIN_KINDS, Key, Project, ProjectName, Record, Tenant
 
 R = TypeVar("R", bound=Record)
 
@@ -166,6 +166,11 @@ class MemoryTenantStore(MemoryTenantReader):
         self._require(record.kind, record.key, generation)
         self._records[record.kind, record.key] = record
 
+    async def replace_all(self, records: Sequence[Record]) -> None:
+        """See TenantStore.replace_all."""
+        for record in records:
+            await self.replace(record, record.generation - 1)
+
     async def remove(self, kind: type[Record], key: Key, generation: int) -> None:
         """See TenantStore.remove."""
         self._require(kind.kind, key, generation)
@@ -177,6 +182,12 @@ class MemoryTenantStore(MemoryTenantReader):
         head = await self.head()
         self._entries += chained(head, payloads)
         return self._entries[-1].head if payloads else head
+
+    async def retain(self, first: int, last: int, payload: LedgerDraft) -> Head:
+        """See TenantStore.retain."""
+        (await self.head()).require_entries(first, last)
+        self._entries[first - 1 : last] = [entry.dropped() for entry in self._entries[first - 1 : last]]
+        return await self.append([payload])
 
     async def lease(self, name: str, seconds: float) -> bool:
         """See TenantStore.lease."""
@@ -201,7 +212,7 @@ class MemoryTenantStore(MemoryTenantReader):
         self._house.rooms[self._tenant] = _Room(self._records, self._entries, self._leases)
 
     def _has_orphans(self) -> bool:
-        owned = [key for key in self._records if key[0] != Tenant.kind]
+        owned = [key for key in self._records if key[0] != Tenant.kind and key[0] not in CHAIN_KINDS]
         projects = {key for kind, key in owned if kind == Project.kind}
         of_projects = [key for kind, key in owned if kind not in {Project.kind, ProjectName.kind}]
         has_tenant = (Tenant.kind, ()) in self._records

@@ -1,4 +1,4 @@
-"""Lines to a key service: one for each event loop, open for as long as anybody holds it open."""
+"""Lines to a service: one for each event loop, open for as long as anybody holds it open."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,9 +26,14 @@ L = TypeVar("L", bound=Closing)
 
 @final
 class OpenedLines(Generic[L]):
-    """Those of one key service."""
+    """Those of one service.
 
-    def __init__(self) -> None:
+    Args:
+        plug: what it is for.
+    """
+
+    def __init__(self, plug: str = "key service") -> None:
+        self._plug = plug
         self._lines: dict[asyncio.AbstractEventLoop, L] = {}
 
     def __len__(self) -> int:
@@ -43,16 +48,17 @@ class OpenedLines(Generic[L]):
         """
         line = self._lines.get(asyncio.get_running_loop())
         if line is None:
-            msg = "the key service is not open in this event loop: use it inside `async with`"
+            msg = f"the {self._plug} is not open in this event loop: use it inside `async with`"
             raise NotOpenError(msg)
         return line
 
-    async def enter(self, make: Callable[[], Awaitable[L]], greet: Callable[[], Awaitable[None]]) -> None:
+    async def enter(self, make: Callable[[], Awaitable[L]], greet: Callable[[], Awaitable[None]] | None = None) -> None:
         """Open one, or hold it open once more.
 
         Args:
             make: a line, where there is none.
-            greet: says what has to be said on it; what it raises closes it again.
+            greet: says what has to be said on it; what it raises closes it again. Without it nobody is greeted: a
+                server that is down must not keep the gate from opening.
         """
         loop = asyncio.get_running_loop()
         if loop not in self._lines:
@@ -61,7 +67,8 @@ class OpenedLines(Generic[L]):
             self._lines.setdefault(loop, line)
         self.here.entered += 1
         try:
-            await greet()
+            if greet:
+                await greet()
         except BaseException:
             await self.leave()
             raise

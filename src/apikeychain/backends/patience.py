@@ -56,10 +56,11 @@ class Patience(Generic[A]):
         service: its name, for the operator.
         log: where the reasons are told.
         nothing: what came, where nothing came in time.
+        plug: what it is for.
     """
 
-    def __init__(self, service: str, log: logging.Logger, nothing: A) -> None:
-        self._service, self._log, self._nothing = service, log, nothing
+    def __init__(self, service: str, log: logging.Logger, nothing: A, plug: str = "key service") -> None:
+        self._service, self._log, self._nothing, self._plug = service, log, nothing, plug
         self._clock = asyncio.get_running_loop().time
         self._shut, self._shut_until = "", 0.0
         self._told: dict[str, float] = {}
@@ -99,7 +100,7 @@ class Patience(Generic[A]):
         now = self._clock()
         if now - self._told.get(reason, now - _TELL_SECONDS) >= _TELL_SECONDS:
             self._told[reason] = now
-            self._log.error("%s is no key service now: %s", self._service, reason)
+            self._log.error("%s is no %s now: %s", self._service, self._plug, reason)
         raise BackendUnavailableError(reason)
 
 

@@ -42,25 +42,21 @@ class AiohttpUpstream:
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         """See Upstream.send."""
-        upload = _upload_of(request)
-        try:
-            return await self._send(request, upload)
-        except Exception as error:  # noqa: BLE001  # whatever a client raises may hold a URL with a secret in it
-            failure = told(error, request.host, upload)
-        # Out here, so that the client's exception is not even the context of ours.
-        raise failure
-
-    async def _send(self, request: UpstreamRequest, upload: Upload | None) -> UpstreamReply:
+        host, port, network, upload = request.host, request.port, request.network, _upload_of(request)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        head = head_of(request)
-        pool = self._pools.get((loop, request.network)) or await self._open(loop, request.network)
-        self._guard.admit(request.host, request.port, request.network)
-        total = request.timeouts.total or LONGEST_SECONDS
-        connection = pool.take(request.host, request.port)
-        if connection is None:
-            connection = await _dialled(pool, request, began + total)
-        return await AiohttpCall(request, upload, pool, connection, began).reply(head)
+        try:
+            head = head_of(request)
+            pool = self._pools.get((loop, network)) or await self._open(loop, network)
+            self._guard.admit(host, port, network)
+            connection = pool.take(host, port)
+            if connection is None:
+                connection = await _dialled(pool, request, began)
+            return await AiohttpCall(request, upload, pool, connection, began).reply(head)
+        except Exception as error:  # noqa: BLE001  # whatever a client raises may hold a URL with a secret in it
+            failure = told(error, host, upload)
+        # Out here, so that the client's exception is not even the context of ours.
+        raise failure
 
     async def _open(self, loop: asyncio.AbstractEventLoop, network: Network) -> Connections:
         await self._close(lambda other: other.is_closed())
@@ -74,7 +70,8 @@ class AiohttpUpstream:
             await self._pools.pop(key).close()
 
 
-async def _dialled(pool: Connections, request: UpstreamRequest, ends: float) -> Connection:
+async def _dialled(pool: Connections, request: UpstreamRequest, began: float) -> Connection:
+    ends = began + (request.timeouts.total or LONGEST_SECONDS)
     now = asyncio.get_running_loop().time()
     async with asyncio.timeout_at(min(ends, now + request.timeouts.connect)):
         return await pool.dial(request.host, request.port)

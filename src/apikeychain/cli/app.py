@@ -9,20 +9,29 @@ from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from apikeychain import __version__
 from apikeychain.cli import (
+    alert,
     apply,
+    checkpoints,
     doctor,
+    keys,
     ledger,
+    ledger_prove,
+    ledger_retain,
+    ledger_verify,
     migrate,
     origin,
     platform_key,
     project,
     provider,
+    rotation,
     route,
     secret,
     sign,
     signing_key,
     suspension,
     tenant,
+    tenant_erase,
+    verify_proof,
 )
 from apikeychain.cli.invocation import Invocation
 from apikeychain.cli.output import complain
@@ -38,8 +47,27 @@ app = App(
     help_format="plaintext",
 )
 app.command(platform_key.app)
-for _noun in (tenant.app, project.app, origin.app, provider.app, route.app, secret.app, signing_key.app, ledger.app):
+app.command(keys.app)
+for _noun in (
+    tenant.app,
+    project.app,
+    origin.app,
+    provider.app,
+    route.app,
+    secret.app,
+    rotation.app,
+    signing_key.app,
+    alert.app,
+):
     app.command(_noun)
+app.command(ledger.app)
+ledger.app.command(ledger_verify.verify)
+ledger.app.command(ledger_prove.prove)
+ledger.app.command(verify_proof.verify_proof)
+for _verb in (checkpoints.checkpoint, checkpoints.keys, checkpoints.rotate_keys):
+    ledger.app.command(_verb)
+ledger.app.command(ledger_retain.retain)
+tenant.app.command(tenant_erase.erase)
 project.app.command(suspension.suspend)
 project.app.command(suspension.lift)
 app.command(apply.apply)
@@ -71,7 +99,7 @@ async def _start(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     data: Annotated[Path | None, Parameter(group=_everywhere)] = None,
     json: Annotated[bool, Parameter(group=_everywhere, negative="", show_default=False)] = False,
-    actor: Annotated[str, Parameter(group=_everywhere)] = "cli",
+    actor: Annotated[str | None, Parameter(group=_everywhere)] = None,
     development: Annotated[bool, Parameter(group=_everywhere, negative="", show_default=False)] = False,
 ) -> object:
     """Parse what all commands take, then run the one that was named.
@@ -80,12 +108,13 @@ async def _start(
         tokens: the command and its own arguments.
         data: the data directory of the keychain; else what APIKEYCHAIN_DATABASE_URL or APIKEYCHAIN_DATA say.
         json: answer with one JSON document.
-        actor: the label of who does this, for the ledger: no name, no address.
+        actor: the label of who does this, for the ledger: no name, no address; cli without it. For ledger list, tail
+            and export: only what this label did.
         development: take http origins on localhost, for a keychain that runs in development.
     """
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "call" in ignored:
-        call = Invocation(data=data, actor=actor, development=development, json=json)
+        call = Invocation(data=data, label=actor, development=development, json=json)
         bound.arguments["call"] = call
     result = command(*bound.args, **bound.kwargs)
     return await result if inspect.isawaitable(result) else result

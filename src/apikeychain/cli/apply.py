@@ -104,10 +104,12 @@ class Bringing:
 
     async def _tenant(self, tenant: str) -> list[Change]:
         try:
-            await self.keychain.tenant(tenant)
+            found = await self.keychain.tenant(tenant)
         except DoesNotExistError:
             await (self.scratch or self.keychain).ensure_tenant(tenant, actor=self.actor)
             return [Change(tenant, None, "tenant.created")]
+        # Of one that was erased nothing can be made: this says so.
+        await found.list_projects()
         return []
 
     async def _project(self, tenant: str, declared: DeclaredProject, *, prune: bool) -> list[Change]:

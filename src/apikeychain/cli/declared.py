@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 from apikeychain.cli.catalogue import known_provider, known_route
 from apikeychain.cli.fields import BROKEN, Place, Table, as_table, default
 from apikeychain.model.answer_transforms import DropFields, KeepFields, RenameField
-from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider, QueryCredential
+from apikeychain.model.provider import BasicCredential, HeaderCredential, OAuth2Credential, Provider, QueryCredential
 from apikeychain.model.request_transforms import DefaultParameter, DropParameter, RenameParameter, SetParameter
 from apikeychain.model.route import (
     FormBody,
@@ -22,9 +22,17 @@ from apikeychain.model.route import (
     Timeouts,
 )
 from apikeychain.model.sanitizers import Sanitizer
+from apikeychain.model.signing_credentials import AWSCredential, HMACCredential
 
 T = TypeVar("T", Provider, ProxyRoute)
-CREDENTIALS: Mapping[str, type[Any]] = {"header": HeaderCredential, "query": QueryCredential, "basic": BasicCredential}
+CREDENTIALS: Mapping[str, type[Any]] = {
+    "header": HeaderCredential,
+    "query": QueryCredential,
+    "basic": BasicCredential,
+    "oauth2": OAuth2Credential,
+    "aws": AWSCredential,
+    "hmac": HMACCredential,
+}
 PARAMETERS: Mapping[str, type[Any]] = {"query": QueryParameter, "path": PathParameter, "header": HeaderParameter}
 BODIES: Mapping[str, type[Any]] = {"json": JSONBody, "form": FormBody, "raw": RawBody}
 REQUEST_TRANSFORMS: Mapping[str, type[Any]] = {

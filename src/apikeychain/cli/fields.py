@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from apikeychain.cli.files import unreadable
 from apikeychain.errors import APIKeyChainError, InvalidValueError
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ def read_toml(path: Path) -> Table:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        msg = f"the file {str(path)!r} cannot be read: {error.strerror}"
+        raise unreadable(path, error) from None
     except ValueError as error:
         msg = f"the file {str(path)!r} is no TOML: {error}"
     raise InvalidValueError(msg)

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from apikeychain.cli.files import unreadable
 from apikeychain.errors import InvalidValueError
 from apikeychain.secret import MAX_BYTES, Secret
 
@@ -22,8 +23,7 @@ def read_secret(path: Path) -> Secret:
         with path.open("rb") as file:
             return _secret(file.read(MAX_BYTES + 2))
     except OSError as error:
-        msg = f"the file {str(path)!r} cannot be read: {error.strerror}"
-        raise InvalidValueError(msg) from None
+        raise unreadable(path, error) from None
 
 
 def given_secret(what: str, *, stdin: bool, file: Path | None, env: str | None) -> Secret:
@@ -45,7 +45,7 @@ def given_secret(what: str, *, stdin: bool, file: Path | None, env: str | None) 
         return _from_env(env)
     if file is not None:
         return read_secret(file)
-    with _interruptible():
+    with interruptible():
         return _secret(sys.stdin.buffer.read(MAX_BYTES + 2)) if stdin else _asked(what)
 
 
@@ -61,7 +61,7 @@ def _asked(what: str) -> Secret:
 
 
 @contextmanager
-def _interruptible() -> Generator[None, None, None]:
+def interruptible() -> Generator[None, None, None]:
     """Ctrl-C ends a wait for input at once: the handler of an event loop only notes it until the input is there."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

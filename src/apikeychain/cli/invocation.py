@@ -15,12 +15,14 @@ from apikeychain.embedded import DATABASE, KEY_FILE_VARIABLE
 from apikeychain.environment.choices import Choices
 from apikeychain.environment.variables import PREFIX
 from apikeychain.environment.wiring import Environment, read_environment
-from apikeychain.errors import DataDirectoryError, InvalidValueError
+from apikeychain.errors import DataDirectoryError, DoesNotExistError, InvalidValueError
 from apikeychain.keychain import APIKeyChain
+from apikeychain.tenants.ledger_verbs import LedgerVerbs
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 
 _DATA = "./apikeychain-data"
+_ACTOR = "cli"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +31,13 @@ class Invocation:
 
     Attributes:
         data: the data directory; None for what the environment says.
-        actor: the label in the ledger.
+        label: of who does this, as it was named, or None.
         development: whether http origins on localhost are taken.
         json: whether the answer is a JSON document instead of text.
     """
 
     data: Path | None
-    actor: str
+    label: str | None
     development: bool
     json: bool
 
@@ -58,6 +60,11 @@ class Invocation:
         if self.development:
             given[PREFIX + "DEVELOPMENT"] = "true"
         return given
+
+    @property
+    def actor(self) -> str:
+        """The label in the ledger."""
+        return self.label or _ACTOR
 
     @property
     def exists(self) -> bool:
@@ -90,6 +97,16 @@ class Invocation:
         """A tenant's verbs. Raises DoesNotExistError."""
         async with self.keychain() as keychain:
             yield await keychain.tenant(tenant, actor=self.actor)
+
+    @asynccontextmanager
+    async def ledger(self, chain: str) -> AsyncGenerator[LedgerVerbs, None]:
+        """The ledger of a tenant, also of one that is gone, or the one named platform. Raises DoesNotExistError."""
+        async with self.keychain() as keychain:
+            try:
+                found: LedgerVerbs = await keychain.tenant(chain, actor=self.actor)
+            except DoesNotExistError:
+                found = await keychain.ledger(chain)
+            yield found
 
     @asynccontextmanager
     async def project(self, project: str) -> AsyncGenerator[ProjectAdmin, None]:

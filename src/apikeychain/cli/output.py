@@ -29,7 +29,7 @@ def say(text: str) -> None:
 
 def document(value: object) -> None:
     """One JSON document."""
-    Console().print(Text(json.dumps(value, default=_plain, indent=2)), soft_wrap=True)
+    Console().print(Text(json.dumps(value, default=plain, indent=2)), soft_wrap=True)
 
 
 def table(rows: Sequence[Document], columns: Sequence[str]) -> None:
@@ -84,5 +84,6 @@ def _clean(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """What JSON has no form for, as text."""
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -46,10 +46,12 @@ async def list_(tenant: str | None = None, /, *, call: Call) -> None:
         tenant: only those of this tenant.
     """
     async with call.keychain() as keychain:
+        owners = [await keychain.tenant(owner) for owner in ([tenant] if tenant else await keychain.list_tenants())]
         rows = [
-            {"tenant": owner, **_facts(project)}
-            for owner in ([tenant] if tenant else await keychain.list_tenants())
-            for project in await (await keychain.tenant(owner)).list_projects()
+            {"tenant": owner.id, **_facts(project)}
+            for owner in owners
+            if tenant or not await owner.erased()
+            for project in await owner.list_projects()
         ]
     call.many(rows, _COLUMNS, "no project yet; make one with: apikeychain project create TENANT/NAME")
 
@@ -128,6 +130,10 @@ async def _contents(project: ProjectAdmin) -> dict[str, object]:
         "providers": [registered.provider.name for registered in await project.list_providers()],
         "signing_keys": [key.id for key in await project.list_signing_keys()],
         "secrets": [secret.name for secret in await project.list_secrets()],
+        "rotations": [
+            {"secret": one.secret, "due": one.due, "is_due": one.is_due, "paused": one.paused, "failure": one.failure}
+            for one in await project.rotations()
+        ],
         "routes": [f"{project.url(route.name)}{'' if route.enabled else ' (disabled)'}" for route in routes],
         "suspensions": [
             {"scope": one.scope, "value": one.value, "until": one.until, "reason": one.reason}

@@ -1,14 +1,24 @@
 """`apikeychain provider`."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from apikeychain.cli.catalogue import known_provider
-from apikeychain.cli.declared import plain
+from apikeychain.cli.declared import declared_provider, plain
+from apikeychain.cli.fields import Place, read_toml
 from apikeychain.cli.invocation import Call
 from apikeychain.errors import DoesNotExistError, InvalidValueError
-from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, Provider, QueryCredential
+from apikeychain.model.provider import (
+    BasicCredential,
+    Credential,
+    HeaderCredential,
+    OAuth2Credential,
+    Provider,
+    QueryCredential,
+)
+from apikeychain.model.signing_credentials import AWSCredential, HMACCredential
 from apikeychain.providers import CATALOGUE
 
 app = App(name="provider", help="The third-party APIs of a project.")
@@ -22,16 +32,18 @@ async def register(
     /,
     *,
     known: str | None = None,
+    file: Path | None = None,
     base_url: str | None = None,
     header: str | None = None,
     prefix: Annotated[str, Parameter(show_default=False)] = "",
     query: str | None = None,
     basic: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     username: str | None = None,
+    oauth2: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     user_agent: str | None = None,
     call: Call,
 ) -> None:
-    """Register a provider, from the catalogue or in full, or change one.
+    """Register a provider, from the catalogue, from a TOML file or in full, or change one.
 
     After a change of its base URL its secrets must be put again.
 
@@ -39,24 +51,26 @@ async def register(
         project: its id p_..., or TENANT/NAME.
         name: of the provider; not needed with --known.
         known: one of the catalogue, see: apikeychain provider known.
+        file: a TOML file with the fields of one provider; for one whose calls are signed.
         base_url: https://host/path, without a query.
         header: the secret goes in this header, behind --prefix.
         prefix: like 'Bearer ', with its blank.
         query: the secret goes in this query parameter.
         basic: the secret goes as HTTP Basic, as user:password or as password of --username.
         username: for --basic.
+        oauth2: the secret is an access token, and goes as Bearer token.
         user_agent: what the provider wants to see.
     """
-    if known is not None:
-        if base_url or header or prefix or query or basic or username or user_agent:
-            msg = "--known brings the whole provider: give no other option with it"
+    if known is not None or file is not None:
+        if (known and file) or base_url or header or prefix or query or basic or username or oauth2 or user_agent:
+            msg = "--known and --file each bring the whole provider: give no other option with it"
             raise InvalidValueError(msg)
-        provider = known_provider(known, name)
+        provider = known_provider(known, name) if known is not None else _from_file(file or Path(), name)
     elif name is None or base_url is None:
-        msg = "say --known NAME, or a NAME with --base-url and one of --header, --query and --basic"
+        msg = "say --known NAME, --file PATH, or a NAME with --base-url and one of --header, --query, --basic, --oauth2"
         raise InvalidValueError(msg)
     else:
-        credential = _credential(header, prefix, query, username, basic=basic)
+        credential = _credential(header, prefix, query, username, basic=basic, oauth2=oauth2)
         provider = Provider(name, base_url, credential, user_agent=user_agent)
     async with call.project(project) as found:
         await found.register_provider(provider)
@@ -94,7 +108,7 @@ async def show(project: str, name: str, /, *, call: Call) -> None:
 
 @app.command
 async def remove(project: str, name: str, /, *, call: Call) -> None:
-    """Remove a provider that no route and no secret uses.
+    """Remove a provider that no route, no secret and no rotation uses.
 
     Args:
         project: its id p_..., or TENANT/NAME.
@@ -115,16 +129,29 @@ async def known(*, call: Call) -> None:
     call.many(rows, ["name", "base_url", "routes"], "")
 
 
-def _credential(header: str | None, prefix: str, query: str | None, username: str | None, *, basic: bool) -> Credential:
-    if (header is not None) + (query is not None) + basic != 1:
-        msg = "where does the secret go? Say one of --header NAME, --query NAME and --basic"
+def _from_file(file: Path, name: str | None) -> Provider:
+    problems: list[str] = []
+    table = read_toml(file) | ({} if name is None else {"name": name})
+    provider = declared_provider(Place(problems, (str(file),)), table)
+    if provider is None or problems:
+        raise InvalidValueError("; ".join(problems))
+    return provider
+
+
+def _credential(
+    header: str | None, prefix: str, query: str | None, username: str | None, *, basic: bool, oauth2: bool
+) -> Credential:
+    if (header is not None) + (query is not None) + basic + oauth2 != 1:
+        msg = "where does the secret go? Say one of --header NAME, --query NAME, --basic and --oauth2"
         raise InvalidValueError(msg)
     if (prefix and header is None) or (username is not None and not basic):
         msg = "--prefix belongs to --header, and --username to --basic"
         raise InvalidValueError(msg)
     if header is not None:
         return HeaderCredential(header, prefix)
-    return QueryCredential(query) if query is not None else BasicCredential(username)
+    if query is not None:
+        return QueryCredential(query)
+    return OAuth2Credential() if oauth2 else BasicCredential(username)
 
 
 def _facts(provider: Provider) -> dict[str, object]:
@@ -142,8 +169,14 @@ def _facts(provider: Provider) -> dict[str, object]:
 
 def _where(credential: Credential) -> str:
     """Where the secret goes, as a picture of it."""
+    if isinstance(credential, AWSCredential):
+        return f"signed for AWS {credential.service} in {credential.region}"
+    if isinstance(credential, HMACCredential):
+        return f"{credential.header}: {credential.prefix}<HMAC with the secret>"
     if isinstance(credential, HeaderCredential):
         return f"{credential.header}: {credential.prefix}<secret>"
     if isinstance(credential, QueryCredential):
         return f"?{credential.parameter}=<secret>"
+    if isinstance(credential, OAuth2Credential):
+        return "Bearer <secret>"
     return f"Basic {credential.username}:<secret>" if credential.username is not None else "Basic <secret>"

@@ -13,13 +13,14 @@ import httpx
 from cyclopts import Parameter
 
 from apikeychain.cli import output
+from apikeychain.cli.files import unreadable
 from apikeychain.cli.given import given_secret
 from apikeychain.cli.invocation import Call
 from apikeychain.client.signing import PREFIX, Signer, fresh_nonce, require_gate, sha256_of
 from apikeychain.client.signing import sign as signing_lines
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.header_lines import require_header_value
 from apikeychain.model.headers import Line
-from apikeychain.model.provider import require_header_value
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _Switch = Parameter(negative="", show_default=False)
@@ -121,8 +122,7 @@ def _hash(file: Path) -> str:
     try:
         return sha256_of(file)
     except OSError as error:
-        msg = f"the file {str(file)!r} cannot be read: {error.strerror}"
-        raise InvalidValueError(msg) from None
+        raise unreadable(file, error) from None
 
 
 def _target(url: str) -> httpx.URL:

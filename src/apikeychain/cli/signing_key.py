@@ -1,14 +1,16 @@
 """`apikeychain signing-key`. A key is shown once, when it is made."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from apikeychain.cli.invocation import Call
+from apikeychain.tenants.signing_keys import GRACE, ShownKey
 
 app = App(name="signing-key", help="Keys with which an application signs its calls.")
-_COLUMNS = ["id", "created"]
+_COLUMNS = ["id", "created", "until"]
 
 
 @app.command
@@ -20,8 +22,20 @@ async def add(project: str, /, *, call: Call) -> None:
     """
     async with call.project(project) as found:
         shown = await found.add_signing_key()
-    key = shown.key.reveal().decode()
-    call.done(f"key id: {shown.id}\nkey:    {key}\nKeep it now: it is not shown again.", id=shown.id, key=key)
+    _show(call, shown, "\nKeep it now: it is not shown again.")
+
+
+@app.command
+async def rotate(project: str, /, *, grace: timedelta = GRACE, call: Call) -> None:
+    """Make a signing key in the place of the one that there is, and show it, once. Both are good for the grace.
+
+    Args:
+        project: its id p_..., or TENANT/NAME.
+        grace: how long the old one stays good: 1h, 30m, 2d.
+    """
+    async with call.project(project) as found:
+        shown = await found.rotate_signing_key(grace=grace)
+    _show(call, shown, f"\nKeep it now: it is not shown again. The old one ends in {grace}.")
 
 
 @app.command(name="list")
@@ -32,7 +46,7 @@ async def list_(project: str, /, *, call: Call) -> None:
         project: its id p_..., or TENANT/NAME.
     """
     async with call.project(project) as found:
-        rows = [{"id": key.id, "created": key.created} for key in await found.list_signing_keys()]
+        rows = [asdict(key) for key in await found.list_signing_keys()]
     call.many(rows, _COLUMNS, f"{found.name} has no signing key; make one with: apikeychain signing-key add {found.id}")
 
 
@@ -69,5 +83,9 @@ async def session(
     """
     async with call.project(project) as found:
         shown = await found.session_key(user=user, origin=origin, ttl=timedelta(minutes=minutes))
+    _show(call, shown)
+
+
+def _show(call: Call, shown: ShownKey, remark: str = "") -> None:
     key = shown.key.reveal().decode()
-    call.done(f"key id: {shown.id}\nkey:    {key}", id=shown.id, key=key)
+    call.done(f"key id: {shown.id}\nkey:    {key}{remark}", id=shown.id, key=key)

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from apikeychain.cli.invocation import Call
 from apikeychain.errors import InvalidValueError
-from apikeychain.model.records import Scope
+from apikeychain.model.suspension import Scope
 
 
 async def suspend(

@@ -3,7 +3,7 @@
 from cyclopts import App
 
 from apikeychain.cli.invocation import Call
-from apikeychain.cli.ledger import size
+from apikeychain.cli.ledger_reading import size
 from apikeychain.model.records import DEFAULT_KEY_SERVICE
 
 app = App(name="tenant", help="The tenants of this installation.")
@@ -50,7 +50,7 @@ async def move_keys(tenant: str, key_service: str, /, *, call: Call) -> None:
 
 @app.command(name="list")
 async def list_(*, call: Call) -> None:
-    """List the tenants."""
+    """List the tenants, also those that were erased, since they have a ledger still."""
     async with call.keychain() as keychain:
         rows = [{"tenant": tenant} for tenant in await keychain.list_tenants()]
     call.many(rows, ["tenant"], "no tenant yet; make one with: apikeychain tenant create ID")
@@ -58,11 +58,14 @@ async def list_(*, call: Call) -> None:
 
 @app.command
 async def show(tenant: str, /, *, call: Call) -> None:
-    """Show a tenant: its projects and the size of its ledger.
+    """Show a tenant: its projects and the size of its ledger, and whether it was erased.
 
     Args:
         tenant: its id.
     """
     async with call.tenant(tenant) as found:
-        projects = [f"{project.name} ({project.id})" for project in await found.list_projects()]
-        call.one({"tenant": found.id, "projects": projects, "ledger_entries": await size(found)})
+        erased = await found.erased()
+        stored = [] if erased else await found.list_projects()
+        projects = [f"{project.name} ({project.id})" for project in stored]
+        facts = {"tenant": found.id, "projects": projects, "ledger_entries": await size(found)}
+        call.one({**facts, "erased": erased} if erased else facts)

@@ -24,6 +24,8 @@ from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.records import DEFAULT_KEY_SERVICE
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.signals import Signals
+from apikeychain.ports.witness import Witness
+from apikeychain.rules.chain import PLATFORM
 from apikeychain.secret import Secret
 
 _SIGNALS_SECONDS = 5.0
@@ -57,6 +59,9 @@ async def examine(environment: Environment, *, deep: bool = False) -> list[Findi
             found += await told("signals", _signals(plugs.signals, stack))
         can_open = holds(database) and working[DEFAULT_KEY_SERVICE] is not None
         found += await told("tenants", look_at_stored(plugs.store, working, deep=deep)) if can_open else ()
+        for witness in plugs.witnesses:
+            found += await told("witness", _witness(witness, choices, stack))
+        found.append(verdicts.of_alerts(has_webhook=choices.alerts is not None))
     return found
 
 
@@ -90,6 +95,14 @@ async def _keys(keys: KeyService, stack: AsyncExitStack) -> Sequence[Finding]:
     if not isinstance(keys, LocalKeyService):
         await stack.enter_async_context(cast("Any", keys))
     return await look_at_keys(keys)
+
+
+async def _witness(witness: Witness, choices: Choices, stack: AsyncExitStack) -> Sequence[Finding]:
+    # Those of the environment are all to be entered.
+    await stack.enter_async_context(cast("Any", witness))
+    await witness.latest(PLATFORM)
+    beside = "" if choices.witnesses else ", from beside the ledger: one elsewhere shows more"
+    return [Finding("witness", "ok", f"it answers{beside}")]
 
 
 async def _signals(signals: Signals, stack: AsyncExitStack) -> Sequence[Finding]:

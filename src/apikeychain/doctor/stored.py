@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from apikeychain.doctor import verdicts
 from apikeychain.doctor.finding import Finding, told
 from apikeychain.doctor.keys import look_deeper, opens
+from apikeychain.listing import every
 from apikeychain.model.ids import TenantId
 from apikeychain.model.records import AddedRoute, ProjectKey, SealedSecret, Tenant
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.store import Store
-from apikeychain.snapshots import every
 
 _PAGE = 500
 _SUMMED = (("key service", "the platform key opens what is stored"), ("routes", "none forwards undeclared parameters"),
@@ -44,6 +44,8 @@ async def _of_tenant(
         tenant = await reader.get(Tenant, ())
         routes, secrets = await every(reader, AddedRoute), await every(reader, SealedSecret)
         project_keys = await every(reader, ProjectKey) if deep else []
+    if tenant is not None and tenant.erased is not None:
+        return []
     found = [*verdicts.of_routes(id_, routes), *verdicts.of_secrets(id_, secrets)]
     if tenant and tenant.key_service not in services:
         what, advice = f"the key service {tenant.key_service!r} of {id_} is not given", "name it, or move the tenant"

@@ -178,3 +178,9 @@ def of_secrets(tenant: str, secrets: Iterable[SealedSecret]) -> Iterator[Finding
         if plaintext_bytes(secret.sealed) < _SHORT_BYTES:
             told = f"the secret {secret.name} of {tenant}/{secret.project} has fewer than {_SHORT_BYTES} characters"
             yield Finding("secrets", "warning", told, "ask the provider for a longer one")
+
+
+def of_alerts(*, has_webhook: bool) -> Finding:
+    """Where alerts go by what was chosen; a server may have other sinks in its code."""
+    where = "a webhook: try it with `apikeychain alert test`" if has_webhook else "the log, unless the server has sinks"
+    return Finding("alerts", "ok", f"they go to {where}")

@@ -13,11 +13,14 @@ from urllib.parse import parse_qsl
 
 from apikeychain.environment.key_services import KEY_HEADS, KeyPlace, OpenBao, choose_key_service, choose_key_services
 from apikeychain.environment.variables import PREFIX, SETTINGS, Variables, plain
+from apikeychain.environment.webhooks import Webhook, choose_alerts
+from apikeychain.environment.witnesses import WitnessPlace, choose_witnesses
 from apikeychain.errors import SettingsError
 from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
 
 URLS = ("DATABASE_URL", "VALKEY_URL")
+_HELD_IN_FILES = (*URLS, "WITNESS_URL", "WITNESS_SECRETS", "ALERTS_URL", "ALERTS_SECRETS")
 _POSTGRESQL = ("postgresql", "postgresql+asyncpg")
 
 
@@ -31,7 +34,9 @@ class Choices:
         signals: ``"database"`` or ``"valkey"``.
         key_service: None where nothing is said, and the key is in the data directory.
         key_services: further ones, by name.
-        url_files: the files that the URLs come from.
+        witnesses: none where nothing is said.
+        alerts: where they go; None where nothing is said, and they go to the log.
+        url_files: the files that URLs and secrets come from.
     """
 
     settings: APIKeyChainSettings = field(default_factory=APIKeyChainSettings)
@@ -43,6 +48,8 @@ class Choices:
     signals: str = "database"
     key_service: KeyPlace | None = None
     key_services: Mapping[str, KeyPlace] = field(default_factory=dict[str, KeyPlace])
+    witnesses: tuple[WitnessPlace, ...] = ()
+    alerts: Webhook | None = None
     url_files: tuple[Path, ...] = ()
 
     @property
@@ -92,7 +99,9 @@ def choose(variables: Variables) -> Choices:
         signals=variables.one_of("SIGNALS", "database", "valkey"),
         key_service=choose_key_service(variables),
         key_services=choose_key_services(variables),
-        url_files=tuple(Path(text) for name in URLS if (text := variables.text(f"{name}_FILE"))),
+        witnesses=choose_witnesses(variables),
+        alerts=choose_alerts(variables),
+        url_files=tuple(Path(text) for name in _HELD_IN_FILES if (text := variables.text(f"{name}_FILE"))),
     )
     for name, what in _wrong(variables):
         variables.problem(name, what)

@@ -48,6 +48,25 @@ PLUGS: Mapping[str, str] = MappingProxyType(
         "AWS_CA_FILE": "the authorities that its certificate may be from; the system's without it.",
         "KEY_SERVICES": "`vault,eu-kms`: names of further key services. Each has variables of its own, "
         "`KEY_FILE`, `OPENBAO_...` or `AWS_...` behind `KEY_SERVICE_EU_KMS_`.",
+        "WITNESS_FILE": "a file on another disk, to which the ledger's checkpoints go; "
+        "without any witness `witness.jsonl` in `DATA`.",
+        "WITNESS_S3_BUCKET": "the name of a bucket to which they go.",
+        "WITNESS_S3_PREFIX": "how their keys begin there; `apikeychain` without it.",
+        "WITNESS_S3_REGION": "of the bucket; `auto` where the server knows none.",
+        "WITNESS_S3_PROFILE": "of the files of the AWS command.",
+        "WITNESS_S3_ENDPOINT_URL": "`https://name`: a server of your own; AWS without it.",
+        "WITNESS_S3_CA_FILE": "the authorities that its certificate may be from; the system's without it.",
+        "WITNESS_S3_RETAIN_DAYS": "for how many days nobody may remove them, by the bucket's object lock.",
+        "WITNESS_URL": "`https://host/path`: a webhook to which they go.",
+        "WITNESS_URL_FILE": "a file that holds that URL, since it may hold a secret.",
+        "WITNESS_SECRETS": "`whsec_...`: what signs them; two with a space between while the receiver changes.",
+        "WITNESS_SECRETS_FILE": "a file that holds these secrets.",
+        "WITNESS_CA_FILE": "the authorities that its certificate may be from; the system's without it.",
+        "ALERTS_URL": "`https://host/path`: a webhook to which alerts go; the log without it.",
+        "ALERTS_URL_FILE": "a file that holds that URL, since it may hold a secret.",
+        "ALERTS_SECRETS": "`whsec_...`: what signs them; two with a space between while the receiver changes.",
+        "ALERTS_SECRETS_FILE": "a file that holds these secrets.",
+        "ALERTS_CA_FILE": "the authorities that its certificate may be from; the system's without it.",
     }
 )
 COMMAND: Mapping[str, str] = MappingProxyType(
@@ -129,7 +148,16 @@ class Variables:
             self.problem(name, f"say one of it and {self.named(twin)}")
             return None
         path = self.file(twin)
-        return self._content(twin, path) if path else self._secret(name, self.text(name))
+        return self._secret(twin, self._content(twin, path)) if path else self._secret(name, self.text(name))
+
+    def secrets(self, name: str) -> tuple[Secret, ...]:
+        """Secrets with a blank or a line break between them, from the variable or from the file that its twin names."""
+        path = self.file(f"{name}_FILE")
+        try:
+            return tuple(map(Secret, (self._content(f"{name}_FILE", path) if path else self.text(name)).split()))
+        except InvalidValueError as error:
+            self.problem(f"{name}_FILE" if path else name, str(error))
+            return ()
 
     def one_of(self, name: str, *choices: str) -> str:
         """One of the choices; the first where it is not set, or is none of them."""
@@ -147,8 +175,16 @@ class Variables:
         if isinstance(default, bool):
             return _FLAGS[self.one_of(name, *_FLAGS)]
         if isinstance(default, int):
-            return self._number(name)
+            return self.number(name)
         return text
+
+    def number(self, name: str) -> int:
+        """A whole number; 1 where it is none."""
+        text = self.text(name)
+        if _NUMBER.fullmatch(text):
+            return int(text)
+        self.problem(name, "write a number")
+        return 1
 
     def problem(self, name: str, what: str) -> None:
         """Note that something is wrong with a variable."""
@@ -168,13 +204,6 @@ class Variables:
                 self.problem(name, f"entry {number} is written as another one in capital letters")
         return tuple(names.values())
 
-    def _number(self, name: str) -> int:
-        text = self.text(name)
-        if _NUMBER.fullmatch(text):
-            return int(text)
-        self.problem(name, "write a number")
-        return 1
-
     def _path(self, name: str, begins: tuple[str, ...], wanted: str) -> Path | None:
         text = self.text(name)
         if not text or text.startswith(begins):
@@ -182,16 +211,16 @@ class Variables:
         self.problem(name, wanted)
         return None
 
-    def _content(self, name: str, path: Path) -> Secret | None:
+    def _content(self, name: str, path: Path) -> str:
         try:
             text = path.read_text("utf-8").strip()
         except (OSError, ValueError) as fault:
             self.problem(name, f"the file cannot be read ({type(fault).__name__})")
-            return None
+            return ""
         # As if it were not named, workers would go on without what it names.
         if not text:
             self.problem(name, "the file is empty")
-        return self._secret(name, text)
+        return text
 
     def _secret(self, name: str, text: str) -> Secret | None:
         try:

@@ -13,8 +13,12 @@ from apikeychain.embedded import KEY_FILE, Instead, Plugs, embedded_plugs
 from apikeychain.environment.choices import Choices, choose
 from apikeychain.environment.key_services import AWS, KeyPlace, OpenBao
 from apikeychain.environment.variables import Variables, begin_of, plain
+from apikeychain.environment.webhooks import Webhook
+from apikeychain.environment.witnesses import Bucket, WitnessPlace
 from apikeychain.errors import InvalidValueError, SettingsError
+from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.key_service import KeyService
+from apikeychain.ports.witness import Witness
 from apikeychain.secret import Secret
 
 # Where nothing but a database is used: nothing is written there.
@@ -74,6 +78,15 @@ def _instead(choices: Choices, variables: Variables) -> Instead:
         with _noting(variables.behind(begin_of(name))):
             # A new key would take the place of a lost one, and nothing tells that tenants have it.
             others[name] = _key_service(place, create=False)
+    witnesses: list[Witness] = []
+    for witness in choices.witnesses:
+        with _noting(variables, kind="WITNESS_S3" if isinstance(witness, Bucket) else "WITNESS"):
+            witnesses.append(_witness(witness))
+    if witnesses or not choices.data:
+        instead["witnesses"] = witnesses
+    if choices.alerts:
+        with _noting(variables, kind="ALERTS"):
+            instead["alert_sinks"] = {"webhook": _alerts(choices.alerts)}
     return instead | Instead(key_services=others)
 
 
@@ -131,13 +144,46 @@ def _openbao(chosen: OpenBao) -> KeyService:
     )
 
 
+def _witness(chosen: WitnessPlace) -> Witness:
+    if isinstance(chosen, Bucket):
+        return _bucket(chosen)
+    if isinstance(chosen, Webhook):
+        from apikeychain.backends.webhook_witness import WebhookWitness  # noqa: PLC0415 - likewise
+
+        return WebhookWitness(plain(chosen.url), secrets=chosen.secrets, ca_file=chosen.ca_file)
+    from apikeychain.backends.file_witness import FileWitness  # noqa: PLC0415 - likewise
+
+    return FileWitness(chosen)
+
+
+def _alerts(chosen: Webhook) -> AlertSink:
+    from apikeychain.backends.webhook_alerts import WebhookAlerts  # noqa: PLC0415 - likewise
+
+    return WebhookAlerts(plain(chosen.url), chosen.secrets, ca_file=chosen.ca_file)
+
+
+def _bucket(chosen: Bucket) -> Witness:
+    from apikeychain.backends.s3_witness import S3Witness  # noqa: PLC0415 - likewise
+
+    return S3Witness(
+        chosen.name,
+        chosen.prefix,
+        region=chosen.region,
+        retain_days=chosen.retain_days,
+        profile=chosen.profile,
+        endpoint_url=chosen.endpoint_url,
+        ca_file=chosen.ca_file,
+    )
+
+
 @contextmanager
-def _noting(variables: Variables, name: str = "") -> Generator[None, None, None]:
+def _noting(variables: Variables, name: str = "", kind: str = "") -> Generator[None, None, None]:
     """Notes what a plug finds wrong with what it is given, without the value.
 
     Args:
         variables: where to.
-        name: of the variable; "" for a key service, which says what is wrong by argument, each with a variable.
+        name: of the variable; "" where the plug says what is wrong by argument, each with a variable.
+        kind: how these variables begin; "" for those of a key service.
     """
     try:
         yield
@@ -146,5 +192,5 @@ def _noting(variables: Variables, name: str = "") -> Generator[None, None, None]
     except SettingsError as error:
         for problem in error.problems:
             argument, _, wanted = problem.partition(": ")
-            kind = "OPENBAO" if variables.has("OPENBAO_ADDRESS") else "AWS"
-            variables.problem(f"{kind}_{argument.upper()}", wanted)
+            begin = kind or ("OPENBAO" if variables.has("OPENBAO_ADDRESS") else "AWS")
+            variables.problem(f"{begin}_{argument.upper()}", wanted)

@@ -28,19 +28,21 @@ def reason_to_give_up(error: Exception, failing_seconds: float) -> str:
     return type(error).__name__ if failing_seconds >= GIVE_UP_SECONDS else ""
 
 
-def stand_in(entries: Sequence[LedgerEntry], drafts: Sequence[LedgerDraft], tenant: TenantId, after: int) -> bool:
-    """Whether `drafts` stand in `entries`, one right behind the other, as one transaction puts them.
+def place_of(drafts: Sequence[LedgerDraft], entries: Sequence[LedgerEntry], tenant: TenantId, after: int) -> int | None:
+    """The number of the first of `drafts`, where they stand in `entries` one right behind the other.
+
+    That is how one transaction puts them.
 
     Args:
-        entries: of the chain, in order.
         drafts: at least one, in their order.
+        entries: of the chain, in order.
         tenant: whose chain it is.
         after: the number of the entry before the first of `entries`.
     """
-    return any(
-        all(
+    for start in range(len(entries) - len(drafts) + 1):
+        if all(
             draft.behind(Head(tenant, after + start + place, b"")).payload == entries[start + place].payload
             for place, draft in enumerate(drafts)
-        )
-        for start in range(len(entries) - len(drafts) + 1)
-    )
+        ):
+            return after + start + 1
+    return None

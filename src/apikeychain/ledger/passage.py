@@ -14,18 +14,19 @@ from typing import Literal, Self, final
 from urllib.parse import unquote
 
 from apikeychain.errors import CALLER_GONE, AnswerError, BodyTimeoutError, HeaderLines, code_of
-from apikeychain.ledger.ledger import Slot
+from apikeychain.ledger.slot import Slot
 from apikeychain.model.call import ByteStream, Call, Reply
-from apikeychain.model.ledger import LedgerDraft
+from apikeychain.model.ledger import JSON, LedgerDraft
 from apikeychain.model.origin import Origin
 from apikeychain.model.quota import Balance
 from apikeychain.model.route import QueryParameter
-from apikeychain.rules import chain
-from apikeychain.rules.caller import Caller
+from apikeychain.rules.call_entries import Asked, asked_data, call_data, intent_data
+from apikeychain.rules.caller import Caller, bucket_address
+from apikeychain.rules.chain import pseudonym
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.signature import Signature, matching
 from apikeychain.rules.snapshot import Snapshot
-from apikeychain.telemetry import CallSpan
+from apikeychain.telemetry import CallSpan, step
 
 _CLIENT_CLOSED = 499
 
@@ -46,7 +47,9 @@ class Passage:
         limits: the RateLimit lines, once the quotas admitted the call.
         upstream: the body of the provider's answer, to be let go of where the answer is not passed on.
         slot: the place in the ledger, once there is one; `pseudonym` stands for the caller in it, `tail` for what the
-            caller sent beyond the path template, where that is anything.
+            caller sent beyond the path template, where that is anything; `asked` is what its entries say of the call,
+            once one of them was made.
+        bytes_in: of the body, as far as it came; `streams` where it goes on while the call is sent.
         answered: who made the answer.
         refusal: the code of a refusal, of a failure, or of what cut the answer.
         span: current while the passage is entered.
@@ -70,7 +73,9 @@ class Passage:
     upstream: ByteStream | None = None
     pseudonym: str | None = None
     tail: str | None = None
+    asked: Asked | None = None
     bytes_in: int = 0
+    streams: bool = False
     answered: Literal["provider", "gate"] = "gate"
     refusal: str | None = None
     span: CallSpan = field(default_factory=CallSpan)
@@ -88,6 +93,11 @@ class Passage:
             self.refusal = code_of(error)
             self.end(_CLIENT_CLOSED if self.refusal == CALLER_GONE else 500, 0)
 
+    @property
+    def unspent(self) -> Signature | None:
+        """The signature of a call that may have claimed, and was not held to its quotas."""
+        return None if self.limits else self.signature
+
     def stream_body(self, idle: float) -> None:
         """Count the call's body as it streams by, and hold it against its signature.
 
@@ -97,16 +107,37 @@ class Passage:
         body: AsyncIterable[bytes] = self._counted(self.call.body, idle)
         if self.signature is not None:
             body = matching(body, self.signature)
-        self.call = replace(self.call, body=body)
+        self.call, self.streams = replace(self.call, body=body), True
+
+    def veil(self, key: bytes, route: CompiledRoute) -> None:
+        """Learn what stands in the ledger for the caller and the tail of the path.
+
+        Args:
+            key: the tenant's, for pseudonyms.
+            route: of the call.
+        """
+        self.pseudonym = pseudonym(key, bucket_address(self.caller.address))
+        tail = route.tail_of(self.call)
+        self.tail = pseudonym(key, tail) if tail else None
+
+    async def intend(self) -> None:
+        """Wait until what is about to be done is written down, where the ledger is one that is written ahead.
+
+        Raises:
+            LedgerUnavailableError: it cannot be, so nothing may be sent.
+        """
+        slot, project, route = self.slot, self.project, self.route
+        if slot is not None and project is not None and route is not None and slot.is_ahead:
+            await step("intend", slot.intend(self._intent(project, route)))
 
     def depart(self, reply: Reply) -> Reply:
-        """`reply` with the limits' lines; its end is the end of the passage."""
-        headers = reply.headers + self.limits
+        """`reply`, whose end is the end of the passage."""
         if isinstance(reply.body, bytes):
             self.end(reply.status, 0 if self.call.method == "HEAD" else len(reply.body))
-            return reply.with_headers(headers)
-        left = reply.total_seconds - (self.clock() - self.sent)
-        return Reply(reply.status, headers, Departure(self, reply.status, reply.body), reply.idle_seconds, left)
+        else:
+            reply.body = Departure(self, reply.status, reply.body)
+            reply.total_seconds -= self.clock() - self.sent
+        return reply
 
     async def let_go(self) -> None:
         """Close the provider's answer where there is one: it is not passed on."""
@@ -140,21 +171,35 @@ class Passage:
             yield chunk
 
     def _draft(self, project: Snapshot, route: CompiledRoute, status: int, bytes_out: int) -> LedgerDraft:
-        data = chain.call_data(
-            route=route.route.name,
-            base_url=route.provider.base_url,
-            path_template=route.route.path if self.tail is None else f"{route.route.path}/{self.tail}",
-            method=self.call.method,
+        data = call_data(
+            self._said(route),
             status=status,
             duration_ms=int((self.clock() - self.started) * 1000),
             bytes_in=self.bytes_in,
             bytes_out=bytes_out,
             answered=self.answered,
             refusal=self.refusal,
-            query=_declared(self.call.query, route) if self.call.query else (),
-            caller=self.pseudonym,
         )
-        return LedgerDraft(at=self.moment, kind="call", actor="gate", project=project.project.id, data=data)
+        return self._entry("call", project, data)
+
+    def _intent(self, project: Snapshot, route: CompiledRoute) -> LedgerDraft:
+        data = intent_data(self._said(route), bytes_in=None if self.streams else self.bytes_in)
+        return self._entry("intent", project, data)
+
+    def _said(self, route: CompiledRoute) -> Asked:
+        if self.asked is None:
+            self.asked = asked_data(
+                route=route.route.name,
+                base_url=route.provider.base_url,
+                path_template=route.route.path if self.tail is None else f"{route.route.path}/{self.tail}",
+                method=self.call.method,
+                query=_declared(self.call.query, route) if self.call.query else (),
+                caller=self.pseudonym,
+            )
+        return self.asked
+
+    def _entry(self, kind: str, project: Snapshot, data: dict[str, JSON]) -> LedgerDraft:
+        return LedgerDraft(at=self.moment, kind=kind, actor="gate", project=project.project.id, data=data)
 
 
 def _declared(query: bytes, route: CompiledRoute) -> set[str]:

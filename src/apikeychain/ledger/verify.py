@@ -3,13 +3,14 @@
 Source: contracts 6; spec 9.3.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from apikeychain.errors import DamagedDataError, LedgerBrokenError
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head
+from apikeychain.model.ledger import Head, LedgerEntry
 from apikeychain.ports.store import Store, TenantReader
 from apikeychain.rules import chain
+from apikeychain.rules.retained import Retention
 
 PAGE = 1000
 
@@ -19,6 +20,7 @@ async def verify(
     tenant: TenantId,
     progress: Callable[[int, int | None], None] | None = None,
     batch: int = PAGE,
+    read: Callable[[Sequence[LedgerEntry]], None] | None = None,
 ) -> Head:
     """The head of the tenant's chain, every entry of which was found in its place.
 
@@ -31,12 +33,13 @@ async def verify(
         tenant: whose chain it is.
         progress: called behind every page with the number of entries verified and of all, None while that is unknown.
         batch: entries a page.
+        read: given each page once it was verified; what it raises ends the reading.
 
     Raises:
         LedgerBrokenError: the first entry that does not hold; the next one, where the store would put it elsewhere.
         DamagedDataError: an entry cannot be read at all.
     """
-    head = Head.empty(tenant)
+    head, retention = Head.empty(tenant), Retention()
     while True:
         async with store.reading(tenant) as rows:
             entries = await rows.entries(head.size, batch)
@@ -44,8 +47,13 @@ async def verify(
                 await _require_head(rows, head)
                 break
         head = chain.verify(head, entries)
+        retention.read(entries)
+        if read:
+            read(entries)
         if progress:
             progress(head.size, None)
+    for run in retention.uncovered:
+        raise LedgerBrokenError(tenant, run.first, run.reason)
     if progress:
         progress(head.size, head.size)
     return head

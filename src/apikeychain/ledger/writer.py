@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from apikeychain.errors import BackendUnavailableError, DamagedDataError, DoesNotExistError
 from apikeychain.frames import frames_of
 from apikeychain.ledger import outcome
-from apikeychain.ledger.queues import Queues, Sent
+from apikeychain.ledger.queue import Sent
+from apikeychain.ledger.queues import Queues
 from apikeychain.model.ids import TenantId
 from apikeychain.model.ledger import Head, LedgerDraft
 from apikeychain.ports.store import Store
@@ -85,19 +86,20 @@ class Writer:
         heads = await reach("store", self._store.append_many(empty))
         for tenant in tenants:
             sent = self._queues[tenant].sent
-            if sent and await self._stands(tenant, sent, heads[tenant]):
-                self._queues.forget(tenant, len(sent.drafts))
+            if sent and (first := await self._place_of(tenant, sent, heads[tenant])):
+                self._queues.written(tenant, len(sent.drafts), first)
             self._heads[tenant] = heads[tenant]
 
-    async def _stands(self, tenant: TenantId, sent: Sent, head: Head) -> bool:
+    async def _place_of(self, tenant: TenantId, sent: Sent, head: Head) -> int | None:
+        """The number of the first entry of what was sent, where it stands in the chain."""
         after, count = sent.behind.size, len(sent.drafts)
         while head.size - after >= count:
             async with self._store.reading(tenant) as rows:
                 entries = await rows.entries(after, PAGE + count)
-            if outcome.stand_in(entries, sent.drafts, tenant, after):
-                return True
+            if first := outcome.place_of(sent.drafts, entries, tenant, after):
+                return first
             after += PAGE
-        return False
+        return None
 
     async def _send(self, group: Sequence[TenantId]) -> None:
         """Write what is finished. No head is known while it is on its way, nor where it does not arrive."""
@@ -107,7 +109,7 @@ class Writer:
         heads = await flushed(self._store.append_many(drafts))
         self._heads |= {tenant: heads[tenant] for tenant in drafts}
         for tenant, sent in drafts.items():
-            self._queues.forget(tenant, len(sent))
+            self._queues.written(tenant, len(sent), heads[tenant].size - len(sent) + 1)
         while len(self._heads) > MAX_HEADS:
             del self._heads[next(iter(self._heads))]
 
@@ -123,9 +125,8 @@ class Writer:
     def _keep_or_give_up(self, tenant: TenantId, error: Exception, *, new: bool) -> None:
         queue = self._queues[tenant]
         reason = outcome.reason_to_give_up(error, queue.failing_for(self._clock()))
-        if reason and (entries := len(queue.finished)):
-            self._queues.forget(tenant, entries)
-            self._lost(tenant, entries, reason)
+        if reason and queue.finished:
+            self._lost(tenant, self._queues.give_up(tenant), reason)
         if isinstance(error, DoesNotExistError):
             self._queues.rejoin(tenant)
         elif new:

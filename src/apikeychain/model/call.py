@@ -90,9 +90,25 @@ class Reply:
     idle_seconds: float = 60.0
     total_seconds: float = 120.0
 
-    def with_headers(self, headers: tuple[tuple[bytes, bytes], ...]) -> "Reply":
-        """It with these lines in place of its own."""
-        return Reply(self.status, headers, self.body, self.idle_seconds, self.total_seconds)
+
+@dataclass(slots=True, kw_only=True)
+class Message:
+    """A request to a provider without its credential.
+
+    Attributes:
+        path: the whole path, the provider's base path included.
+        query: without ``?``.
+        headers: end-to-end lines, names in lower case.
+        body: all of it, a stream, or None for no body.
+        content_length: of a streamed body where it is known.
+    """
+
+    method: str
+    path: bytes = field(repr=False)
+    query: bytes = field(default=b"", repr=False)
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    body: bytes | AsyncIterable[bytes] | None = field(default=None, repr=False)
+    content_length: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +132,7 @@ class UpstreamRequest:
     port: int
     target: bytes = field(repr=False)
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
-    body: bytes | AsyncIterable[bytes] | None = None
+    body: bytes | AsyncIterable[bytes] | None = field(default=None, repr=False)
     content_length: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     network: Network = PUBLIC

@@ -22,12 +22,8 @@ class Headers:
     __slots__ = ("are_unique", "first", "get", "lines")
 
     def __init__(self, lines: Iterable[Line] = ()) -> None:
-        self.lines: tuple[Line, ...] = tuple([(name, value) for name, value in lines])
+        self.lines: tuple[Line, ...] = tuple([(name.lower(), value) for name, value in lines])
         first = dict(reversed(self.lines))
-        names = b"".join(first)
-        if names != names.lower():
-            self.lines = tuple([(name.lower(), value) for name, value in self.lines])
-            first = dict(reversed(self.lines))
         self.first: Mapping[bytes, bytes] = first
         self.get: Callable[[bytes], bytes | None] = first.get
         self.are_unique = len(first) == len(self.lines)

@@ -12,8 +12,9 @@ class KeyContext:
     """Whom a wrapped key serves; absent is the empty string.
 
     Attributes:
-        purpose: ``"tenant-secret"``, ``"pseudonym"``, ``"master"``, ``"derived"`` or ``"metadata"``.
-        version: of the project's key, as hex.
+        purpose: ``"tenant-secret"``, ``"pseudonym"``, ``"master"``, ``"derived"``, ``"metadata"`` or ``"checkpoint"``.
+        version: of the project's key, as hex; of the keys of checkpoints, the id of the pair; of a tenant secret its
+            number, from the second one on.
     """
 
     tenant: str

@@ -13,15 +13,17 @@ Source: contracts 6; RFC 8785 (within integers below 2^53 and no floats, sorted 
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from apikeychain.errors import InvalidValueError
 from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.proof import reading, tree
 
 JSON = str | int | bool | None | list["JSON"] | dict[str, "JSON"]
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+# Of an entry whose body was dropped, and of one whose stored moment is none: no payload says it.
+NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,23 @@ class Head:
         """The head of a chain without entries."""
         return cls(tenant, 0, hashlib.sha256(b"apikeychain/ledger/v1\0" + tenant.encode()).digest())
 
+    def require_entries(self, first: int, last: int) -> None:
+        """Require that the chain has the entries from `first` to `last`.
+
+        Raises:
+            InvalidValueError: it does not.
+        """
+        if not 0 < first <= last <= self.size:
+            msg = f"the ledger of {self.tenant!r} has {self.size} entries, so none from {first} to {last}"
+            raise InvalidValueError(msg)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
     """An entry as it is stored; all but `payload` and `hash` derive from the payload.
+
+    Of one whose body was dropped only `tenant`, `seq` and `hash` are left: `payload`, `kind` and `actor` are empty,
+    `project` is None, and `at` is NO_TIME.
 
     Attributes:
         at: in UTC, cut to milliseconds as in the payload.
@@ -66,6 +81,27 @@ class LedgerEntry:
     def head(self) -> Head:
         """The head of the chain that ends here."""
         return Head(self.tenant, self.seq, self.hash)
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether its body was dropped."""
+        return self.payload == b"" and (self.at, self.kind, self.actor, self.project) == (NO_TIME, "", "", None)
+
+    def dropped(self) -> "LedgerEntry":
+        """What is left of it without its body."""
+        return replace(self, at=NO_TIME, kind="", actor="", project=None, payload=b"")
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """What is stored of it beside payload and hash, by the names of the columns."""
+        return {
+            "tenant": self.tenant,
+            "seq": self.seq,
+            "at": "" if self.is_dropped else timestamp(self.at),
+            "kind": self.kind,
+            "actor": self.actor,
+            "project": self.project,
+        }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,12 +157,12 @@ def chained(head: Head, drafts: Iterable[LedgerDraft]) -> list[LedgerEntry]:
 
 def link(previous_hash: bytes, payload: bytes) -> bytes:
     """The hash of the entry with `payload` behind `previous_hash`."""
-    return hashlib.sha256(previous_hash + payload).digest()
+    return tree.entry_hash(previous_hash, payload)
 
 
 def canonical_json(value: JSON) -> bytes:
     """RFC 8785 for values without floats, with integers below 2^53 and keys in the Basic Multilingual Plane."""
-    return _encode(value).encode()
+    return reading.canonical_json(value)
 
 
 def timestamp(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.provider import HTTPS_PORT, BaseURL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,12 @@ class Network:
 PUBLIC = Network()
 
 
-def network_of(networks: Mapping[str, Network], base_url: str, tenant: str) -> Network | None:
-    """The exception that holds for `base_url` where `tenant` registered it, or None."""
-    network = networks.get(base_url)
-    return network if network is not None and (network.tenants is None or tenant in network.tenants) else None
+def network_of(networks: Mapping[str, Network], base: BaseURL, tenant: str) -> Network | None:
+    """What holds for a provider that `tenant` registered: its exception, or the rule; None where it is not dialled.
+
+    Without an exception only port 443 is.
+    """
+    network = networks.get(base.text)
+    if network is not None and (network.tenants is None or tenant in network.tenants):
+        return network
+    return PUBLIC if base.port == HTTPS_PORT else None

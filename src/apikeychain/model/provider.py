@@ -10,34 +10,22 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.header_lines import require_header_name, require_header_value
 from apikeychain.model.ids import parse_name
 from apikeychain.model.origin import is_host
 from apikeychain.model.sanitizers import Sanitizer
+from apikeychain.model.signing_credentials import AWSCredential, SigningCredential
 
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
-_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
+_USERNAME = re.compile(r"[\x20-\x39\x3b-\x7e]{0,1024}")
 _QUERY_NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*")
 # Where the last label is a number, resolvers read the name as an IPv4 address: 0x7f.1
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_HTTPS = 443
+# An AWS service may sign a path as it stands or escaped once more: one spelling of both is left without these.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
+_AUTHORIZATION = frozenset({"authorization"})
+HTTPS_PORT = 443
 _MAX_PORT = 65535
-_OURS = frozenset(
-    {
-        "host",
-        "content-length",
-        "transfer-encoding",
-        "connection",
-        "cookie",
-        "origin",
-        "te",
-        "trailer",
-        "upgrade",
-        "keep-alive",
-        "proxy-connection",
-        "expect",
-    },
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +40,11 @@ class HeaderCredential:
         require_header_name(self.header)
         require_header_value(self.prefix)
 
+    @property
+    def header_names(self) -> frozenset[str]:
+        """The headers that only this credential sets, in lower case."""
+        return frozenset({self.header.lower()})
+
 
 @dataclass(frozen=True, slots=True)
 class QueryCredential:
@@ -65,6 +58,11 @@ class QueryCredential:
             msg = f"not a query name: {self.parameter!r}"
             raise InvalidValueError(msg)
 
+    @property
+    def header_names(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class BasicCredential:
@@ -74,12 +72,29 @@ class BasicCredential:
     kind: Literal["basic"] = "basic"
 
     def __post_init__(self) -> None:
-        if self.username is not None and (":" in self.username or not _VALUE.fullmatch(self.username)):
+        if self.username is not None and not _USERNAME.fullmatch(self.username):
             msg = "a Basic username is printable ASCII without ':'"
             raise InvalidValueError(msg)
 
+    @property
+    def header_names(self) -> frozenset[str]:
+        """The headers that only this credential sets, in lower case."""
+        return _AUTHORIZATION
 
-Credential = HeaderCredential | QueryCredential | BasicCredential
+
+@dataclass(frozen=True, slots=True)
+class OAuth2Credential:
+    """An OAuth 2.0 access token as a Bearer token (RFC 6750). A rotation of the kind `oauth2` keeps it fresh."""
+
+    kind: Literal["oauth2"] = "oauth2"
+
+    @property
+    def header_names(self) -> frozenset[str]:
+        """The headers that only this credential sets, in lower case."""
+        return _AUTHORIZATION
+
+
+Credential = HeaderCredential | QueryCredential | BasicCredential | OAuth2Credential | SigningCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +128,10 @@ class Provider:
         parse_name(self.name, "provider")
         object.__setattr__(self, "base_url", self.base_url.removesuffix("/"))
         object.__setattr__(self, "sanitizers", tuple(self.sanitizers))
-        BaseURL.parse(self.base_url)
+        base = BaseURL.parse(self.base_url)
+        if isinstance(self.credential, AWSCredential) and not _PLAIN_PATH.fullmatch(base.path):
+            msg = f"the path of an AWS base URL has letters, digits and '._~-' only, not {base.path!r}"
+            raise InvalidValueError(msg)
         require_header_value(self.user_agent or "")
         for name, value in self.headers:
             require_header_name(name)
@@ -131,6 +149,7 @@ class BaseURL:
 
     Attributes:
         path: "" or ``/a/b``, without a trailing slash.
+        authority: as Host says it: the port where it is not 443.
         root: all before the path.
         text: the one spelling of it.
     """
@@ -139,11 +158,13 @@ class BaseURL:
     host: str
     port: int
     path: str
+    authority: bytes = field(init=False, repr=False, compare=False)
     root: str = field(init=False, repr=False, compare=False)
     text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        port = "" if self.port == _HTTPS else f":{self.port}"
+        port = "" if self.port == HTTPS_PORT else f":{self.port}"
+        object.__setattr__(self, "authority", f"{self.host}{port}".encode())
         object.__setattr__(self, "root", f"{self.scheme}://{self.host}{port}")
         object.__setattr__(self, "text", self.root + self.path)
 
@@ -156,7 +177,7 @@ class BaseURL:
         """
         try:
             parts = urlsplit(text)
-            port = parts.port or _HTTPS
+            port = parts.port or HTTPS_PORT
             base = cls("https", parts.hostname or "", port, parts.path)
         except ValueError:
             base = cls("https", "", 0, "")
@@ -175,17 +196,3 @@ class BaseURL:
             and bool(_PATH.fullmatch(self.path))
             and not {".", ".."} & set(self.path.split("/"))
         )
-
-
-def require_header_name(name: str) -> None:
-    """Raise InvalidValueError unless `name` is a header that a provider or route may set or pass."""
-    if not _TOKEN.fullmatch(name) or name.lower() in _OURS:
-        msg = f"not a header that can be set here: {name!r}"
-        raise InvalidValueError(msg)
-
-
-def require_header_value(value: str) -> None:
-    """Raise InvalidValueError unless `value` is printable ASCII of at most 1,024 characters."""
-    if not _VALUE.fullmatch(value):
-        msg = "a header value is printable ASCII, without line breaks"
-        raise InvalidValueError(msg)

@@ -1,21 +1,26 @@
 """What a store keeps of a tenant: frozen records, each with a kind, a key and a generation.
 
 A key is a tuple of strings, unique among the tenant's records of that kind; everything of a project begins with the
-project's id. A generation counts the changes of one record, from 1.
+project's id. A generation counts the changes of one record, from 1. What belongs to a chain, and not to a tenant, is
+in `ledger_records`.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal
 
+from apikeychain.model.alert import OutgoingAlert
+from apikeychain.model.errand import Errand
 from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ledger_records import CheckpointKeys, LedgerRecord, OpenEntries, SignedChain, Worker
 from apikeychain.model.origin import Origin
 from apikeychain.model.provider import Provider
+from apikeychain.model.rotation_records import ProviderKey, Rotation
 from apikeychain.model.route import ProxyRoute, Require
+from apikeychain.model.suspension import Suspension
 
 Key = tuple[str, ...]
 KDF = Literal["argon2id", "pbkdf2-sha512"]
-Scope = Literal["caller", "origin", "route", "project"]
 DEFAULT_KEY_SERVICE = "default"
 
 
@@ -27,6 +32,9 @@ class Tenant:
         wrapped_secret: the 32-byte tenant secret that every derived key needs.
         wrapped_pseudonym_key: the 32-byte key of the pseudonyms in its ledger; destroyed with the tenant.
         key_service: the name of the key service that wrapped these and every key of its projects.
+        secret_number: counts its tenant secrets, from 1.
+        wrapped_old_secret: the one before, while keys of projects are left that were derived from it; else empty.
+        erased: when its keys were destroyed, or None; what is wrapped is empty then, and its chain is all that is left.
     """
 
     kind: ClassVar[str] = "tenant"
@@ -35,6 +43,9 @@ class Tenant:
     wrapped_secret: bytes = field(repr=False)
     wrapped_pseudonym_key: bytes = field(repr=False)
     key_service: str = DEFAULT_KEY_SERVICE
+    secret_number: int = 1
+    wrapped_old_secret: bytes = field(default=b"", repr=False)
+    erased: datetime | None = None
     generation: int = 1
 
     @property
@@ -159,6 +170,8 @@ class ProjectKey:
         wrapped_derived: the 32-byte derived key, wrapped by the key service.
         wrapped_metadata: canonical JSON of number, kdf and creation, wrapped by the key service, so that a
             database writer cannot lower them.
+        secret_number: of the tenant secret that it was derived from.
+        uses: how many values it sealed.
     """
 
     kind: ClassVar[str] = "project-key"
@@ -171,6 +184,8 @@ class ProjectKey:
     wrapped_master: bytes = field(repr=False)
     wrapped_derived: bytes = field(repr=False)
     wrapped_metadata: bytes = field(repr=False)
+    secret_number: int = 1
+    uses: int = 0
     generation: int = 1
 
     @property
@@ -215,6 +230,7 @@ class SigningKey:
     Attributes:
         id: what a caller sends as ``x-key-id``.
         sealed: the text of the key as it was shown, as a sealed value of contracts 5.
+        until: from then on it is good no more, or None.
     """
 
     kind: ClassVar[str] = "signing-key"
@@ -222,6 +238,7 @@ class SigningKey:
     id: str
     created: datetime
     sealed: bytes = field(repr=False)
+    until: datetime | None = None
     generation: int = 1
 
     @property
@@ -229,30 +246,9 @@ class SigningKey:
         """Project and id."""
         return (self.project, self.id)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspension:
-    """Something of a project that is refused for a while.
-
-    Attributes:
-        scope: what `value` names; for a whole project `value` is "".
-        value: a route's name, an origin, or a caller's address.
-        until: when it ends by itself, or None.
-    """
-
-    kind: ClassVar[str] = "suspension"
-    project: ProjectId
-    scope: Scope
-    value: str
-    reason: str
-    created: datetime
-    until: datetime | None = None
-    generation: int = 1
-
-    @property
-    def key(self) -> Key:
-        """Project, scope and value."""
-        return (self.project, self.scope, self.value)
+    def is_good(self, moment: datetime) -> bool:
+        """Whether it may sign at that moment."""
+        return self.until is None or moment < self.until
 
 
 Record = (
@@ -266,6 +262,11 @@ Record = (
     | SealedSecret
     | SigningKey
     | Suspension
+    | Rotation
+    | ProviderKey
+    | OutgoingAlert
+    | Errand
+    | LedgerRecord
 )
 KINDS: dict[str, type[Record]] = {
     record.kind: record
@@ -280,5 +281,17 @@ KINDS: dict[str, type[Record]] = {
         SealedSecret,
         SigningKey,
         Suspension,
+        Rotation,
+        ProviderKey,
+        OutgoingAlert,
+        Errand,
+        CheckpointKeys,
+        SignedChain,
+        Worker,
+        OpenEntries,
     )
 }
+# Of these neither the tenant nor a project has to be stored.
+CHAIN_KINDS = frozenset(
+    record.kind for record in (CheckpointKeys, SignedChain, Worker, OpenEntries, OutgoingAlert, Errand)
+)

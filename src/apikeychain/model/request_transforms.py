@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.header_lines import require_header_name, require_header_value
 from apikeychain.model.ids import parse_parameter_name
-from apikeychain.model.provider import require_header_name, require_header_value
 
 TransformPlace = Literal["query", "header", "form"]
 """A JSON body is no place: its bytes go out unchanged."""

@@ -10,8 +10,8 @@ from typing import Literal
 
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.answer_transforms import AnswerTransform
+from apikeychain.model.header_lines import require_header_name, require_header_value
 from apikeychain.model.ids import parse_name, parse_parameter_name
-from apikeychain.model.provider import require_header_name, require_header_value
 from apikeychain.model.quota import Quota
 from apikeychain.model.request_transforms import RequestTransform
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Port = Literal["store", "key_service", "rate_limiter", "replay_guard", "signals"]
-Step = Literal["load", "verify", "spend", "record", "read", "open", "send", "shape"]
+Step = Literal["load", "verify", "spend", "record", "read", "intend", "open", "send", "shape"]
 
 METHOD: Final = "http.request.method"
 STATUS: Final = "http.response.status_code"
@@ -42,6 +42,7 @@ STEPS: Final[dict[Step, str]] = {
     "spend": "the quotas are spent, or what the claim spent is settled",
     "record": "a place in the ledger is taken",
     "read": "a body that is checked before anything is sent is read",
+    "intend": "what the call is about to do is written down, where the ledger is written ahead",
     "open": "the secret is opened, or below `verify` the signing key, where it is not open or is to be opened anew",
     "send": "the provider, up to the head of its answer",
     "shape": "an answer is read that the route's transforms want whole",
@@ -69,6 +70,18 @@ METRICS: Final = {
     ),
     "apikeychain.ledger.queued": Metric("up-down counter", "{entry}", "ledger entries that are not written yet"),
     "apikeychain.ledger.flush.duration": Metric("histogram", "s", "the writing of one group of entries", (OUTCOME,)),
+    "apikeychain.ledger.gaps": Metric("counter", "{entry}", "ledger entries that say what was or may have been lost"),
+    "apikeychain.ledger.rounds": Metric(
+        "counter", "{round}", "rounds in which checkpoints were to be signed and published", (OUTCOME,)
+    ),
+    "apikeychain.ledger.broken": Metric(
+        "counter", "{chain}", "times that a chain was not signed, since it does not hold or cannot be read"
+    ),
+    "apikeychain.rotation.due": Metric(
+        "up-down counter",
+        "{secret}",
+        "secrets whose rotation this worker was to look at when it last looked: a step is due or may be",
+    ),
     "apikeychain.secrets": Metric("counter", "{secret}", "secrets that calls used", (CACHED,)),
     "apikeychain.plug.failures": Metric("counter", "{failure}", "times that a plug did not do its deed", (PORT,)),
 }

@@ -58,6 +58,11 @@ class TenantStore(TenantReader, Protocol):
         T8: `lease` returns True to one holder at a time, renews for the same holder of this store, and frees itself
             after `seconds`.
         T9: no method sees or changes another tenant's records, entries or leases.
+        T11: `retain` takes the bodies of the entries `first` to `last` away, each of which then is its own
+            `LedgerEntry.dropped`, puts the draft behind the chain and returns the new head; a range that the chain
+            does not have raises InvalidValueError and changes nothing.
+        T12: `replace_all` stores each record in place of the one with the generation before its own; where one is not
+            there so, ConflictError.
     """
 
     async def insert(self, record: Record) -> None:
@@ -76,6 +81,14 @@ class TenantStore(TenantReader, Protocol):
         """
         ...
 
+    async def replace_all(self, records: Sequence[Record]) -> None:
+        """Store many records, each in place of the one that has the generation before its own, in few trips.
+
+        Raises:
+            ConflictError: a stored one has another generation, or is gone: the transaction is to be left.
+        """
+        ...
+
     async def remove(self, kind: type[Record], key: Key, generation: int) -> None:
         """Remove the record that has `generation`.
 
@@ -86,6 +99,14 @@ class TenantStore(TenantReader, Protocol):
 
     async def append(self, payloads: Sequence[LedgerDraft]) -> Head:
         """Put the drafts behind the chain, in order."""
+        ...
+
+    async def retain(self, first: int, last: int, payload: LedgerDraft) -> Head:
+        """Drop the bodies of the entries `first` to `last`, and put the draft, which says so, behind the chain.
+
+        Raises:
+            InvalidValueError: the chain has no such entries.
+        """
         ...
 
     async def lease(self, name: str, seconds: float) -> bool:
@@ -106,7 +127,7 @@ class Store(Protocol):
         S6: concurrent appends to one chain, by whatever verb, make one chain without a gap or a fork.
         S7: a store that cannot be reached raises BackendUnavailableError.
         S8: a transaction that would leave a record whose tenant or project is not stored raises ConflictError at its
-            end, and stores nothing.
+            end, and stores nothing; `records.CHAIN_KINDS` belong to a chain, and need neither.
         S9: an `append_many` that fails or is cancelled is whole or absent, and settled as soon as `append` or
             `append_many` tell anybody a head of its chains: what that head does not count is never written.
         S10: a `reading` shows one moment, whatever others commit meanwhile; it waits for no transaction and keeps

@@ -8,8 +8,14 @@ request headers of openai-node, both read on 2026-11-24.
 dropped. The number of tokens and of choices is bounded, since they are what costs.
 """
 
+import re
+
+from apikeychain.errors import InvalidValueError
+from apikeychain.model.key_steps import Search, Step
 from apikeychain.model.provider import HeaderCredential, Provider
+from apikeychain.model.rotators import HTTPRotation
 from apikeychain.model.route import MIB, JSONBody, JSONField, ProxyRoute
+from apikeychain.providers.key_api import KnownKeyAPI
 
 OPENAI = Provider(
     "openai",
@@ -19,6 +25,7 @@ OPENAI = Provider(
     reviewed="2026-11-24",
 )
 
+_PROJECT = re.compile(r"proj_[A-Za-z0-9_-]{1,64}")
 _MAX_TOKENS = 16_384
 _BODY = JSONBody(
     (
@@ -74,4 +81,47 @@ ROUTES = (
         max_body_bytes=4 * MIB,
         stream=True,
     ),
+)
+
+
+def openai_rotation(project: str) -> HTTPRotation:
+    """Keys of a project, each of a service account of its own, made with an admin key of the organization.
+
+    The service account is what is ended, and its key with it. The admin key belongs to the same registered provider:
+    put it as the secret ``openai-admin``, and let no route inject it.
+
+    Args:
+        project: its id, ``proj_...``.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    if not _PROJECT.fullmatch(project):
+        msg = f"not the id of a project of OpenAI: {project!r}"
+        raise InvalidValueError(msg)
+    accounts = f"/organization/projects/{project}/service_accounts"
+    return HTTPRotation(
+        provider="openai",
+        credential="openai-admin",
+        create=Step(method="POST", path=accounts, body='{"name": "{label}"}'),
+        key="api_key.value",
+        id="id",
+        verify=Step(method="GET", path="/models"),
+        revoke=Step(method="DELETE", path=f"{accounts}/{{id}}"),
+        search=Search(
+            step=Step(method="GET", path=accounts, query=(("limit", "100"),)),
+            keys="data",
+            label="name",
+            id="id",
+            after="after",
+        ),
+    )
+
+
+# Read in the clients that are made of https://github.com/openai/openai-openapi.
+KEY_API = KnownKeyAPI(
+    describe=openai_rotation,
+    provider=OPENAI,
+    source="https://platform.openai.com/docs/api-reference/project-service-accounts",
+    reviewed="2026-11-30",
 )

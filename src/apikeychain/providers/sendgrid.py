@@ -9,9 +9,18 @@ The route lets the caller choose who gets the mail, so it is switched off: who e
 out on purpose.
 """
 
-from apikeychain.model.provider import HeaderCredential, Provider
-from apikeychain.model.route import JSONBody, JSONField, ProxyRoute
+import json
+import re
+from collections.abc import Sequence
 
+from apikeychain.errors import InvalidValueError
+from apikeychain.model.key_steps import Search, Step
+from apikeychain.model.provider import HeaderCredential, Provider
+from apikeychain.model.rotators import HTTPRotation
+from apikeychain.model.route import JSONBody, JSONField, ProxyRoute
+from apikeychain.providers.key_api import KnownKeyAPI
+
+_SCOPE = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*")
 SENDGRID = Provider(
     "sendgrid",
     "https://api.sendgrid.com/v3",
@@ -42,4 +51,39 @@ ROUTES = (
         max_body_bytes=256 * 1024,
         enabled=False,
     ),
+)
+
+
+def sendgrid_rotation(scopes: Sequence[str] = ("mail.send",)) -> HTTPRotation:
+    """API keys with some scopes, made by a key that may make, list and end keys and has these scopes itself.
+
+    An account has at most 100 keys. Put the key that makes them as the secret ``sendgrid-admin``.
+
+    Args:
+        scopes: what a key may; none would be all.
+
+    Raises:
+        InvalidValueError: there is none, or one is not the name of a scope.
+    """
+    if not scopes or not all(map(_SCOPE.fullmatch, scopes)):
+        msg = f"not scopes of SendGrid: {scopes!r}"
+        raise InvalidValueError(msg)
+    return HTTPRotation(
+        provider="sendgrid",
+        credential="sendgrid-admin",
+        create=Step(method="POST", path="/api_keys", body=json.dumps({"name": "{label}", "scopes": [*scopes]})),
+        key="api_key",
+        id="api_key_id",
+        verify=Step(method="GET", path="/scopes"),
+        revoke=Step(method="DELETE", path="/api_keys/{id}"),
+        search=Search(step=Step(method="GET", path="/api_keys"), keys="result", label="name", id="api_key_id"),
+    )
+
+
+# Read with the OpenAPI document tsg_api_keys_v3.json of twilio/sendgrid-oai.
+KEY_API = KnownKeyAPI(
+    describe=sendgrid_rotation,
+    provider=SENDGRID,
+    source="https://www.twilio.com/docs/sendgrid/api-reference/api-keys/create-api-keys",
+    reviewed="2026-11-30",
 )

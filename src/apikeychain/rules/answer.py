@@ -218,8 +218,11 @@ def _require_status(status: int, route: "CompiledRoute") -> None:
 
 def _require_lines(headers: Headers) -> None:
     """Raise UpstreamRefusedError for an answer with two lengths, or a value that would split a line."""
-    single = [name for name, _ in headers.lines if name in _SINGLE]
-    if len(single) > len(set(single)) or not _VALUES(b" ".join([value for _, value in headers.lines])):
+    if not headers.are_unique:
+        single = [name for name, _ in headers.lines if name in _SINGLE]
+        if len(single) > len(set(single)):
+            raise UpstreamRefusedError
+    if not _VALUES(b" ".join([value for _, value in headers.lines])):
         raise UpstreamRefusedError
 
 

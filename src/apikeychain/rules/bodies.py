@@ -110,7 +110,7 @@ def compile_body(route: ProxyRoute) -> BodyPlan:
 
 def is_announced(call: Call) -> bool:
     """Whether a body may follow: a method that has one may send it without a word, where the protocol frames it."""
-    return call.method not in BODILESS or bool(declared_length(call)) or b"transfer-encoding" in call.headers
+    return call.method not in BODILESS or bool(declared_length(call)) or b"transfer-encoding" in call.headers.first
 
 
 def takes_body(call: Call, plan: BodyPlan) -> bool:
@@ -120,7 +120,7 @@ def takes_body(call: Call, plan: BodyPlan) -> bool:
         BodyTooLargeError: announced as larger than the route takes.
         TypeRefusedError: an encoded body, or one where there is none to be.
     """
-    if b"content-encoding" in call.headers:
+    if b"content-encoding" in call.headers.first:
         hint = "a body is taken without Content-Encoding only"
         raise TypeRefusedError(hint)
     length = declared_length(call) or 0
@@ -128,7 +128,7 @@ def takes_body(call: Call, plan: BodyPlan) -> bool:
         raise BodyTooLargeError
     if call.method not in BODILESS and (plan.reads or plan.raw):
         return True
-    if length or b"transfer-encoding" in call.headers:
+    if length or b"transfer-encoding" in call.headers.first:
         hint = "this route takes no body with this method"
         raise TypeRefusedError(hint)
     return False
@@ -151,7 +151,7 @@ def fill_body(call: Call, plan: BodyPlan, body: bytes | None, content_type: byte
     if not takes_body(call, plan):
         return NOTHING
     length = declared_length(call)
-    framed = bool(length) or bool(body) or b"transfer-encoding" in call.headers
+    framed = bool(length) or bool(body) or b"transfer-encoding" in call.headers.first
     if call.method == "DELETE" and not framed and content_type is None:
         return _absent(plan)
     _require_type(content_type, plan)

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal, NoReturn, cast
+from typing import NoReturn, cast
 
 from apikeychain.errors import InvalidValueError, LedgerBrokenError
 from apikeychain.model.ids import ProjectId, TenantId
@@ -22,34 +22,50 @@ PLATFORM = TenantId("platform")
 ADMIN_KINDS = frozenset(
     f"{noun}.{verb}"
     for noun, verbs in {
-        "tenant": "created changed removed",
+        "tenant": "created changed removed erased",
         "project": "created enabled disabled changed removed",
         "origin": "allowed removed",
         "provider": "registered changed removed",
         "route": "added changed enabled disabled removed",
         "secret": "put removed",
-        "signing-key": "added retired",
+        "signing-key": "added replaced retired",
         "suspension": "created changed removed",
-        "key": "created rotated rewrapped retired",
+        "key": "created rotated rewrapped retired turned",
+        "tenant-secret": "turned",
+        "rotation": "added changed paused resumed removed ordered reminded started created verified switched revoked "
+        "refused failed",
+        "checkpoint-key": "made rotated",
     }.items()
     for verb in verbs.split()
 )
-KINDS = ADMIN_KINDS | {"call", "refusals", "gap", "retained"}
+# Of what a management verb leaves: what it did, or which entries it dropped.
+MANAGED_KINDS = ADMIN_KINDS | {"retained"}
+KINDS = MANAGED_KINDS | {"intent", "call", "refusals", "gap"}
 MAX_ACTOR = 128
-MAX_NAMES = 64
-_MAX_INTEGER = (1 << 53) - 1
+MAX_INTEGER = (1 << 53) - 1
 _MEMBERS = frozenset({"v", "tenant", "seq", "at", "kind", "actor", "project", "data"})
 _PSEUDONYM_DIGITS = 32
 _TEXT = rb'"[ !#-\[\]-~]*"'
 _NUMBER = rb"(?:0|[1-9][0-9]{0,14})"
-# The payload of nearly every entry: the one of a call without an escape in it, which is canonical by its form alone.
-_PLAIN_CALL = re.compile(
-    rb'{"actor":(T),"at":(T),"data":{"answered":T,"base_url":T,"bytes_in":N,"bytes_out":N,"caller":(?:T|null),'
-    rb'"country":(?:T|null),"duration_ms":N,"method":T,"path":T,"query":\[(?:T(?:,T)*)?\],"refusal":(?:T|null),'
-    rb'"route":T,"status":N},"kind":"call","project":(T|null),"seq":(N),"tenant":(T),"v":1}'.replace(
-        b"T", _TEXT
-    ).replace(b"N", _NUMBER)
-)
+_PLAIN_DATA = {
+    "call": rb'{"answered":T,"base_url":T,"bytes_in":N,"bytes_out":N,"caller":(?:T|null),"country":(?:T|null),'
+    rb'"duration_ms":N,(?:"intent":N,)?"method":T,"path":T,"query":\[(?:T(?:,T)*)?\],"refusal":(?:T|null),"route":T,'
+    rb'"status":N}',
+    "intent": rb'{"base_url":T,"bytes_in":(?:N|null),"caller":(?:T|null),"method":T,"path":T,'
+    rb'"query":\[(?:T(?:,T)*)?\],"route":T}',
+}
+# The payloads of nearly every entry, by kind: without an escape in them, which are canonical by their form alone.
+_PLAIN = {
+    kind: re.compile(
+        rb'{"actor":(T),"at":(T),"data":D,"kind":"K","project":(T|null),"seq":(N),"tenant":(T),"v":1}'.replace(
+            b"K", kind.encode()
+        )
+        .replace(b"D", data)
+        .replace(b"T", _TEXT)
+        .replace(b"N", _NUMBER)
+    )
+    for kind, data in _PLAIN_DATA.items()
+}
 _COLUMN_TYPES = {(int, str, str), (int, str, type(None))}
 _LONE = re.compile("[\ud800-\udfff]")
 _BEYOND_PLANE = re.compile("[\U00010000-\U0010ffff]")
@@ -58,11 +74,16 @@ _BEYOND_PLANE = re.compile("[\U00010000-\U0010ffff]")
 def verify(head: Head, entries: Iterable[LedgerEntry]) -> Head:
     """The head behind `entries`, which must stand right behind `head`.
 
+    An entry whose body was dropped is taken at its word here: `retained` tells whether it may be gone.
+
     Raises:
         LedgerBrokenError: at the first place in the chain where the entry that belongs there does not stand.
     """
     for entry in entries:
-        if fault := _column_fault(head, entry) or ("" if _is_plain_call(entry) else _payload_fault(entry)):
+        fault = _column_fault(head, entry)
+        if not (fault or _is_plain(entry) or entry.is_dropped):
+            fault = payload_fault(entry)
+        if fault:
             raise LedgerBrokenError(head.tenant, head.size + 1, fault)
         head = entry.head
     return head
@@ -76,24 +97,26 @@ def _column_fault(head: Head, entry: LedgerEntry) -> str:
     # A database without column types gives back whatever somebody wrote there.
     if type(entry.payload) is not bytes:
         return "its payload is no bytes"
-    if entry.hash != link(head.hash, entry.payload):
+    if entry.hash != link(head.hash, entry.payload) and not entry.is_dropped:
         return "its hash does not link its payload to the entry before it"
     return ""
 
 
-def _is_plain_call(entry: LedgerEntry) -> bool:
-    """Whether its payload is plainly that of a call and says what its columns say: `_payload_fault` finds nothing."""
-    plain = _PLAIN_CALL.fullmatch(entry.payload)
+def _is_plain(entry: LedgerEntry) -> bool:
+    """Whether its payload is plainly one of its kind and says what its columns say: `payload_fault` finds nothing."""
+    form = _PLAIN.get(entry.kind)
+    plain = None if form is None else form.fullmatch(entry.payload)
     types = type(entry.seq), type(entry.actor), type(entry.project)
-    if plain is None or entry.kind != "call" or types not in _COLUMN_TYPES:
+    if plain is None or types not in _COLUMN_TYPES:
         return False
     project = "null" if entry.project is None else f'"{entry.project}"'
     columns = [f'"{entry.actor}"', f'"{_moment(entry)}"', project, f"{entry.seq}", f'"{entry.tenant}"']
     return [said.decode("ascii") for said in plain.groups()] == columns
 
 
-def _payload_fault(entry: LedgerEntry) -> str:
-    payload = _parse(entry.payload)
+def payload_fault(entry: LedgerEntry) -> str:
+    """Why its payload is none of version 1 or says other than its columns, or ""."""
+    payload = parse(entry.payload)
     if payload is None:
         return "its payload is not canonical JSON"
     if type(payload.get("v")) is not int or payload["v"] != 1:
@@ -128,7 +151,8 @@ def _same(one: JSON, other: JSON) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _parse(payload: bytes) -> dict[str, JSON] | None:
+def parse(payload: bytes) -> dict[str, JSON] | None:
+    """What a payload says, or None where it is not canonical JSON."""
     try:
         value: JSON = json.loads(payload.decode("utf-8"), parse_float=_refuse, parse_constant=_refuse)
         if isinstance(value, dict) and not _json_fault(value) and canonical_json(value) == payload:
@@ -153,7 +177,7 @@ def admin(
     """The entry of a management verb.
 
     Args:
-        kind: one of ADMIN_KINDS.
+        kind: one of MANAGED_KINDS.
         at: with a time zone.
         actor: an opaque label of whoever did it: no name, no mail address.
         project: the project that it was done to or in.
@@ -163,7 +187,7 @@ def admin(
         InvalidValueError: something that the chain cannot hold.
     """
     fault = ""
-    if kind not in ADMIN_KINDS:
+    if kind not in MANAGED_KINDS:
         fault = f"not a kind of admin entry: {kind!r}"
     elif at.tzinfo is None:
         fault = "the moment of an entry needs a time zone"
@@ -186,7 +210,7 @@ def _json_fault(value: object) -> str:
     if isinstance(value, str):
         return "an entry holds no lone surrogates" if _LONE.search(value) else ""
     if isinstance(value, int):
-        return "an entry holds integers below 2^53 only" if abs(value) > _MAX_INTEGER else ""
+        return "an entry holds integers below 2^53 only" if abs(value) > MAX_INTEGER else ""
     return "" if value is None else f"an entry holds no {type(value).__name__}"
 
 
@@ -199,59 +223,6 @@ def _name_fault(names: Iterable[object]) -> str:
     if all(isinstance(name, str) and not _BEYOND_PLANE.search(name) for name in names):
         return ""
     return "the names in an entry are text of the Basic Multilingual Plane"
-
-
-def call_data(
-    *,
-    route: str,
-    base_url: str,
-    path_template: str,
-    method: str,
-    status: int,
-    duration_ms: int,
-    bytes_in: int,
-    bytes_out: int,
-    answered: Literal["provider", "gate"],
-    refusal: str | None,
-    query: Iterable[str],
-    caller: str | None,
-) -> dict[str, JSON]:
-    """The data of a `call` entry. It always fits the chain, whatever a caller sent.
-
-    Args:
-        route: its name.
-        base_url: the provider's.
-        path_template: the provider's path with values as ``{name}``, and a tail as its pseudonym.
-        method: as sent.
-        status: what the caller got.
-        duration_ms: from the reserved slot to the end of the answer.
-        bytes_in: of the caller's body.
-        bytes_out: of the body that the caller got.
-        answered: who made the answer.
-        refusal: the code where the gate refused, else None.
-        query: the names of the query parameters; at most 64 are kept, 64 characters each.
-        caller: the pseudonym of the caller's address, or None where it is not known.
-    """
-    return {
-        "route": route,
-        "base_url": base_url,
-        "path": path_template,
-        "method": method,
-        "status": status,
-        "duration_ms": min(duration_ms, _MAX_INTEGER),
-        "bytes_in": min(bytes_in, _MAX_INTEGER),
-        "bytes_out": min(bytes_out, _MAX_INTEGER),
-        "answered": answered,
-        "refusal": refusal,
-        "query": [*sorted({_cut(name) for name in query})[:MAX_NAMES]],
-        "caller": caller,
-        "country": None,
-    }
-
-
-def _cut(name: str) -> str:
-    name = name[:MAX_NAMES]
-    return name if name.isascii() else name.encode("utf-8", "replace").decode()
 
 
 def pseudonym(key: bytes, value: str) -> str:

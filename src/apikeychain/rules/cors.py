@@ -7,7 +7,7 @@ Source: contracts 2; spec 5; Fetch, sections 3.3 and 4.9; Fetch Metadata, sectio
 list elements).
 """
 
-from apikeychain.errors import InvalidValueError, OriginRefusedError, PreflightRefusedError
+from apikeychain.errors import HeaderLines, InvalidValueError, OriginRefusedError, PreflightRefusedError
 from apikeychain.model.call import Call, Reply
 from apikeychain.model.headers import Headers
 from apikeychain.model.origin import Origin, parse_origin
@@ -96,19 +96,20 @@ def page_of(call: Call, project: Snapshot, caller: Caller) -> Origin | None:
     return project.origins.get(_referrer(headers)) if _falls_back(call, project) else None
 
 
-def expose(reply: Reply, origin: Origin | None) -> Reply:
-    """`reply` readable to the page of `origin`; to none where it is None. A provider's Access-Control-* never pass."""
-    lines = [line for line in reply.headers if line[0][:_CORS_LENGTH] != _CORS]
+def expose(lines: HeaderLines, origin: Origin | None) -> HeaderLines:
+    """The lines of an answer readable to the page of `origin`; to none where it is None.
+
+    A provider's Access-Control-* never pass.
+    """
+    own = [line for line in lines if line[0][:_CORS_LENGTH] != _CORS]
     if origin is None:
-        return reply.with_headers(tuple(lines))
-    exposed = [name for name in dict(lines) if name not in _EXPOSED_LOWER]
-    return reply.with_headers(
-        (
-            *lines,
-            (b"access-control-allow-origin", origin.encode()),
-            _CREDENTIALS,
-            (b"access-control-expose-headers", b", ".join((*exposed, *EXPOSED))),
-        )
+        return tuple(own)
+    exposed = [name for name in dict(own) if name not in _EXPOSED_LOWER]
+    return (
+        *own,
+        (b"access-control-allow-origin", origin.encode()),
+        _CREDENTIALS,
+        (b"access-control-expose-headers", b", ".join((*exposed, *EXPOSED))),
     )
 
 

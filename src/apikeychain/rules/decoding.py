@@ -32,7 +32,7 @@ def decode(reply: Reply, upstream: UpstreamReply, method: str) -> Reply:
         UpstreamRefusedError: the coding is unknown, one of several, or that of a part.
         MissingExtraError: the packages are missing that decode it. With either the caller closes `upstream.body`.
     """
-    if b"content-encoding" not in upstream.headers:
+    if b"content-encoding" not in upstream.headers.first:
         return reply
     coding = _coding_of(upstream.headers)
     if coding is None:

@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from apikeychain.errors import HeaderRefusedError, InvalidValueError, ParameterRefusedError
 from apikeychain.model.headers import Headers, Line
-from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, Provider
+from apikeychain.model.provider import Provider
 from apikeychain.model.route import ProxyRoute
 from apikeychain.rules.headers import SIGNING
 from apikeychain.rules.parameters import Declared, self_sent, take
@@ -82,20 +82,13 @@ class ForwardPlan:
     constant: tuple[Line, ...]
 
 
-def injected_header(credential: Credential) -> str | None:
-    """The name, in lower case, of the header that carries the credential, or None when the query does."""
-    if isinstance(credential, HeaderCredential):
-        return credential.header.lower()
-    return "authorization" if isinstance(credential, BasicCredential) else None
-
-
 def compile_forwarding(route: ProxyRoute, provider: Provider, declared: Sequence[Declared]) -> ForwardPlan:
     """The plan of a route's request headers.
 
     Raises:
         InvalidValueError: a header that never goes up, or one that belongs to somebody else already.
     """
-    injected = injected_header(provider.credential)
+    injected = provider.credential.header_names
     constant = _constant_lines(provider, injected)
     own = {name for name, _ in constant}
     for name in (*route.headers, *(d.name for d in declared)):
@@ -103,15 +96,14 @@ def compile_forwarding(route: ProxyRoute, provider: Provider, declared: Sequence
     passed = {*ALWAYS, *(h.lower().encode() for h in route.headers)}
     if route.ranges:
         passed |= RANGES
-    if injected is not None:
-        own.add(injected.encode())
+    own.update(name.encode() for name in injected)
     named = tuple((d.name.lower().encode(), d) for d in declared)
     return ForwardPlan(frozenset(passed - own - {name for name, _ in named}), named, constant)
 
 
 def dropped_names(headers: Headers) -> frozenset[bytes]:
     """The names that the ``Connection`` lines list, in lower case."""
-    if b"connection" not in headers:
+    if b"connection" not in headers.first:
         return frozenset()
     listed = b",".join(headers.all(b"connection"))
     return _USUALLY_DROPPED.get(listed) or frozenset([name.strip().lower() for name in listed.split(b",")])
@@ -162,10 +154,10 @@ def _fill_declared(
     return [(name, text.encode()) for text in texts.get(declared.key, ())]
 
 
-def _constant_lines(provider: Provider, injected: str | None) -> tuple[Line, ...]:
+def _constant_lines(provider: Provider, injected: frozenset[str]) -> tuple[Line, ...]:
     names = [name.lower() for name, _ in provider.headers]
-    taken: Mapping[str | None, str] = {
-        injected: "the credential goes there",
+    taken: Mapping[str, str] = {
+        **dict.fromkeys(injected, "the credential goes there"),
         "user-agent": "write user_agent=",
         "accept-encoding": "it is always identity",
         "content-type": "it is the body's",
@@ -179,10 +171,10 @@ def _constant_lines(provider: Provider, injected: str | None) -> tuple[Line, ...
     return (*own, (b"user-agent", agent), _IDENTITY)
 
 
-def require_free(name: str, injected: str | None, route: str) -> None:
+def require_free(name: str, injected: frozenset[str], route: str) -> None:
     """Raise InvalidValueError for a header that never goes to a provider, or that holds the credential."""
     lower = name.lower()
-    if lower == injected:
+    if lower in injected:
         msg = f"the route {route!r} cannot forward the header {name!r}: the credential goes there"
         raise InvalidValueError(msg)
     if lower in _NEVER or lower.startswith(_NEVER_BEGIN):

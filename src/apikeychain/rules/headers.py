@@ -13,7 +13,7 @@ from apikeychain.errors import (
     HeaderRefusedError,
     HTTPSRequiredError,
 )
-from apikeychain.model.call import Call, Reply
+from apikeychain.model.call import Call
 from apikeychain.model.headers import Headers
 from apikeychain.rules.caller import Caller
 
@@ -111,25 +111,24 @@ def require_https(caller: Caller, *, development: bool) -> None:
         raise HTTPSRequiredError(hint="Where a proxy ends TLS, name its address in Settings.trusted_proxies.")
 
 
-def secure(reply: Reply, call: Call, caller: Caller, *, development: bool) -> Reply:
-    """`reply` with the lines that every answer under the prefix carries, in place of any that it had.
+def secure(lines: HeaderLines, call: Call, caller: Caller, *, development: bool) -> HeaderLines:
+    """The lines of an answer with those that every one under the prefix carries, in place of any that it had.
 
     Args:
-        reply: with lower-case header names.
+        lines: with lower-case names.
         call: what it answers.
         caller: whose scheme and host decide on HSTS.
         development: no HSTS then.
     """
-    kept = [line for line in reply.headers if line[0] not in _REPLACED]
-    is_kept_whole = len(kept) == len(reply.headers)
-    lines = (
+    kept = [line for line in lines if line[0] not in _REPLACED]
+    is_kept_whole = len(kept) == len(lines)
+    return (
         *kept,
         *ANSWER_LINES,
         CORP_CROSS_ORIGIN if b"origin" in call.headers.first else CORP_SAME_ORIGIN,
-        (b"vary", b"Origin" if is_kept_whole else _vary(reply.headers)),
+        (b"vary", b"Origin" if is_kept_whole else _vary(lines)),
         *hsts(caller, development=development),
     )
-    return reply.with_headers(lines)
 
 
 def hsts(caller: Caller, *, development: bool) -> HeaderLines:

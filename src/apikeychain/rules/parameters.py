@@ -159,7 +159,7 @@ _TYPES: dict[str, Callable[[Parameter], object]] = {
 def _read(parameter: Parameter, texts: Sequence[str]) -> object:
     if parameter.many:
         return [_convert(parameter, text) for text in texts]
-    return texts[0] if parameter.type == "string" else _convert(parameter, texts[0])
+    return _convert(parameter, texts[0])
 
 
 def _convert(parameter: Parameter, text: str) -> Value:

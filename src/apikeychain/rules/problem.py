@@ -12,7 +12,9 @@ Source: contracts 1; RFC 9457, section 3.
 import json
 
 from apikeychain.errors import AnswerError, ParameterRefusedError
-from apikeychain.model.call import Reply
+from apikeychain.model.call import Call, Reply
+from apikeychain.rules import headers
+from apikeychain.rules.caller import Caller
 
 MEDIA_TYPE = b"application/problem+json"
 ERROR_HEADER = b"x-apikeychain-error"
@@ -43,3 +45,10 @@ def answer(error: AnswerError, *, development: bool) -> Reply:
         (ERROR_HEADER, error.code.encode()),
     )
     return Reply(error.status, lines + error.headers, body)
+
+
+def secured(error: AnswerError, call: Call, caller: Caller, *, development: bool) -> Reply:
+    """`error` as the answer to a call that was on no way through the gate. See `answer` and `headers.secure`."""
+    reply = answer(error, development=development)
+    reply.headers = headers.secure(reply.headers, call, caller, development=development)
+    return reply

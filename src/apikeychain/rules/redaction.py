@@ -9,11 +9,14 @@ Source: contracts 4 ("Redaction"); spec 4.2.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
-from apikeychain.errors import UpstreamRefusedError
+from apikeychain.errors import SecretUnavailableError, UpstreamRefusedError
 from apikeychain.model.call import ByteStream, Reply
 from apikeychain.model.headers import Line
 from apikeychain.model.provider import BasicCredential, HeaderCredential, Provider
+from apikeychain.model.signing_credentials import AWSCredential, HMACCredential
+from apikeychain.rules import hmac_signing, sigv4
 from apikeychain.rules.filtered import FilteredStream
 from apikeychain.rules.injection import credential
 from apikeychain.rules.scrubbing import PIECE, Needles, Scrubber
@@ -24,18 +27,22 @@ def needles(provider: Provider, *secrets: Secret) -> Needles:
     """The needles of one call: what may have been injected into it.
 
     A Basic credential is also looked for without its scheme. So is a secret that holds the scheme itself, as in
-    ``Bearer <token>``, and of ``user:password`` each half that is long enough to be a secret of its own.
+    ``Bearer <token>``, and of ``user:password`` each half that is long enough to be a secret of its own. A Bearer token
+    is looked for alone, and so is each secret part of a credential that signs; the id of its key is none, which goes
+    up as it stands.
 
     Args:
         provider: whose credential it is.
-        secrets: the current version, and a retiring one where there is one.
+        secrets: the current version, and those that retire. One whose form is not that in which calls to the provider
+            are signed by now is looked for as it stands.
     """
     texts: set[bytes] = set()
     for secret in secrets:
         plain = secret.reveal()  # read to be looked for: it leaves this module in no form
         whole = credential(provider, secret)
         texts |= {plain, whole, whole.removeprefix(b"Basic ")}
-        texts.update(part for part in map(bytes.strip, _parts(provider, plain)) if len(part) >= MIN_BYTES)
+        with suppress(SecretUnavailableError):
+            texts.update(part for part in map(bytes.strip, _parts(provider, plain)) if len(part) >= MIN_BYTES)
     return Needles(tuple(sorted(texts)))
 
 
@@ -48,6 +55,12 @@ def _parts(provider: Provider, plain: bytes) -> Iterator[bytes]:
         _, _, token = plain.partition(b" ")
         yield token
         yield from token.split(b":", 1)
+    elif isinstance(place, AWSCredential):
+        key = sigv4.read_key(plain)
+        yield key.secret
+        yield key.token
+    elif isinstance(place, HMACCredential):
+        yield hmac_signing.read_key(place, plain).key
 
 
 class _ScrubbedStream(FilteredStream):

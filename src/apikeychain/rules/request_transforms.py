@@ -93,14 +93,16 @@ class Shaping:
         return replace(call, query=query, headers=headers)
 
 
-def compile_shaping(route: ProxyRoute, plan: ForwardPlan, *, query: str | None, header: str | None) -> Shaping | None:
+def compile_shaping(
+    route: ProxyRoute, plan: ForwardPlan, *, query: frozenset[str], headers: frozenset[str]
+) -> Shaping | None:
     """The transforms of a route's query and headers, or None where it has none.
 
     Args:
         route: what was declared.
         plan: of its headers.
         query: the name of the query parameter that holds the credential, if one does.
-        header: likewise.
+        headers: the names of headers that hold it.
 
     Raises:
         InvalidValueError: a transform that cannot be, or whose result would always be refused.
@@ -113,11 +115,11 @@ def compile_shaping(route: ProxyRoute, plan: ForwardPlan, *, query: str | None, 
     forwards = route.undeclared == "forward"
     asked = Site(route=route, place="query", parameters=queries, takes=lambda _: forwards, injected=query).steps()
     passes = Site(
-        route=route, place="header", parameters=declared, takes=lambda n: n.encode() in plan.passed, injected=header
+        route=route, place="header", parameters=declared, takes=lambda n: n.encode() in plan.passed, injected=headers
     )
     lines = passes.steps()
     for name in lines.sources if lines else ():
-        require_free(name, None, route.name)
+        require_free(name, frozenset(), route.name)
     if asked is None and lines is None:
         return None
     return Shaping(
@@ -129,7 +131,7 @@ def compile_shaping(route: ProxyRoute, plan: ForwardPlan, *, query: str | None, 
 def compile_form_shaping(route: ProxyRoute, form: FormBody) -> PairShaping | None:
     """The transforms of a route's form, or None where it has none. Raises as `compile_shaping`."""
     forwards = form.undeclared == "forward"
-    site = Site(route=route, place="form", parameters=form.fields, takes=lambda _: forwards, injected=None)
+    site = Site(route=route, place="form", parameters=form.fields, takes=lambda _: forwards, injected=frozenset())
     steps = site.steps()
     return PairShaping(steps, form.fields, form.undeclared) if steps else None
 

@@ -6,15 +6,15 @@ Source: contracts 4; spec 6.1.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from apikeychain.errors import InvalidValueError, MethodRefusedError, NotFoundError
-from apikeychain.model.call import Call
+from apikeychain.model.call import Call, Message
 from apikeychain.model.headers import Line
 from apikeychain.model.network import Network
-from apikeychain.model.provider import BaseURL, BasicCredential, Credential, Provider, QueryCredential
+from apikeychain.model.provider import BaseURL, Provider, QueryCredential
 from apikeychain.model.route import (
     MIB,
     HeaderParameter,
@@ -22,21 +22,22 @@ from apikeychain.model.route import (
     PathParameter,
     ProxyRoute,
     QueryParameter,
+    RawBody,
     Timeouts,
 )
 from apikeychain.model.sanitizers import AcceptedCall, AcceptedValue, SanitizerFunction
 from apikeychain.rules.answer import AnswerPlan, compile_answer
 from apikeychain.rules.bodies import MAX_JUDGED_BYTES, BodyPlan, compile_body, fill_body
+from apikeychain.rules.credential_place import Place
 from apikeychain.rules.forwarding import (
     ForwardPlan,
     compile_forwarding,
     dropped_names,
     fill_headers,
-    injected_header,
 )
 from apikeychain.rules.pairs import Pair, PairRule, joined, split_query
 from apikeychain.rules.parameters import Declarations
-from apikeychain.rules.paths import Template, encode_query, require_sound_url
+from apikeychain.rules.paths import Template, require_sound_url
 from apikeychain.rules.request_transforms import Shaping, compile_shaping
 from apikeychain.rules.sanitizers import Sanitizing, compile_sanitizers
 
@@ -52,7 +53,7 @@ class CompiledRoute:
         path_keys: the placeholder of each path parameter, with the key under which it is judged.
         shaping: what the route's transforms do, or None.
         sanitizing: what the provider's sanitizers say, or None.
-        credential_name: of the header or query parameter that carries the credential, as it is sent.
+        place: where the credential goes.
     """
 
     route: ProxyRoute
@@ -71,7 +72,7 @@ class CompiledRoute:
     answer: AnswerPlan
     shaping: Shaping | None
     sanitizing: Sanitizing | None
-    credential_name: bytes
+    place: Place
 
     def tail_of(self, call: Call) -> str:
         """What the caller sent beyond the values of the path template, as it came, with its slash; or ""."""
@@ -82,22 +83,9 @@ class CompiledRoute:
 
 
 @dataclass(slots=True, kw_only=True)
-class Target:
-    """What goes up, without the credential.
+class Target(Message):
+    """What goes up for a call, on the way of its route."""
 
-    Attributes:
-        path: the whole path, the provider's base path included.
-        query: without ``?``.
-        headers: end-to-end lines, names in lower case.
-        content_length: of the body where it is known.
-    """
-
-    method: str
-    path: bytes
-    query: bytes
-    headers: tuple[Line, ...]
-    body: bytes | AsyncIterable[bytes] | None
-    content_length: int | None
     route: CompiledRoute
 
 
@@ -133,16 +121,18 @@ def compile_route(
     if route.provider != provider.name:
         msg = f"the route {route.name!r} is of the provider {route.provider!r}, not of {provider.name!r}"
         raise InvalidValueError(msg)
+    place = Place.of(provider.credential)
     if not 0 < route.max_body_bytes <= body_limit:
         msg = f"the route {route.name!r} may take 1 to {body_limit} bytes, not {route.max_body_bytes}"
         raise InvalidValueError(msg)
     _require_parameters(route, provider)
+    _require_whole_body(route, place)
     base, owner = provider.address, f"the route {route.name!r}"
     parameters = Declarations(route.parameters, owner)
     queries = [d for d in parameters.declared if isinstance(d.parameter, QueryParameter)]
     headers = [d for d in parameters.declared if isinstance(d.parameter, HeaderParameter)]
     forward = compile_forwarding(route, provider, headers)
-    query, header = _injected_query(provider), injected_header(provider.credential)
+    query = _injected_query(provider)
     methods = frozenset((*route.methods, "HEAD") if "GET" in route.methods else route.methods)
     return CompiledRoute(
         route=route,
@@ -159,9 +149,14 @@ def compile_route(
         forward=forward,
         body=compile_body(route),
         answer=compile_answer(route, provider, network),
-        shaping=compile_shaping(route, forward, query=query, header=header),
+        shaping=compile_shaping(
+            route,
+            forward,
+            query=frozenset(filter(None, (query,))),
+            headers=provider.credential.header_names,
+        ),
         sanitizing=compile_sanitizers(provider, sanitizer),
-        credential_name=_credential_name(provider.credential),
+        place=place,
     )
 
 
@@ -243,14 +238,18 @@ def _accepted_lines(lines: Iterable[Line], plan: ForwardPlan) -> Iterator[Accept
     )
 
 
-def _credential_name(credential: Credential) -> bytes:
-    if isinstance(credential, QueryCredential):
-        return encode_query(credential.parameter.encode())
-    return b"authorization" if isinstance(credential, BasicCredential) else credential.header.lower().encode()
-
-
 def _injected_query(provider: Provider) -> str | None:
     return provider.credential.parameter if isinstance(provider.credential, QueryCredential) else None
+
+
+def _require_whole_body(route: ProxyRoute, place: Place) -> None:
+    """Raise InvalidValueError for a body that is passed on as it comes where the call is signed with all of it."""
+    if isinstance(route.body, RawBody) and place.signing is not None and place.signing.signs_body:
+        msg = (
+            f"the route {route.name!r} cannot have a RawBody: the provider {route.provider!r} wants the body signed, "
+            "so it is read whole before it is sent: declare a JSONBody or a FormBody"
+        )
+        raise InvalidValueError(msg)
 
 
 def _require_parameters(route: ProxyRoute, provider: Provider) -> None:

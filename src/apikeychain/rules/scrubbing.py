@@ -9,13 +9,14 @@ Source: contracts 4 ("Redaction"); spec 4.2.
 """
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 
 from apikeychain.rules.escapes import LONGEST, Reading, may_escape
 from apikeychain.rules.fixed_forms import FixedForm, Span, fixed_forms
 from apikeychain.rules.said import SaidText
 
-_MARK = b"[redacted]"
+MARK = b"[redacted]"
 # No form holds any other byte.
 _PRINTABLE = bytes(range(0x20, 0x7F))
 # What is held back is looked at again when it has grown by such a part: else a stream that comes byte by byte would
@@ -49,6 +50,14 @@ class Needles:
         object.__setattr__(self, "lowered", tuple(text.lower() for text in self.texts))
         object.__setattr__(self, "_fixed", tuple(form for text in self.texts for form in fixed_forms(text)))
         object.__setattr__(self, "_said", tuple(map(SaidText, self.texts)))
+
+    def beside(self, text: bytes) -> "Needles":
+        """These and one more; what was made of these is not made again."""
+        one, both = Needles((text,)), copy(self)
+        for name in ("texts", "lowered", "_fixed", "_said"):
+            object.__setattr__(both, name, getattr(self, name) + getattr(one, name))
+        object.__setattr__(both, "longest", max(self.longest, one.longest))
+        return both
 
     def is_clean(self, value: bytes, names: bytes = b"") -> bool:
         """Whether `value`, which is whole, holds none of them, nor `names`, all in lower case, one in lower case."""
@@ -137,7 +146,7 @@ class Scrubber:
 
 
 def _mark(offset: int, length: int) -> bytes:
-    return (_MARK[offset:] + b"*" * length)[:length]
+    return (MARK[offset:] + b"*" * length)[:length]
 
 
 def _merged(carried: Find | None, finds: Iterator[Span]) -> Iterator[Find]:

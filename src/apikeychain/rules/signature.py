@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 from binascii import unhexlify
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from apikeychain.errors import (
 )
 from apikeychain.model.call import Call
 from apikeychain.model.headers import Headers
+from apikeychain.model.records import SigningKey
 from apikeychain.model.route import Require
 from apikeychain.model.session_key import SESSION_PREFIX, SessionKey
 from apikeychain.ports.replay_guard import Claim
@@ -127,6 +128,18 @@ def require_user(signature: Signature, user: bytes | None) -> None:
     if signature.session is not None and user != signature.session.user.encode():
         hint = "A session key is good with the X-Iso-User that it names only."
         raise SignatureRefusedError(hint)
+
+
+def key_of(keys: Mapping[str, SigningKey], signature: Signature, moment: datetime) -> SigningKey | None:
+    """The stored key that a signature was made with, or whose session key; None where there is none that is good.
+
+    Args:
+        keys: of the project, by id.
+        signature: as it was read.
+        moment: of the call.
+    """
+    stored = keys.get(signature.signing_key_id)
+    return stored if stored is not None and stored.is_good(moment) else None
 
 
 def require_mac(

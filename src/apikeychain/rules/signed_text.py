@@ -26,8 +26,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.model.header_lines import require_header_name
 from apikeychain.model.headers import Headers
-from apikeychain.model.provider import require_header_name
 from apikeychain.rules.headers import SIGNING
 
 VERSION = b"apikeychain-v1"

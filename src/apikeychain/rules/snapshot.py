@@ -4,13 +4,13 @@ Source: contracts 2 (preflights, http origins), 4 (provider base URL, a secret's
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from apikeychain.errors import InvalidValueError
+from apikeychain.errors import InvalidValueError, SecretUnavailableError
 from apikeychain.model.ids import TenantId
-from apikeychain.model.network import PUBLIC, Network, network_of
+from apikeychain.model.network import Network, network_of
 from apikeychain.model.origin import Origin
 from apikeychain.model.provider import Provider
 from apikeychain.model.quota import Quota, Spend
@@ -22,16 +22,18 @@ from apikeychain.model.records import (
     RegisteredProvider,
     SealedSecret,
     SigningKey,
-    Suspension,
     Tenant,
 )
+from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.model.route import HeaderParameter, ProxyRoute
 from apikeychain.model.sanitizers import SanitizerFunction
+from apikeychain.model.suspension import Suspension
 from apikeychain.rules.headers import SIGNING
 from apikeychain.rules.request_transforms import caller_headers
 from apikeychain.rules.routing import CompiledRoute, compile_route
 
-_HTTPS_PORT = 443
+# Of one secret, the newest: a provider that ends none would else make every answer dearer.
+_MOST_RETIRING = 4
 _LEAST_ADDRESS_QUOTA = Quota(30, 60)
 _METHOD_ORDER = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ALWAYS_ALLOWED = ("Content-Type", "X-Iso-User")
@@ -64,6 +66,7 @@ class Snapshot:
         origins: the allowed origins, by the bytes that browsers send.
         routes: by name; only enabled ones that fit their provider, which exists and may be dialled.
         secrets: by name. What a route injects is decided by `secret_of` alone.
+        retiring: the values that a secret had before and that live at the provider still, by name, where there are any.
         keys: by version.
         signing_keys: by id.
         project_spend: what each call takes from the project's quota.
@@ -75,6 +78,7 @@ class Snapshot:
     origins: Mapping[bytes, Origin]
     routes: Mapping[bytes, CompiledRoute]
     secrets: Mapping[str, SealedSecret] = field(repr=False)
+    retiring: Mapping[str, Sequence[SealedSecret]] = field(repr=False)
     keys: Mapping[str, ProjectKey] = field(repr=False)
     signing_keys: Mapping[str, SigningKey] = field(repr=False)
     suspensions: tuple[Suspension, ...]
@@ -85,13 +89,19 @@ class Snapshot:
     route_spends: Mapping[str, Spend]
     preflight: Preflight
 
-    def secret_of(self, route: CompiledRoute) -> SealedSecret | None:
-        """The secret that `route` injects, or None.
+    def secret_of(self, route: CompiledRoute) -> SealedSecret:
+        """The secret that `route` injects.
 
         A secret belongs to one provider: whoever may add a provider and a route could else carry every secret out.
+
+        Raises:
+            SecretUnavailableError: there is none of that name and that provider.
         """
         secret = self.secrets.get(route.route.secret_name)
-        return secret if secret is not None and secret.provider == route.route.provider else None
+        if secret is None or secret.provider != route.route.provider:
+            hint = f"Put the secret {route.route.secret_name!r} for the provider {route.provider.name!r}."
+            raise SecretUnavailableError(hint)
+        return secret
 
 
 def compile_snapshot(
@@ -102,6 +112,7 @@ def compile_snapshot(
     providers: Iterable[RegisteredProvider],
     routes: Iterable[AddedRoute],
     secrets: Iterable[SealedSecret],
+    provider_keys: Iterable[ProviderKey],
     keys: Iterable[ProjectKey],
     signing_keys: Iterable[SigningKey],
     suspensions: Iterable[Suspension],
@@ -119,6 +130,7 @@ def compile_snapshot(
         providers: registered.
         routes: added, enabled or not.
         secrets: put.
+        provider_keys: of secrets that turn, in the order of their numbers.
         keys: every version that may have sealed something.
         signing_keys: valid ones.
         suspensions: past ones too; the moment decides.
@@ -130,6 +142,7 @@ def compile_snapshot(
     known = {record.provider.name: record.provider for record in providers}
     compiled = _compile_routes(tenant.id, routes, known, networks, body_limit=body_limit, sanitizers=sanitizers)
     served = [route.route for route in compiled.values()]
+    known_secrets = {secret.name: secret for secret in secrets}
     known_keys = {key.id: key for key in signing_keys}
     quota = Quota.parse(project.quota)
     return Snapshot(
@@ -143,7 +156,8 @@ def compile_snapshot(
             }
         ),
         routes=MappingProxyType(compiled),
-        secrets=MappingProxyType({secret.name: secret for secret in secrets}),
+        secrets=MappingProxyType(known_secrets),
+        retiring=MappingProxyType(_retiring(known_secrets, provider_keys)),
         keys=MappingProxyType({key.version: key for key in keys}),
         signing_keys=MappingProxyType(known_keys),
         suspensions=tuple(suspensions),
@@ -162,6 +176,19 @@ def compile_snapshot(
     )
 
 
+def _retiring(
+    secrets: Mapping[str, SealedSecret], provider_keys: Iterable[ProviderKey]
+) -> dict[str, Sequence[SealedSecret]]:
+    """Each value as the row that it was."""
+    found: dict[str, Sequence[SealedSecret]] = {}
+    for key in provider_keys:
+        secret = secrets.get(key.secret)
+        if secret is not None and key.state == "retiring" and key.sealed:
+            row = replace(secret, version=key.version, sealed=key.sealed, fingerprint=key.fingerprint)
+            found[secret.name] = (*found.get(secret.name, ()), row)[-_MOST_RETIRING:]
+    return found
+
+
 def _compile_routes(
     tenant: TenantId,
     routes: Iterable[AddedRoute],
@@ -176,15 +203,15 @@ def _compile_routes(
         route, provider = record.route, providers.get(record.route.provider)
         if not route.enabled or provider is None:
             continue
-        network = network_of(networks, provider.base_url, tenant)
-        if network is None and provider.address.port != _HTTPS_PORT:
+        network = network_of(networks, provider.address, tenant)
+        if network is None:
             continue
         # One that fitted when it was added and does not any more (a lower body limit) takes no other route down.
         with contextlib.suppress(InvalidValueError):
             found = compile_route(
                 route,
                 provider,
-                network=network or PUBLIC,
+                network=network,
                 body_limit=body_limit,
                 sanitizer=sanitizers.get(provider.name),
             )

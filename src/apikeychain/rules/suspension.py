@@ -7,7 +7,7 @@ from datetime import datetime
 
 from apikeychain.errors import SuspendedError
 from apikeychain.model.origin import Origin
-from apikeychain.model.records import Suspension
+from apikeychain.model.suspension import Suspension
 from apikeychain.rules.caller import Caller, bucket_address
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.snapshot import Snapshot

@@ -72,14 +72,14 @@ class Site:
     Attributes:
         parameters: what is declared there.
         takes: whether a name goes up that is not declared.
-        injected: the name that holds the credential, if one does here.
+        injected: the names that hold the credential here.
     """
 
     route: ProxyRoute
     place: TransformPlace
     parameters: Sequence[Parameter]
     takes: Callable[[str], bool]
-    injected: str | None
+    injected: frozenset[str]
 
     def steps(self) -> Steps | None:
         """The transforms of this place, or None where there are none.
@@ -109,7 +109,7 @@ class Site:
         if isinstance(transform, (DropParameter, RenameParameter)):
             if name in self._declared:
                 self._refuse(transform.name, "is declared, so it cannot be dropped or renamed")
-            if folded(name) == self._injected:
+            if folded(name) in self._injected:
                 self._refuse(transform.name, "holds the credential")
         if isinstance(transform, RenameParameter):
             if any(self._spell(t.name) == self._spell(transform.to) for t in given if not _adds(t)):
@@ -122,7 +122,7 @@ class Site:
     def _require_goes_up(self, name: str) -> None:
         """Raise InvalidValueError where the rules would refuse whatever is sent under this name."""
         declared = self._declared.get(self._spell(name))
-        if folded(name) == self._injected:
+        if folded(name) in self._injected:
             self._refuse(name, "holds the credential")
         if declared is None and not (self.takes(self._spell(name)) and folded(name) not in self._folded):
             self._refuse(name, "never goes up: declare it")
@@ -148,8 +148,8 @@ class Site:
         return frozenset(map(folded, self._declared))
 
     @property
-    def _injected(self) -> str | None:
-        return None if self.injected is None else folded(self.injected)
+    def _injected(self) -> frozenset[str]:
+        return frozenset(map(folded, self.injected))
 
     def _refuse(self, name: str, reason: str) -> NoReturn:
         msg = f"the route {self.route.name!r} cannot be transformed so: its {self.place} parameter {name!r} {reason}"

@@ -3,25 +3,30 @@
 Source: contracts 6 (admin entries in the transaction of their change), 10 (a change takes effect within a second).
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from apikeychain.errors import BackendUnavailableError, DoesNotExistError
+from apikeychain.ledger.notary import Notary
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import JSON, LedgerDraft
 from apikeychain.model.network import Network
 from apikeychain.model.records import Project, Record, Tenant
+from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.signals import Change, Signals
 from apikeychain.ports.store import R, Store, TenantReader, TenantStore
+from apikeychain.ports.witness import Witness
 from apikeychain.rules import chain
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
 
+_KEY_SECONDS = 2.0
 _log = logging.getLogger("apikeychain")
 
 
@@ -32,6 +37,11 @@ class Office:
     Attributes:
         networks: the exceptions of host code, by provider base URL.
         now: the wall clock, UTC.
+        witnesses: to which the checkpoints of the ledger go.
+        alert_sinks: to which alerts go, by name.
+        notary: takes them there.
+        turning: set once this keychain turns keys that are due: when it serves calls, or somebody waits for a turn. A
+            command or a script has other settings, networks and rotators than the one that serves.
     """
 
     store: Store
@@ -41,9 +51,17 @@ class Office:
     settings: APIKeyChainSettings
     networks: Mapping[str, Network]
     now: Callable[[], datetime]
+    witnesses: Sequence[Witness]
+    alert_sinks: Mapping[str, AlertSink]
+    notary: Notary
+    turning: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def announce(self, project: ProjectId) -> None:
-        """Tell every worker of a change that is stored. Raises nothing: who is not told sees it within 30 s."""
+    async def announce(self, project: ProjectId | None) -> None:
+        """Tell every worker of a change that is stored. Raises nothing: who is not told sees it within 30 s.
+
+        Args:
+            project: that changed; None where it is not known which.
+        """
         try:
             await self.signals.publish(Change(project))
         except BackendUnavailableError:
@@ -126,9 +144,9 @@ async def project_change(
     changed = False
     try:
         async with office.store.tenant(tenant) as store:
+            owner = await require_tenant(store, tenant)
             stored = await store.get(Project, (project,))
-            owner = await store.get(Tenant, ())
-            if stored is None or owner is None:
+            if stored is None:
                 msg = f"the tenant {tenant!r} has no project {project!r}"
                 raise DoesNotExistError(msg)
             change = ProjectChange(office, store, owner, stored, office.now(), actor)
@@ -146,7 +164,19 @@ async def project_change(
 
 
 async def require_tenant(store: TenantReader, tenant: TenantId) -> Tenant:
-    """The tenant's record.
+    """The tenant's record, of one that was not erased.
+
+    Raises:
+        DoesNotExistError: there is none.
+    """
+    stored = await known_tenant(store, tenant)
+    if stored.erased is not None:
+        raise DoesNotExistError(erasure_of(stored))
+    return stored
+
+
+async def known_tenant(store: TenantReader, tenant: TenantId) -> Tenant:
+    """The tenant's record, also of one that was erased, whose ledger is all that is left.
 
     Raises:
         DoesNotExistError: there is none.
@@ -156,3 +186,29 @@ async def require_tenant(store: TenantReader, tenant: TenantId) -> Tenant:
         msg = f"there is no tenant {tenant!r}"
         raise DoesNotExistError(msg)
     return stored
+
+
+def erasure_of(stored: Tenant) -> str:
+    """What there is to say of a tenant that was erased, as a sentence."""
+    return f"the tenant {stored.id!r} was erased: only its ledger is left, and its id is not given out again"
+
+
+async def note_platform(office: Office, kind: str, actor: str, **data: JSON) -> None:
+    """An entry in the chain of the platform.
+
+    Raises:
+        InvalidValueError: something that the chain cannot hold.
+    """
+    async with office.store.tenant(chain.PLATFORM) as store:
+        await store.append([chain.admin(kind, at=office.now(), actor=actor, data=data)])
+
+
+@asynccontextmanager
+async def soon() -> AsyncGenerator[None, None]:
+    """An end to the patience with a key service inside a transaction, should a change have closed the keys again."""
+    try:
+        async with asyncio.timeout(_KEY_SECONDS):
+            yield
+    except TimeoutError:
+        msg = "the key service does not answer: nothing was changed"
+        raise BackendUnavailableError(msg) from None

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from apikeychain.errors import InvalidValueError
+from apikeychain.listing import every
 from apikeychain.model.ledger import JSON
 from apikeychain.model.origin import Origin
 from apikeychain.model.provider import Provider
@@ -18,8 +19,7 @@ from apikeychain.model.records import (
 from apikeychain.model.route import ProxyRoute, Require
 from apikeychain.rules.signed_text import parse_signed_headers
 from apikeychain.secret import Secret
-from apikeychain.snapshots import children
-from apikeychain.tenants import origins, providers, routes, secrets
+from apikeychain.tenants import origins, providers, rotations, routes, secrets
 from apikeychain.tenants.change import ProjectChange
 
 QUOTAS = ("quota", "address_quota", "user_quota", "origin_quota")
@@ -77,7 +77,8 @@ async def configure(change: ProjectChange, wanted: Wanted, first_key: ProjectKey
     for origin in wanted.origins or ():
         await origins.allow(change, origin)
     for name, given in (wanted.secrets or {}).items():
-        await secrets.put(change, name, given.secret, given.provider, first_key)
+        if not await rotations.owns(change, name):
+            await secrets.put(change, name, given.secret, given.provider, first_key)
     for route in wanted.routes or ():
         await routes.put(change, route)
     if wanted.prune:
@@ -120,16 +121,16 @@ async def _prune(change: ProjectChange, wanted: Wanted) -> None:
     """Remove what is stored and not wanted: what refers to others before what is referred to."""
     project = change.project.id
     if wanted.routes is not None:
-        stored = {record.route.name for record in await children(change.store, AddedRoute, project)}
+        stored = {record.route.name for record in await every(change.store, AddedRoute, project)}
         await _remove_others(change, stored, {route.name for route in wanted.routes}, routes.remove)
     if wanted.secrets is not None:
-        stored = {sealed.name for sealed in await children(change.store, SealedSecret, project)}
+        stored = {sealed.name for sealed in await every(change.store, SealedSecret, project)}
         await _remove_others(change, stored, set(wanted.secrets), secrets.remove)
     if wanted.providers is not None:
-        stored = {record.provider.name for record in await children(change.store, RegisteredProvider, project)}
+        stored = {record.provider.name for record in await every(change.store, RegisteredProvider, project)}
         await _remove_others(change, stored, {provider.name for provider in wanted.providers}, providers.remove)
     if wanted.origins is not None:
-        stored = {str(allowed.origin) for allowed in await children(change.store, AllowedOrigin, project)}
+        stored = {str(allowed.origin) for allowed in await every(change.store, AllowedOrigin, project)}
         await _remove_others(change, stored, set(map(str, wanted.origins)), origins.remove)
 
 

@@ -5,16 +5,19 @@ The key service works between two transactions: in one it would keep all waiting
 Source: contracts 5, "Rotation".
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from apikeychain.errors import ConflictError
+from apikeychain.listing import every
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import JSON
 from apikeychain.model.records import Project, ProjectKey
+from apikeychain.ports.store import TenantStore
 from apikeychain.rules import chain
-from apikeychain.snapshots import children, every
 from apikeychain.tenants.change import Office, project_change, require_tenant
 from apikeychain.vault.turn import Handover, rewrap_project_key, rewrap_tenant
+from apikeychain.vault.uses import without_uses
 
 
 async def rewrap_tenant_keys(office: Office, tenant: TenantId, actor: str) -> None:
@@ -40,15 +43,16 @@ async def rewrap_keys_of(office: Office, tenant: TenantId, project: ProjectId, a
         ConflictError: its keys changed meanwhile.
     """
     async with office.store.reading(tenant) as store:
-        keys, owner = await children(store, ProjectKey, project), await require_tenant(store, tenant)
+        keys, owner = await every(store, ProjectKey, project), await require_tenant(store, tenant)
     service = office.key_services.of(owner)
     wrapped = [await rewrap_project_key(service, tenant, key) for key in keys]
     async with project_change(office, tenant, project, actor) as change:
-        if change.tenant.key_service != owner.key_service or await children(change.store, ProjectKey, project) != keys:
+        now = await every(change.store, ProjectKey, project)
+        if change.tenant.key_service != owner.key_service or not _same(now, keys):
             msg = f"the keys of the project {project!r} changed while they were wrapped anew: do it again"
             raise ConflictError(msg)
-        for old, new in zip(keys, wrapped, strict=True):
-            await change.store.replace(new, old.generation)
+        for old, new in zip(now, wrapped, strict=True):
+            await _put_in_place(change.store, old, new)
             change.note("key.rewrapped", version=new.version, number=new.number)
     return len(keys)
 
@@ -72,12 +76,13 @@ async def move_keys(office: Office, tenant: TenantId, to: str, actor: str) -> in
     moved = replace(await rewrap_tenant(handover, owner), key_service=to)
     wrapped = [await rewrap_project_key(handover, tenant, key) for key in keys]
     async with office.store.tenant(tenant) as store:
-        if await require_tenant(store, tenant) != owner or await every(store, ProjectKey) != keys:
+        now = await every(store, ProjectKey)
+        if await require_tenant(store, tenant) != owner or not _same(now, keys):
             msg = f"the keys of the tenant {tenant!r} changed while they were moved: do it again"
             raise ConflictError(msg)
         await store.replace(moved, owner.generation)
-        for old, key in zip(keys, wrapped, strict=True):
-            await store.replace(key, old.generation)
+        for old, key in zip(now, wrapped, strict=True):
+            await _put_in_place(store, old, key)
         projects = await every(store, Project)
         for project in projects:
             await store.replace(replace(project, generation=project.generation + 1), project.generation)
@@ -86,3 +91,12 @@ async def move_keys(office: Office, tenant: TenantId, to: str, actor: str) -> in
     for project in projects:
         await office.announce(project.id)
     return 1 + len(keys)
+
+
+def _same(now: Sequence[ProjectKey], before: Sequence[ProjectKey]) -> bool:
+    """Whether these are the same keys; what they sealed meanwhile keeps nobody from wrapping them anew."""
+    return [*map(without_uses, now)] == [*map(without_uses, before)]
+
+
+async def _put_in_place(store: TenantStore, old: ProjectKey, new: ProjectKey) -> None:
+    await store.replace(replace(new, uses=old.uses, generation=old.generation + 1), old.generation)

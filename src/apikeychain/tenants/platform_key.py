@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apikeychain.errors import ConflictError, DamagedDataError, DoesNotExistError, SealedValueError
+from apikeychain.ledger.checkpoint_keys import rewrap_pairs
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import JSON, timestamp
-from apikeychain.model.records import Tenant
+from apikeychain.model.ledger import timestamp
+from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.rules import chain
-from apikeychain.tenants.change import Office
+from apikeychain.tenants.change import Office, note_platform
 from apikeychain.tenants.tenant import TenantAdmin
 
 Progress = Callable[[TenantId, int], None]
@@ -29,7 +30,8 @@ class Rewrapped:
 
     Attributes:
         tenants: whose keys were wrapped anew.
-        failed: those of whom a key was not; the version that wrapped it must not be retired.
+        failed: those of whom a key was not; the version that wrapped it must not be retired. `platform` stands for the
+            keys that sign checkpoints.
     """
 
     tenants: int
@@ -44,7 +46,7 @@ async def rotate(office: Office, key_service: str, actor: str) -> int:
         BackendUnavailableError: it does not answer, or does not allow it.
     """
     version = await office.key_services.named(key_service).rotate()
-    await _note(office, "key.rotated", actor, key_service=key_service, version=version)
+    await note_platform(office, "key.rotated", actor, key_service=key_service, version=version)
     return version
 
 
@@ -56,12 +58,14 @@ async def retire(office: Office, key_service: str, version: int, actor: str) -> 
         BackendUnavailableError: it does not answer, or does not allow it.
     """
     gone = await office.key_services.named(key_service).retire(version)
-    await _note(office, "key.retired", actor, key_service=key_service, version=version, gone=timestamp(gone))
+    await note_platform(office, "key.retired", actor, key_service=key_service, version=version, gone=timestamp(gone))
     return gone
 
 
 async def rewrap(office: Office, key_service: str, actor: str, *, after: str, progress: Progress | None) -> Rewrapped:
     """Wrap every key of every tenant of a key service under its newest version; doing it again does no harm.
+
+    The default key service also wraps the keys that sign checkpoints.
 
     Args:
         office: of the open keychain.
@@ -89,20 +93,27 @@ async def rewrap(office: Office, key_service: str, actor: str, *, after: str, pr
             if progress is not None:
                 progress(tenant, done)
         last = page[-1]
-    await _note(office, "key.rewrapped", actor, key_service=key_service, tenants=done, failed=len(failed))
+    if key_service == DEFAULT_KEY_SERVICE and not await _rewrapped_checkpoint_keys(office):
+        failed.append(chain.PLATFORM)
+    await note_platform(office, "key.rewrapped", actor, key_service=key_service, tenants=done, failed=len(failed))
     return Rewrapped(tenants=done, failed=tuple(failed))
 
 
 async def _rewrapped(office: Office, tenant: TenantId, key_service: str, actor: str) -> bool:
-    """Whether the tenant is of that key service, its keys wrapped anew then."""
+    """Whether the tenant is of that key service and has keys, which are wrapped anew then."""
     async with office.store.reading(tenant) as store:
         stored = await store.get(Tenant, ())
-    if stored is None or stored.key_service != key_service:
+    if stored is None or stored.erased is not None or stored.key_service != key_service:
         return False
     await TenantAdmin(office, tenant, actor).rewrap_keys()
     return True
 
 
-async def _note(office: Office, kind: str, actor: str, **data: JSON) -> None:
-    async with office.store.tenant(chain.PLATFORM) as store:
-        await store.append([chain.admin(kind, at=office.now(), actor=actor, data=data)])
+async def _rewrapped_checkpoint_keys(office: Office) -> bool:
+    """Whether the keys that sign checkpoints, which the default key service wraps, are wrapped anew."""
+    try:
+        await rewrap_pairs(office.store, office.key_services.named(DEFAULT_KEY_SERVICE))
+    except (ConflictError, DamagedDataError, SealedValueError) as error:
+        _log.error("the keys that sign checkpoints are not wrapped anew: %s", type(error).__name__)
+        return False
+    return True

@@ -15,17 +15,18 @@ from apikeychain.model.records import (
     AllowedOrigin,
     Project,
     RegisteredProvider,
-    Scope,
     SealedSecret,
-    Suspension,
-    Tenant,
 )
 from apikeychain.model.route import ProxyRoute, Require
+from apikeychain.model.suspension import Scope, Suspension
 from apikeychain.rules import chain
 from apikeychain.rules.caller import bucket_address
 from apikeychain.secret import Secret
-from apikeychain.tenants import origins, providers, routes, secrets
+from apikeychain.tenants import origins, providers, rotations, routes, secrets
+from apikeychain.tenants.change import require_tenant
 from apikeychain.tenants.configure import ProviderSecret, Wanted, adjust, configure
+from apikeychain.tenants.project_keys import KeyVerbs
+from apikeychain.tenants.project_rotations import RotationVerbs
 from apikeychain.tenants.project_signing import SigningVerbs
 from apikeychain.tenants.secrets import SecretInfo
 from apikeychain.watch import suspension
@@ -35,7 +36,7 @@ _UNQUOTED = "/:@!$&'()*+,;="
 
 
 @final
-class ProjectAdmin(SigningVerbs):
+class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs):
     """One project of one tenant. Got from a tenant: `ensure_project`, `create_project`, `project`.
 
     Every verb is one transaction: records, one generation, ledger entries. What is so already changes nothing.
@@ -67,6 +68,7 @@ class ProjectAdmin(SigningVerbs):
             DoesNotExistError: it is gone.
         """
         async with self._office.store.reading(self._tenant) as store:
+            await require_tenant(store, self._tenant)
             project = await store.get(Project, (self.id,))
         if project is None:
             msg = f"the tenant {self._tenant!r} has no project {self.id!r} any more"
@@ -99,7 +101,7 @@ class ProjectAdmin(SigningVerbs):
             origins: as browsers write them.
             providers: to register or change.
             secrets: by name; a bare `Secret` belongs to the provider of the same name. One that is stored already
-                is not put again.
+                is not put again, nor one that a rotation has replaced at its provider since.
             routes: to add or change; served unless ``enabled=False``.
             enabled: whether the proxy serves the project.
             quota: of all callers together, ``"600/minute"``.
@@ -120,7 +122,7 @@ class ProjectAdmin(SigningVerbs):
         Raises:
             InvalidValueError: something given cannot be; nothing was changed.
             DoesNotExistError: a route or secret names a provider that is not registered.
-            StillInUseError: `prune` would remove a provider that is in use.
+            StillInUseError: `prune` would remove a provider or a secret that is in use.
         """
         wanted = Wanted(
             origins=None if origins is None else [self._origin(origin) for origin in origins],
@@ -139,7 +141,7 @@ class ProjectAdmin(SigningVerbs):
             signed_headers=signed_headers,
             prune=prune,
         )
-        key = await self._first_key() if secrets else None
+        key = await self._first_key(len(secrets)) if secrets else None
         async with self._change(dry_run=dry_run) as change:
             await configure(change, wanted, key)
         return tuple(change.drafts)
@@ -174,7 +176,7 @@ class ProjectAdmin(SigningVerbs):
             await providers.register(change, provider)
 
     async def remove_provider(self, name: str) -> None:
-        """Remove a provider. Raises DoesNotExistError, or StillInUseError while a route or secret names it."""
+        """Remove a provider. Raises DoesNotExistError, or StillInUseError: a route, secret or rotation names it."""
         async with self._change() as change:
             await providers.remove(change, name)
 
@@ -209,13 +211,14 @@ class ProjectAdmin(SigningVerbs):
     async def put_secret(self, name: str, secret: Secret, *, provider: str) -> SecretInfo:
         """Put a secret for one provider; it can never be read back. Raises DoesNotExistError (the provider)."""
         key = await self._first_key()
+        await rotations.note_put(self._office, self._tenant, self.id, name)
         async with self._change() as change:
             await secrets.put(change, name, secret, provider, key)
             stored = await change.require(SealedSecret, name)
         return SecretInfo.of(stored)
 
     async def remove_secret(self, name: str) -> None:
-        """Remove a secret. Raises DoesNotExistError."""
+        """Remove a secret. Raises DoesNotExistError, or StillInUseError while a rotation needs it."""
         async with self._change() as change:
             await secrets.remove(change, name)
 
@@ -270,8 +273,8 @@ class ProjectAdmin(SigningVerbs):
     async def _pseudonym(self, scope: Scope, value: str) -> str | None:
         """What stands for a caller's address in the ledger; its key is opened before a transaction holds others up."""
         async with self._office.store.reading(self._tenant) as store:
-            owner = await store.get(Tenant, ())
-        if scope != "caller" or owner is None:
+            owner = await require_tenant(store, self._tenant)
+        if scope != "caller":
             return None
         return chain.pseudonym(await self._office.vault.pseudonym_key(owner), bucket_address(value))
 

@@ -2,12 +2,12 @@
 
 from contextlib import AbstractAsyncContextManager
 
+from apikeychain.listing import every
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import ProjectKey
 from apikeychain.ports.store import R
-from apikeychain.snapshots import children
 from apikeychain.tenants import secrets
-from apikeychain.tenants.change import Office, ProjectChange, project_change
+from apikeychain.tenants.change import Office, ProjectChange, project_change, require_tenant
 
 
 class ProjectHandle:
@@ -31,9 +31,10 @@ class ProjectHandle:
     def _change(self, *, dry_run: bool = False) -> AbstractAsyncContextManager[ProjectChange]:
         return project_change(self._office, self._tenant, self.id, self.actor, dry_run=dry_run)
 
-    async def _first_key(self) -> ProjectKey | None:
-        return await secrets.first_key(self._office, self._tenant, self.id)
+    async def _first_key(self, values: int = 1) -> ProjectKey | None:
+        return await secrets.first_key(self._office, self._tenant, self.id, values)
 
     async def _list(self, kind: type[R]) -> list[R]:
         async with self._office.store.reading(self._tenant) as store:
-            return await children(store, kind, self.id)
+            await require_tenant(store, self._tenant)
+            return await every(store, kind, self.id)

@@ -1,12 +1,13 @@
 """A project's registered providers."""
 
 from apikeychain.errors import StillInUseError
+from apikeychain.listing import every
 from apikeychain.model.provider import Provider
 from apikeychain.model.records import AddedRoute, RegisteredProvider, SealedSecret
 from apikeychain.rules.sanitizers import compile_sanitizers
-from apikeychain.snapshots import children
 from apikeychain.tenants import routes
 from apikeychain.tenants.change import ProjectChange
+from apikeychain.tenants.rotations import require_unused
 
 
 async def register(change: ProjectChange, provider: Provider) -> None:
@@ -43,23 +44,24 @@ async def put(change: ProjectChange, provider: Provider) -> bool:
 
 
 async def remove(change: ProjectChange, name: str) -> None:
-    """Remove a provider that no route and no secret names.
+    """Remove a provider that no route, no secret and no rotation names.
 
     Raises:
         DoesNotExistError: there is none.
-        StillInUseError: a route or secret names it.
+        StillInUseError: a route, secret or rotation names it.
     """
     stored = await change.require(RegisteredProvider, name)
     users = [
         f"route {r.route.name}"
-        for r in await children(change.store, AddedRoute, change.project.id)
+        for r in await every(change.store, AddedRoute, change.project.id)
         if r.route.provider == name
     ]
     users += [
-        f"secret {s.name}" for s in await children(change.store, SealedSecret, change.project.id) if s.provider == name
+        f"secret {s.name}" for s in await every(change.store, SealedSecret, change.project.id) if s.provider == name
     ]
     if users:
         msg = f"the provider {name!r} is used by {', '.join(users)}: remove these first"
         raise StillInUseError(msg)
+    await require_unused(change, provider=name)
     await change.remove(stored)
     change.note("provider.removed", provider=name)

@@ -5,7 +5,8 @@ from apikeychain.model.ids import TenantId, parse_project_id, parse_tenant_id
 from apikeychain.model.ledger import JSON
 from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.rules import chain
-from apikeychain.tenants.change import Office, require_tenant
+from apikeychain.tenants.change import Office, erasure_of, known_tenant, note_platform, require_tenant
+from apikeychain.tenants.ledger_verbs import LedgerAdmin
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 
@@ -16,7 +17,7 @@ async def create_tenant(office: Office, tenant: str, actor: str, key_service: st
     """A new tenant.
 
     Raises:
-        AlreadyExistsError: there is one of that id.
+        AlreadyExistsError: there is one of that id, or was.
         InvalidValueError: not an id, or there is no such key service.
     """
     tenant_id, moment = parse_tenant_id(tenant), office.now()
@@ -27,16 +28,18 @@ async def create_tenant(office: Office, tenant: str, actor: str, key_service: st
     entry = chain.admin("tenant.created", at=moment, actor=actor, data=data)
     record = await office.vault.new_tenant(tenant_id, moment, key_service)
     async with office.store.tenant(tenant_id) as store:
-        if await store.get(Tenant, ()):
-            msg = f"there is a tenant {tenant!r} already"
+        stored = await store.get(Tenant, ())
+        if stored is not None:
+            msg = erasure_of(stored) if stored.erased else f"there is a tenant {tenant!r} already"
             raise AlreadyExistsError(msg)
         await store.insert(record)
         await store.append([entry])
+    await note_platform(office, "tenant.created", actor, tenant=tenant_id)
     return TenantAdmin(office, tenant_id, actor)
 
 
 async def find_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
-    """The tenant of that id.
+    """The tenant of that id, also one that was erased, for its ledger.
 
     Raises:
         DoesNotExistError: there is none.
@@ -44,20 +47,44 @@ async def find_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
     """
     tenant_id = parse_tenant_id(tenant)
     async with office.store.reading(tenant_id) as store:
-        await require_tenant(store, tenant_id)
+        await known_tenant(store, tenant_id)
     return TenantAdmin(office, tenant_id, actor)
 
 
+async def find_ledger(office: Office, name: str) -> LedgerAdmin:
+    """The ledger of a tenant, also of one that is gone, or that of the platform.
+
+    Raises:
+        DoesNotExistError: no store and no witness knows of such a chain.
+        InvalidValueError: not an id.
+    """
+    owner = parse_tenant_id(name)
+    found = LedgerAdmin(office, owner)
+    if owner == chain.PLATFORM or await found.exists():
+        return found
+    msg = f"there is no tenant {name!r}, and no ledger of one that is gone"
+    raise DoesNotExistError(msg)
+
+
 async def ensure_tenant(office: Office, tenant: str, actor: str) -> TenantAdmin:
-    """The tenant of that id, new where there was none."""
-    try:
-        return await find_tenant(office, tenant, actor)
-    except DoesNotExistError:
-        pass
-    try:
-        return await create_tenant(office, tenant, actor)
-    except AlreadyExistsError:
-        return await find_tenant(office, tenant, actor)
+    """The tenant of that id, new where there was none.
+
+    Raises:
+        DoesNotExistError: it was erased.
+        InvalidValueError: not an id, or not a label.
+    """
+    tenant_id = parse_tenant_id(tenant)
+    async with office.store.reading(tenant_id) as store:
+        is_there = await store.get(Tenant, ()) is not None
+    if not is_there:
+        try:
+            return await create_tenant(office, tenant, actor)
+        except AlreadyExistsError:
+            # Somebody else was faster.
+            pass
+    async with office.store.reading(tenant_id) as store:
+        await require_tenant(store, tenant_id)
+    return TenantAdmin(office, tenant_id, actor)
 
 
 async def find_project(office: Office, project: str, actor: str) -> ProjectAdmin:
@@ -75,7 +102,7 @@ async def find_project(office: Office, project: str, actor: str) -> ProjectAdmin
 
 
 async def list_tenants(office: Office) -> list[TenantId]:
-    """The ids of all tenants, in order."""
+    """The ids of all tenants, in order; those that were erased have a ledger still."""
     found: list[TenantId] = []
     while page := await office.store.tenants(found[-1] if found else "", _PAGE):
         found += page

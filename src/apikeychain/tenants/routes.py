@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from apikeychain.errors import AlreadyExistsError
+from apikeychain.listing import every
 from apikeychain.model.network import PUBLIC, network_of
 from apikeychain.model.records import AddedRoute, RegisteredProvider
 from apikeychain.model.route import ProxyRoute
 from apikeychain.rules.routing import compile_route
-from apikeychain.snapshots import children
 from apikeychain.tenants.change import ProjectChange
 
 
@@ -65,7 +65,7 @@ async def remove(change: ProjectChange, name: str) -> None:
 
 async def require_fit(change: ProjectChange, providers: Iterable[str]) -> None:
     """Raise InvalidValueError unless every route of these providers fits its provider as it is now."""
-    for record in await children(change.store, AddedRoute, change.project.id):
+    for record in await every(change.store, AddedRoute, change.project.id):
         if record.route.provider in providers:
             await _require_fit(change, record.route)
 
@@ -73,5 +73,5 @@ async def require_fit(change: ProjectChange, providers: Iterable[str]) -> None:
 async def _require_fit(change: ProjectChange, route: ProxyRoute) -> None:
     registered = await change.require(RegisteredProvider, route.provider)
     office = change.office
-    network = network_of(office.networks, registered.provider.base_url, change.tenant.id) or PUBLIC
+    network = network_of(office.networks, registered.provider.address, change.tenant.id) or PUBLIC
     compile_route(route, registered.provider, network=network, body_limit=office.settings.body_limit)

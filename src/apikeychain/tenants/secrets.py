@@ -3,21 +3,22 @@
 Source: contracts 5; spec 3, 9.1.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from apikeychain.errors import BackendUnavailableError, SecretUnavailableError
+from apikeychain.errors import ConflictError, SecretUnavailableError
+from apikeychain.listing import every
 from apikeychain.model.ids import ProjectId, TenantId, parse_name
-from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecret, Tenant
+from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecret
+from apikeychain.rules import injection
 from apikeychain.secret import Secret
-from apikeychain.snapshots import children
-from apikeychain.tenants.change import Office, ProjectChange
+from apikeychain.tenants.change import Office, ProjectChange, require_tenant, soon
+from apikeychain.tenants.key_errands import appoint
+from apikeychain.tenants.rotations import reckon, require_unused
+from apikeychain.vault.uses import count_uses
 
-_KEY_SECONDS = 2.0
 _log = logging.getLogger("apikeychain")
 
 
@@ -56,13 +57,15 @@ async def put(change: ProjectChange, name: str, secret: Secret, provider: str, f
 
     Raises:
         DoesNotExistError: the provider is not registered.
-        InvalidValueError: not a name.
+        ConflictError: it is a key that its rotation had the provider end.
+        InvalidValueError: not a name, or not the form in which calls to the provider are signed.
         BackendUnavailableError: the keys are not open, and the key service does not answer.
     """
     parse_name(name, "secret")
     if secret.is_short:
         _log.warning("the secret %r has fewer than 16 characters: what equals it by chance is overwritten too", name)
     registered = await change.require(RegisteredProvider, provider)
+    injection.require_form(registered.provider, secret)
     key = await sealing_key(change, first_key)
     stored = await change.find(SealedSecret, name)
     if stored is not None and await _holds(change, stored, registered, secret):
@@ -71,6 +74,7 @@ async def put(change: ProjectChange, name: str, secret: Secret, provider: str, f
     async with soon():
         vault = change.office.vault
         sealed, fingerprint = await vault.seal_secret(change.tenant, key, registered.provider, name, version, secret)
+    await count_uses(change.store, key)
     if stored is None:
         record = SealedSecret(
             project=change.project.id,
@@ -86,6 +90,7 @@ async def put(change: ProjectChange, name: str, secret: Secret, provider: str, f
     else:
         fields = {"provider": provider, "version": version, "fingerprint": fingerprint}
         await change.store_changed(stored, sealed=sealed, changed=change.moment, **fields)
+        await reckon(change, stored, await change.require(SealedSecret, name))
     change.note("secret.put", secret=name, provider=provider, version=version, fingerprint=fingerprint)
 
 
@@ -94,53 +99,63 @@ async def remove(change: ProjectChange, name: str) -> None:
 
     Raises:
         DoesNotExistError: there is none.
+        StillInUseError: a rotation needs it.
     """
-    await change.remove(await change.require(SealedSecret, name))
+    stored = await change.require(SealedSecret, name)
+    await require_unused(change, secret=name)
+    await change.remove(stored)
     change.note("secret.removed", secret=name)
 
 
-async def first_key(office: Office, tenant: TenantId, project: ProjectId) -> ProjectKey | None:
-    """A fresh key for a project that has none, else None; what keys it has are open by then.
+async def first_key(office: Office, tenant: TenantId, project: ProjectId, values: int = 1) -> ProjectKey | None:
+    """A fresh key for a project that has none, else None; what keys it has are open by then, and looked at when due.
 
     For before a transaction: all who write wait for one, and neither a derivation nor a key service is quick.
+
+    Args:
+        office: of the open keychain.
+        tenant: whose project it is.
+        project: its id.
+        values: how many the transaction seals.
+
+    Raises:
+        DoesNotExistError: there is no such tenant.
     """
     async with office.store.reading(tenant) as store:
-        owner = await store.get(Tenant, ())
-        keys = await children(store, ProjectKey, project)
-    if owner is None:
-        return None
+        owner = await require_tenant(store, tenant)
+        keys = await every(store, ProjectKey, project)
     fresh = None if keys else await office.vault.new_project_key(owner, project, 1, office.now())
     await office.vault.open_keys(owner, keys if fresh is None else [fresh])
+    await appoint(office, tenant, fresh or _newest(keys), values)
     return fresh
 
 
-@asynccontextmanager
-async def soon() -> AsyncGenerator[None, None]:
-    """An end to the patience with a key service inside a transaction, should a change have closed the keys again."""
-    try:
-        async with asyncio.timeout(_KEY_SECONDS):
-            yield
-    except TimeoutError:
-        msg = "the key service does not answer: nothing was changed"
-        raise BackendUnavailableError(msg) from None
-
-
 async def sealing_key(change: ProjectChange, first_key: ProjectKey | None) -> ProjectKey:
-    """The newest key of the project, which is `first_key` where it had none."""
-    keys = await children(change.store, ProjectKey, change.project.id)
-    newest = max(keys, key=lambda key: key.number, default=None)
-    if newest is not None:
-        return newest
+    """The newest key of the project, which is `first_key` where it had none; who seals with it counts that.
+
+    Raises:
+        ConflictError: `first_key` was derived from a tenant secret that is not the newest any more.
+    """
+    keys = await every(change.store, ProjectKey, change.project.id)
+    if keys:
+        return _newest(keys)
     if first_key is None:
         raise SecretUnavailableError
+    if first_key.secret_number != change.tenant.secret_number:
+        msg = f"the secret of the tenant {change.tenant.id!r} turned meanwhile: do it again"
+        raise ConflictError(msg)
     await change.store.insert(first_key)
     change.note("key.created", version=first_key.version, number=first_key.number, kdf=first_key.kdf)
     return first_key
 
 
+def _newest(keys: Sequence[ProjectKey]) -> ProjectKey:
+    return max(keys, key=lambda key: key.number)
+
+
 async def _holds(change: ProjectChange, stored: SealedSecret, registered: RegisteredProvider, secret: Secret) -> bool:
     """Whether the stored secret is this one, for this provider at the address that it has now."""
-    keys = {key.version: key for key in await children(change.store, ProjectKey, change.project.id)}
+    keys = {key.version: key for key in await every(change.store, ProjectKey, change.project.id)}
     if stored.provider != registered.provider.name:
         return False
     try:

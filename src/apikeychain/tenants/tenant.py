@@ -1,33 +1,54 @@
 """`TenantAdmin`: the management verbs of one tenant."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import final
 
-from apikeychain.errors import AlreadyExistsError, DoesNotExistError, InvalidValueError
-from apikeychain.ledger.verify import verify
+from apikeychain.alerts import outbox
+from apikeychain.errors import AlreadyExistsError, APIKeyChainError, DoesNotExistError, InvalidValueError
+from apikeychain.ledger.retain import RetainedLedger, retain
+from apikeychain.listing import every
 from apikeychain.model.ids import ProjectId, TenantId, new_project_id, parse_name, parse_project_id
-from apikeychain.model.ledger import JSON, Head, LedgerEntry
+from apikeychain.model.ledger import JSON
 from apikeychain.model.records import (
     AddedRoute,
     AllowedOrigin,
     Project,
     ProjectKey,
     ProjectName,
+    Record,
     RegisteredProvider,
     SealedSecret,
     SigningKey,
-    Suspension,
 )
+from apikeychain.model.rotation_records import ProviderKey, Rotation
+from apikeychain.model.suspension import Suspension
 from apikeychain.ports.store import TenantReader, TenantStore
 from apikeychain.rules import chain
-from apikeychain.snapshots import children, every
 from apikeychain.tenants import keys
-from apikeychain.tenants.change import Office, require_tenant
+from apikeychain.tenants.change import Office, known_tenant, require_tenant
+from apikeychain.tenants.ledger_verbs import LedgerVerbs
 from apikeychain.tenants.project import ProjectAdmin
+from apikeychain.tenants.rotations import left_behind
+from apikeychain.tenants.tenant_secret import TurnedProjects, turn_tenant_secret
+
+# All that is in one, what refers to others before what is referred to.
+_OF_PROJECT: tuple[type[Record], ...] = (
+    ProviderKey,
+    Rotation,
+    AddedRoute,
+    SealedSecret,
+    SigningKey,
+    RegisteredProvider,
+    AllowedOrigin,
+    Suspension,
+    ProjectKey,
+)
 
 
 @final
-class TenantAdmin:
+class TenantAdmin(LedgerVerbs):
     """One tenant. Got from a keychain: `ensure_tenant`, `create_tenant`, `tenant`.
 
     Attributes:
@@ -36,7 +57,13 @@ class TenantAdmin:
     """
 
     def __init__(self, office: Office, tenant: TenantId, actor: str) -> None:
-        self._office, self.id, self.actor = office, tenant, actor
+        super().__init__(office, tenant)
+        self.actor = actor
+
+    async def erased(self) -> datetime | None:
+        """When it was erased, or None. Of one that was, the verbs of its ledger are left; others: DoesNotExistError."""
+        async with self._office.store.reading(self.id) as store:
+            return (await known_tenant(store, self.id)).erased
 
     async def create_project(self, name: str) -> ProjectAdmin:
         """A new project: proxy off, no origin, no route.
@@ -87,14 +114,17 @@ class TenantAdmin:
             return await every(store, Project)
 
     async def remove_project(self, name: str) -> None:
-        """Remove a project and all that is in it; its ledger entries stay.
+        """Remove a project and all that is in it; its ledger entries stay, and an alert names its keys at providers.
 
         Raises:
             DoesNotExistError: the tenant has none of that name or id.
         """
         moment = self._office.now()
+        await outbox.announce(self._office.store, self.id, moment)
         async with self._office.store.tenant(self.id) as store:
             project = await self._find(store, name)
+            for alert in await left_behind(store, self.id, moment, project.id, "its project was removed"):
+                await outbox.file(store, alert)
             await _remove_all(store, project)
             data: dict[str, JSON] = {"name": project.name}
             entry = chain.admin("project.removed", at=moment, actor=self.actor, project=project.id, data=data)
@@ -135,21 +165,63 @@ class TenantAdmin:
         """
         return await keys.move_keys(self._office, self.id, to, self.actor)
 
-    async def entries(self, after: int = 0, limit: int = 100) -> Sequence[LedgerEntry]:
-        """At most `limit` entries of the tenant's ledger with a seq above `after`, in order."""
-        async with self._office.store.reading(self.id) as store:
-            return await store.entries(after, limit)
+    async def turn_secret(self) -> TurnedProjects:
+        """Give the tenant a new secret, and all its projects new keys; one that was begun is ended and none is begun.
 
-    async def verify_ledger(self, progress: Callable[[int, int | None], None] | None = None) -> Head:
-        """Recompute the whole chain.
-
-        Args:
-            progress: told after each page: entries done, and of how many where that is known.
+        Returns:
+            What came of each project. While one failed, the old secret is kept, and the next run ends it.
 
         Raises:
-            LedgerBrokenError: with the first entry that does not hold.
+            DoesNotExistError: the tenant is gone.
+            ConflictError: somebody else changes the tenant's keys at the same time; what was turned before stays so.
+            BackendUnavailableError: the key service does not answer; no secret was begun then.
         """
-        return await verify(self._office.store, self.id, progress)
+        return await turn_tenant_secret(self._office, self.id, self.actor)
+
+    async def retain_ledger(
+        self,
+        before: datetime,
+        *,
+        dry_run: bool = False,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> RetainedLedger:
+        """Drop the bodies of all entries up to the last one that is older than `before`, as far as they are signed.
+
+        Number and hash of each stay, and an entry says which went: the chain still holds. Nothing brings them back.
+        What the store and every witness have a checkpoint of may go, and nothing else. One is made of the entry then.
+
+        Args:
+            before: with a time zone.
+            dry_run: whether nothing is changed.
+            progress: told after each page that was read: entries read, and of how many where that is known.
+
+        Raises:
+            DoesNotExistError: the ledger has no signed checkpoint yet, or a witness has none of it, or is not heard.
+            SealedValueError: the keys that sign checkpoints do not open.
+            LedgerBrokenError: it does not hold, or is not the one that was signed; nothing is dropped then.
+            ConflictError: it was changed meanwhile; what was dropped before stays so.
+            InvalidValueError: `before` has no time zone, or the label cannot stand in the ledger.
+        """
+        if before.tzinfo is None:
+            msg = "the moment before which entries are dropped needs a time zone"
+            raise InvalidValueError(msg)
+        office = self._office
+        came = await retain(
+            office.store,
+            self.id,
+            before,
+            witnesses=office.witnesses,
+            keys=await office.notary.signers.trusted(),
+            now=office.now,
+            actor=self.actor,
+            dry_run=dry_run,
+            progress=progress,
+        )
+        if came.dropped and not dry_run:
+            # Else the next round of whoever serves does it.
+            with suppress(APIKeyChainError):
+                await office.notary.checkpoint()
+        return came
 
     def _admin(self, project: ProjectId, name: str) -> ProjectAdmin:
         return ProjectAdmin(self._office, self.id, project, name, self.actor)
@@ -176,8 +248,8 @@ def _parse_label(name: str) -> None:
 
 
 async def _remove_all(store: TenantStore, project: Project) -> None:
-    for kind in (AddedRoute, SealedSecret, SigningKey, RegisteredProvider, AllowedOrigin, Suspension, ProjectKey):
-        for record in await children(store, kind, project.id):
+    for kind in _OF_PROJECT:
+        for record in await every(store, kind, project.id):
             await store.remove(kind, record.key, record.generation)
     named = await store.get(ProjectName, (project.name,))
     if named is not None:

@@ -2,11 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 
+from apikeychain.model.alert import Alert, OutgoingAlert
 from apikeychain.model.answer_transforms import DropFields, KeepFields, RenameField
+from apikeychain.model.errand import Errand
 from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.key_steps import Search, Step
 from apikeychain.model.ledger import LedgerDraft
+from apikeychain.model.ledger_records import CheckpointKeys, OpenEntries, SignedChain, Worker
 from apikeychain.model.origin import Origin
-from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, Provider, QueryCredential
+from apikeychain.model.provider import (
+    BasicCredential,
+    Credential,
+    HeaderCredential,
+    OAuth2Credential,
+    Provider,
+    QueryCredential,
+)
 from apikeychain.model.records import (
     AddedRoute,
     AllowedOrigin,
@@ -17,10 +28,18 @@ from apikeychain.model.records import (
     RegisteredProvider,
     SealedSecret,
     SigningKey,
-    Suspension,
     Tenant,
 )
 from apikeychain.model.request_transforms import DefaultParameter, DropParameter, RenameParameter, SetParameter
+from apikeychain.model.rotation_records import ProviderKey, Rotation
+from apikeychain.model.rotators import (
+    AWSIAMRotation,
+    HostRotation,
+    HowToRotate,
+    HTTPRotation,
+    ManualRotation,
+    OAuth2Rotation,
+)
 from apikeychain.model.route import (
     FormBody,
     FormParameter,
@@ -34,6 +53,8 @@ from apikeychain.model.route import (
     Timeouts,
 )
 from apikeychain.model.sanitizers import Sanitizer
+from apikeychain.model.signing_credentials import AWSCredential, HMACCredential
+from apikeychain.model.suspension import Suspension
 
 ACME = TenantId("acme")
 GLOBEX = TenantId("globex")
@@ -114,6 +135,56 @@ _ROUTES = (
     ProxyRoute("form", provider="stripe", body=FormBody((FormParameter("amount", type="integer"),)), tail=True),
     ProxyRoute("raw", provider="images", body=RawBody(("image/png", "image/*"))),
 )
+CHAIN_RECORDS: tuple[Record, ...] = (
+    CheckpointKeys(
+        id="0001",
+        created=NOW,
+        public="a.example+00000000+AQ==\n",
+        wrapped_ed25519=b"\x80e",
+        wrapped_mldsa65=b"\x80m",
+        key_list="signed",
+        until=NOW + timedelta(days=1),
+    ),
+    SignedChain(statement='{"v":1}', index=2, path=(bytes(32), b"\xff" * 32), note="— \u00e4", peaks=(b"\x80" * 32,)),
+    Worker(id="w_1", started=NOW, seen=NOW + timedelta(seconds=10)),
+    OpenEntries(worker="w_1", tenant=GLOBEX, at_most=64),
+    OutgoingAlert(
+        alert=Alert(
+            id="alert_1",
+            at=NOW,
+            tenant=GLOBEX,
+            topic="rotation.refused",
+            severity="warning",
+            what="what",
+            why="\u00e4",
+            done="done",
+            project=SHOP,
+        ),
+        after=NOW,
+        sent=("log",),
+        attempts=2,
+    ),
+    Errand(topic="alerts", tenant=GLOBEX, subject="", due=NOW),
+)
+_PROBE = Step(method="GET", path="/v1/models")
+_HOWS: tuple[HowToRotate, ...] = (
+    HTTPRotation(
+        provider="openai-admin",
+        credential="admin",
+        create=Step(method="POST", path="/v1/keys", headers=(("x-v", "1"),), body='{"name":"{label}"}'),
+        key="data.key",
+        id="data.id",
+        verify=_PROBE,
+        revoke=Step(method="DELETE", path="/v1/keys/{id}", query=(("force", "{id}"),), form=(("why", "turn"),)),
+        search=Search(step=Step(method="GET", path="/v1/keys"), keys="data", label="name", id="id", after="after"),
+        idempotency="Idempotency-Key",
+    ),
+    AWSIAMRotation(provider="iam", credential="admin", user="shop", verify=_PROBE),
+    OAuth2Rotation(provider="idp", credential="client", path="/token", scope="a b", client="body", verify=_PROBE),
+    OAuth2Rotation(provider="idp", credential="client", path="/token", grant="refresh_token", refresh="refresh"),
+    ManualRotation(),
+    HostRotation(name="own"),
+)
 RECORDS: tuple[Record, ...] = (
     ProjectName(name="shop", project=SHOP),
     AllowedOrigin(project=SHOP, origin=Origin("https://app.example.com"), created=NOW),
@@ -129,6 +200,9 @@ RECORDS: tuple[Record, ...] = (
         ),
     ),
     _provider("pair", BasicCredential()),
+    _provider("aws", AWSCredential("eu-central-1", "s3")),
+    _provider("oauth2", OAuth2Credential()),
+    _provider("hmac", HMACCredential(header="x-sign", signed="{timestamp}\n{body}", timestamp_header="x-time")),
     *(_route(route) for route in _ROUTES),
     ProjectKey(
         project=SHOP,
@@ -151,7 +225,30 @@ RECORDS: tuple[Record, ...] = (
         created=NOW,
         changed=NOW + timedelta(days=1),
     ),
-    SigningKey(project=SHOP, id="k_abcdefghij", created=NOW, sealed=b"AK\x01\x01\xfe"),
+    SigningKey(project=SHOP, id="k_abcdefghij", created=NOW, sealed=b"AK\x01\x01\xfe", until=NOW),
+    *(
+        Rotation(project=SHOP, secret=f"s{number}", how=how, created=NOW, due=NOW, hours=24, paused=bool(number))
+        for number, how in enumerate(_HOWS)
+    ),
+    ProviderKey(
+        project=SHOP,
+        secret="s0",  # noqa: S106  # the name of a secret, not one
+        number=1,
+        state="created",
+        reason="compromised",
+        label="apikeychain-1",
+        created=NOW,
+        after=NOW,
+        id="key_1",
+        sealed=b"AK\x01\x01\xfd",
+        version=2,
+        fingerprint="01" * 8,
+        asked=NOW,
+        attempts=3,
+        expires=NOW,
+        failure="it does not answer",
+    ),
     Suspension(project=SHOP, scope="project", value="", reason="by hand", created=NOW),
     Suspension(project=SHOP, scope="caller", value="192.0.2.1", reason="'; --", created=NOW, until=NOW),
+    *CHAIN_RECORDS,
 )

@@ -13,7 +13,7 @@ from apikeychain.model.origin import Origin
 from apikeychain.model.records import AllowedOrigin, Project, ProjectName, Tenant
 from apikeychain.ports.store import Store
 from apikeychain.testing.chains import chain, require_chain
-from apikeychain.testing.records import ACME, GLOBEX, NOW, SHOP, draft, project, tenant
+from apikeychain.testing.records import ACME, CHAIN_RECORDS, GLOBEX, NOW, SHOP, draft, project, tenant
 from apikeychain.testing.tenant_store import TenantStoreContract, take
 
 
@@ -105,6 +105,11 @@ class StoreContract(TenantStoreContract, ABC):
 
     async def test_s8_nothing_is_left_without_its_owner(self, stocked: Store) -> None:
         """S8: neither without its tenant nor without its project; the transaction is absent as a whole."""
+        async with stocked.tenant(TenantId("platform")) as platform:
+            for record in CHAIN_RECORDS:
+                await platform.insert(record)
+        async with stocked.reading(TenantId("platform")) as platform:
+            assert [await platform.get(type(record), record.key) for record in CHAIN_RECORDS] == [*CHAIN_RECORDS]
         ownerless = AllowedOrigin(project=ProjectId("p_" + "z" * 20), origin=Origin("https://a.example"), created=NOW)
         kept = replace(ownerless, project=SHOP)
         with pytest.raises(ConflictError):  # noqa: PT012 - the end of the transaction raises
@@ -151,7 +156,8 @@ class StoreContract(TenantStoreContract, ABC):
             assert await reader.list(Project, (), 10) == [project(SHOP)]
             assert not await reader.entries(0, 10)
             assert await reader.head() == Head.empty(ACME)
-            assert not [verb for verb in ("insert", "replace", "remove", "append", "lease") if hasattr(reader, verb)]
+            verbs = ("insert", "replace", "remove", "append", "retain", "lease")
+            assert not [verb for verb in verbs if hasattr(reader, verb)]
         async with sibling.reading(ACME) as reader:
             assert await reader.get(Project, (SHOP,)) == replace(newer, generation=3)
             assert len(await reader.entries(0, 10)) == 2  # noqa: PLR2004  # one of each worker

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from apikeychain.errors import AlreadyExistsError, ConflictError
+from apikeychain.errors import AlreadyExistsError, ConflictError, InvalidValueError
 from apikeychain.model.ledger import Head
 from apikeychain.model.records import Project, ProjectName, Record, Tenant
 from apikeychain.ports.store import Store, TenantReader
-from apikeychain.testing.chains import require_chain
+from apikeychain.testing.chains import chain, require_chain
 from apikeychain.testing.records import ACME, GLOBEX, RECORDS, SHOP, draft, project, tenant
 
 
@@ -58,9 +58,9 @@ class TenantStoreContract:
             for kind in {type(record) for record in RECORDS}:
                 keys = [record.key for record in await acme.list(kind, (), 100)]
                 assert keys == sorted(keys)
-                for after in {key[:length] for key in keys for length in range(1, 4)} | {(*keys[0], "")}:
+                for after in {key[:length] for key in keys if key for length in range(1, 4)} | {(*keys[0], "")}:
                     listed = [record.key for record in await acme.list(kind, after, 100)]
-                    assert listed == [key for key in keys if key > after]
+                    assert listed == [key for key in keys if not after or key > after]
             assert len(await acme.list(Tenant, (), 1)) == 1
 
     async def test_t3_insert_of_a_taken_key_stores_nothing(self, stocked: Store) -> None:
@@ -160,6 +160,52 @@ class TenantStoreContract:
             assert await acme.head() == require_chain(await acme.entries(0, 10))
         async with store.reading(GLOBEX) as globex:
             assert await globex.head() == Head.empty(GLOBEX)
+
+    async def test_t11_retain_leaves_numbers_and_hashes(self, store: Store) -> None:
+        """T11: and all else as it was; the draft is the last entry, and a range that is not there changes none."""
+        retained = replace(draft(6), kind="retained")
+        async with store.tenant(ACME) as acme:
+            await acme.append([draft(number) for number in range(1, 6)])
+        async with store.tenant(GLOBEX) as globex:
+            await globex.append([draft(1), draft(2)])
+        before = await chain(store, ACME)
+        async with store.tenant(ACME) as acme:
+            for first, last in ((0, 1), (3, 2), (1, 6), (6, 6)):
+                with pytest.raises(InvalidValueError):
+                    await acme.retain(first, last, retained)
+        assert await chain(store, ACME) == before
+        async with store.tenant(ACME) as acme:
+            head = await acme.retain(2, 4, retained)
+            assert await acme.head() == head
+        dropped = [entry.dropped() for entry in before[1:4]]
+        assert await chain(store, ACME) == [before[0], *dropped, before[4], retained.behind(before[4].head)]
+        assert require_chain(await chain(store, GLOBEX)).size == 2  # noqa: PLR2004  # as it was
+        async with store.tenant(ACME) as acme:
+            head = await acme.retain(1, 6, retained)
+        after = await chain(store, ACME)
+        assert (after[-1].head, [entry.is_dropped for entry in after]) == (head, [*[True] * 6, False])
+        assert [entry.hash for entry in after[:5]] == [entry.hash for entry in before]
+
+    async def test_t12_replace_all_needs_every_generation(self, stocked: Store) -> None:
+        """T12: of any kinds together; of none it is nothing."""
+        newer: list[Record] = [replace(record, generation=2) for record in (tenant(ACME), project(SHOP), *RECORDS)]
+        async with stocked.tenant(ACME) as acme:
+            for record in RECORDS:
+                await acme.insert(record)
+        async with stocked.tenant(ACME) as acme:
+            await acme.replace_all([])
+            await acme.replace_all(newer)
+        gone = ProjectName(name="gone", project=SHOP, generation=3)
+        other = replace(project(SHOP), generation=3)
+        for wrong in (newer[-1], replace(newer[-1], generation=4), gone):
+            with pytest.raises(ConflictError):
+                async with stocked.tenant(ACME) as acme:
+                    await acme.replace_all([other, wrong])
+        with pytest.raises(ConflictError):
+            async with stocked.tenant(GLOBEX) as globex:
+                await globex.replace_all([other])
+        async with stocked.tenant(ACME) as acme:
+            assert [await acme.get(type(record), record.key) for record in newer] == newer
 
 
 async def names_in_pages(store: TenantReader, size: int) -> Sequence[str]:

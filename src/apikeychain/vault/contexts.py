@@ -8,9 +8,9 @@ from apikeychain.model.keys import KeyContext, SealContext
 from apikeychain.model.provider import Provider
 
 
-def of_tenant_secret(tenant: TenantId) -> KeyContext:
-    """The tenant secret that every derived key needs."""
-    return KeyContext(tenant=tenant, purpose="tenant-secret")
+def of_tenant_secret(tenant: TenantId, number: int = 1) -> KeyContext:
+    """A tenant secret that derived keys need; the first one bears no number."""
+    return KeyContext(tenant=tenant, purpose="tenant-secret", version=str(number) if number > 1 else "")
 
 
 def of_pseudonym_key(tenant: TenantId) -> KeyContext:
@@ -56,3 +56,8 @@ def of_signing_key(tenant: TenantId, project: ProjectId, key_id: str) -> SealCon
 def of_fingerprint_key(tenant: TenantId, project: ProjectId) -> SealContext:
     """The key of a project's fingerprints: no name and no version, so that equal secrets look alike."""
     return SealContext(tenant=tenant, project=project, purpose="fingerprint")
+
+
+def of_checkpoint_key(pair: str) -> KeyContext:
+    """A seed of the pair of keys with that id, which signs checkpoints of all chains."""
+    return KeyContext(tenant="platform", purpose="checkpoint", version=pair)

@@ -46,10 +46,12 @@ def fingerprint(derived: bytes, context: SealContext, secret: Secret) -> str:
 
 def metadata(key: ProjectKey) -> bytes:
     """Canonical JSON of the columns of `key` that nobody may change: compared with what was wrapped."""
-    facts = {
+    facts: dict[str, str | int] = {
         "created": key.created.astimezone(UTC).isoformat(timespec="milliseconds"),
         "kdf": key.kdf,
         "number": key.number,
         "salt": key.salt.hex(),
     }
+    if key.secret_number > 1:
+        facts["secret_number"] = key.secret_number
     return json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

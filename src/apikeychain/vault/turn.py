@@ -1,7 +1,8 @@
-"""After the platform key turned: wrap everything anew, and prove that keys are what they should be.
+"""Keys turn: everything is wrapped anew, a tenant gets its next secret, and keys are proved to be what they should be.
 
 Whoever calls these stores what they return in place of the record that was given. The old platform key version may
-be retired when every record of every tenant was stored anew; from then on no copy of the old rows opens.
+be retired when every record of every tenant was stored anew; from then on no copy of the old rows opens. How the
+values of a project come under its next key stands in `resealing`.
 
 Source: contracts 5, "Rotation"; spec 3.3.
 """
@@ -14,10 +15,10 @@ from apikeychain.model.ids import TenantId
 from apikeychain.model.keys import KeyContext
 from apikeychain.model.records import ProjectKey, Tenant
 from apikeychain.ports.key_service import KeyService
-from apikeychain.primitives import equal
+from apikeychain.primitives import KEY_BYTES, equal, random_bytes
 from apikeychain.vault import contexts
 from apikeychain.vault.derivation import derived_key
-from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
+from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key, unwrap_tenant_secret
 
 
 class Rewraps(Protocol):
@@ -52,10 +53,11 @@ async def rewrap_tenant(key_service: Rewraps, tenant: Tenant) -> Tenant:
         SealedValueError: a key does not unwrap.
         BackendUnavailableError: the key service does not answer.
     """
-    rewrap = key_service.rewrap
+    rewrap, number, old = key_service.rewrap, tenant.secret_number, tenant.wrapped_old_secret
     return replace(
         tenant,
-        wrapped_secret=await rewrap(tenant.wrapped_secret, contexts.of_tenant_secret(tenant.id)),
+        wrapped_secret=await rewrap(tenant.wrapped_secret, contexts.of_tenant_secret(tenant.id, number)),
+        wrapped_old_secret=await rewrap(old, contexts.of_tenant_secret(tenant.id, number - 1)) if old else b"",
         wrapped_pseudonym_key=await rewrap(tenant.wrapped_pseudonym_key, contexts.of_pseudonym_key(tenant.id)),
         generation=tenant.generation + 1,
     )
@@ -78,6 +80,22 @@ async def rewrap_project_key(key_service: Rewraps, tenant: TenantId, key: Projec
     )
 
 
+async def next_secret(key_service: KeyService, tenant: Tenant) -> Tenant:
+    """The next generation of a tenant's record, with a fresh secret, and the one before kept beside it.
+
+    Raises:
+        BackendUnavailableError: the key service does not answer.
+    """
+    number = tenant.secret_number + 1
+    return replace(
+        tenant,
+        wrapped_secret=await key_service.wrap(random_bytes(KEY_BYTES), contexts.of_tenant_secret(tenant.id, number)),
+        wrapped_old_secret=tenant.wrapped_secret,
+        secret_number=number,
+        generation=tenant.generation + 1,
+    )
+
+
 async def rederive(key_service: KeyService, tenant: Tenant, key: ProjectKey) -> bool:
     """Whether tenant secret, master key and salt still give the derived key that is in use.
 
@@ -90,7 +108,7 @@ async def rederive(key_service: KeyService, tenant: Tenant, key: ProjectKey) -> 
     derived = await asyncio.to_thread(
         derived_key,
         key.kdf,
-        tenant_secret=await unwrap_key(key_service, tenant.wrapped_secret, contexts.of_tenant_secret(tenant.id)),
+        tenant_secret=await unwrap_tenant_secret(key_service, tenant, key.secret_number),
         master_key=await unwrap_key(key_service, key.wrapped_master, master_context),
         version=bytes.fromhex(key.version),
         salt=key.salt,

@@ -33,7 +33,8 @@ from apikeychain.vault import contexts
 from apikeychain.vault.cache import MAX_USES, Label, OpenedValues, always
 from apikeychain.vault.derivation import derived_key, fingerprint, metadata
 from apikeychain.vault.key_services import KeyServices
-from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key
+from apikeychain.vault.uses import without_uses
+from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key, unwrap_tenant_secret
 
 
 class Vault:
@@ -83,7 +84,7 @@ class Vault:
         """
         version, master, salt = random_bytes(KEY_VERSION_BYTES), random_bytes(KEY_BYTES), random_bytes(SALT_BYTES)
         service = self._key_services.of(tenant)
-        secret = await unwrap_key(service, tenant.wrapped_secret, contexts.of_tenant_secret(tenant.id))
+        secret = await unwrap_tenant_secret(service, tenant, tenant.secret_number)
         async with self._one_at_a_time():
             derived = await asyncio.to_thread(
                 derived_key,
@@ -103,6 +104,7 @@ class Vault:
             wrapped_master=b"",
             wrapped_derived=b"",
             wrapped_metadata=b"",
+            secret_number=tenant.secret_number,
         )
         return await self._wrapped(tenant, bare, master, derived)
 
@@ -279,9 +281,9 @@ class Vault:
 
 
 def _key_label(tenant: Tenant, key: ProjectKey) -> Label:
-    # The whole record is the label: a column that changes is compared with the wrapped metadata again. So is the name
+    # All that a key is is the label: a column that changes is compared with the wrapped metadata again. So is the name
     # of the key service: what another one opened is not what this one would.
-    return (tenant.id, key.project, (tenant.key_service, key))
+    return (tenant.id, key.project, (tenant.key_service, without_uses(key)))
 
 
 def _label(tenant: Tenant, sealed: SealedSecret, provider: Provider) -> Label:
@@ -291,5 +293,4 @@ def _label(tenant: Tenant, sealed: SealedSecret, provider: Provider) -> Label:
 
 
 def _signing_label(tenant: Tenant, stored: SigningKey) -> Label:
-    row = (stored.id, stored.created, stored.sealed, stored.generation)
-    return (tenant.id, stored.project, (tenant.key_service, row))
+    return (tenant.id, stored.project, (tenant.key_service, (stored.id, stored.sealed)))

@@ -6,7 +6,7 @@ Source: contracts 5; spec 3.2 (key hierarchy).
 from apikeychain.errors import SealedValueError
 from apikeychain.model.ids import TenantId
 from apikeychain.model.keys import KeyContext
-from apikeychain.model.records import ProjectKey
+from apikeychain.model.records import ProjectKey, Tenant
 from apikeychain.ports.key_service import KeyService
 from apikeychain.primitives import KEY_BYTES, equal, random_bytes
 from apikeychain.vault import contexts
@@ -35,6 +35,20 @@ async def unwrap_key(keys: KeyService, wrapped: bytes, context: KeyContext) -> b
     if len(key) != KEY_BYTES:
         raise SealedValueError
     return key
+
+
+async def unwrap_tenant_secret(keys: KeyService, tenant: Tenant, number: int) -> bytes:
+    """The tenant secret of that number: the one of today, or the one before while it is kept.
+
+    Raises:
+        SealedValueError: it does not unwrap, or is not kept.
+        BackendUnavailableError: the key service does not answer.
+    """
+    kept = {tenant.secret_number: tenant.wrapped_secret, tenant.secret_number - 1: tenant.wrapped_old_secret}
+    wrapped = kept.get(number)
+    if not wrapped:
+        raise SealedValueError
+    return await unwrap_key(keys, wrapped, contexts.of_tenant_secret(tenant.id, number))
 
 
 async def unwrap_derived_key(keys: KeyService, tenant: TenantId, key: ProjectKey) -> bytes:

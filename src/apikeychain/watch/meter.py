@@ -48,9 +48,10 @@ class Meter:
         proven: bool,
     ) -> tuple[Spend, ...]:
         """What the call spends: see `quotas.spends`. A user beyond the bound of live ones is left out."""
-        bucket = quotas.user_bucket(project, caller, user, proven=proven)
-        if bucket is not None and not self._labels.have_room(bucket, self._clock()):
-            user = None
+        if user is not None:
+            bucket = quotas.user_bucket(project, caller, user, proven=proven)
+            if bucket is not None and not self._labels.have_room(bucket, self._clock()):
+                user = None
         return quotas.spends(project, route, caller, origin=origin, user=user, proven=proven)
 
     def settle(self, project: Snapshot, balances: Sequence[Balance]) -> HeaderLines:
@@ -63,15 +64,19 @@ class Meter:
         Raises:
             RateLimitedError: a quota is used up.
         """
-        observe, now = project.project.observe_quotas, self._clock()
-        empty = quotas.used_up(balances)
-        for spend in empty if observe else ():
-            self._mentions.note(project.project.id, _observed(spend.name), now)
+        observe = project.project.observe_quotas
+        empty = quotas.used_up(balances) if observe else ()
+        for spend in empty:
+            self._mentions.note(project.project.id, _observed(spend.name), self._clock())
         lines = quotas.admit(balances, observe=observe)
-        for spend, _, _, _ in balances:
-            if spend.name == "user" and not empty:
-                self._labels.keep(spend.bucket, now + 2 * spend.quota.window_seconds)
+        if project.user_quota is not None and not empty:
+            self._keep_user(balances)
         return lines
+
+    def _keep_user(self, balances: Sequence[Balance]) -> None:
+        for spend, _, _, _ in balances:
+            if spend.name == "user":
+                self._labels.keep(spend.bucket, self._clock() + 2 * spend.quota.window_seconds)
 
 
 def _observed(name: str) -> str:

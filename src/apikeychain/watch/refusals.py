@@ -63,7 +63,7 @@ class Refusals:
             project: that was called.
             caller: who called.
             error: counts where `quotas.spends_refusal` says so.
-            signature: of a call that has claimed.
+            signature: of a call that has claimed, and was not held to its quotas.
         """
         spends = [quotas.refusal_spend(project, caller)] if quotas.spends_refusal(error) else []
         if signature is not None:

@@ -11,7 +11,8 @@ from apikeychain.errors import DoesNotExistError, InvalidValueError
 from apikeychain.model.ids import ProjectId, parse_name
 from apikeychain.model.ledger import JSON, timestamp
 from apikeychain.model.origin import parse_origin
-from apikeychain.model.records import Project, Scope, Suspension
+from apikeychain.model.records import Project
+from apikeychain.model.suspension import Scope, Suspension
 from apikeychain.ports.store import TenantStore
 from apikeychain.rules import chain
 from apikeychain.rules.caller import bucket_address

@@ -16,6 +16,7 @@ _MINE = "tenant = nullif(current_setting('apikeychain.tenant', true), '')"
 _LIST = "after text, at_most integer"
 _BODY = "SELECT tenant FROM apikeychain.tenants"
 _FUNCTION = "CREATE OR REPLACE FUNCTION apikeychain.tenants_after(after text, at_most integer) RETURNS SETOF text"
+_DROPS = "CREATE OR REPLACE FUNCTION apikeychain.drop_bodies(first bigint, last bigint) RETURNS void"
 _FIXED = "SET search_path = pg_catalog, pg_temp"
 
 
@@ -122,6 +123,23 @@ async def test_a_function_that_is_another_one_is_refused_and_mended(database: Da
     database.execute(change)
     assert await problems(database) == (
         f"the function tenants_after({_LIST}) is not as it was made: run `apikeychain migrate`",
+    )
+    await require_mended(database)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER FUNCTION apikeychain.drop_bodies STABLE",
+        "ALTER FUNCTION apikeychain.drop_bodies SECURITY INVOKER",
+        f"{_DROPS} LANGUAGE sql SECURITY DEFINER {_FIXED} AS $$ DELETE FROM apikeychain.ledger $$",  # noqa: S608  # constants
+        "DROP FUNCTION apikeychain.drop_bodies",
+    ],
+)
+async def test_the_function_that_drops_is_looked_at_as_well(database: Database, change: str) -> None:
+    database.execute(change)
+    assert await problems(database) == (
+        "the function drop_bodies(first bigint, last bigint) is not as it was made: run `apikeychain migrate`",
     )
     await require_mended(database)
 

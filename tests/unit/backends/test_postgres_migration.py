@@ -16,6 +16,7 @@ from apikeychain.backends.sql.schema import CHANGES, SCHEMA, metadata
 from apikeychain.errors import BackendUnavailableError, DatabaseVersionError, SettingsError
 from apikeychain.testing.records import ACME, tenant
 from apikeychain.testing.servers.postgres import PostgresServer
+from older_database import LATER
 from served_postgres import Database
 
 _TABLES = [table for table in metadata.sorted_tables if table is not CHANGES]
@@ -211,7 +212,8 @@ async def test_a_newer_database_is_left_alone(database: Database) -> None:
 async def test_an_older_database_is_taken_the_missing_steps(empty_database: Database) -> None:
     await migrate_postgres(empty_database.admin_url)
     empty_database.execute(f"UPDATE apikeychain.{VERSION_TABLE} SET version_num = '{VERSIONS[0]}'")  # noqa: S608  # constants
-    empty_database.execute("DROP TABLE apikeychain.signing_keys")
+    for later in LATER:
+        empty_database.execute(f"DROP TABLE apikeychain.{later}")
     with pytest.raises(DatabaseVersionError, match=f"has version {VERSIONS[0]}.*apikeychain migrate"):
         await open_store(empty_database)
     await migrate_postgres(empty_database.admin_url)

@@ -11,6 +11,7 @@ from apikeychain.backends.sql import PostgresStore, SQLStore
 from apikeychain.backends.sql.postgres.roles import OWNER
 from apikeychain.backends.sql.postgres.walls import TABLES
 from apikeychain.backends.sql.schema import SCHEMA, metadata
+from apikeychain.testing.chains import chain
 from apikeychain.testing.records import ACME, GLOBEX, RECORDS, SHOP, draft, project, tenant
 from served_postgres import Database
 
@@ -160,7 +161,30 @@ async def test_two_functions_look_across_and_tell_ids_alone(session: AsyncConnec
         "FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'apikeychain' ORDER BY 1"
     )
     path = "search_path=pg_catalog, pg_temp"
-    assert told.splitlines() == [f"{name}|{path}|{OWNER}|t|f" for name in ("tenant_of", "tenants_after")]
+    assert told.splitlines() == [f"{name}|{path}|{OWNER}|t|f" for name in ("drop_bodies", "tenant_of", "tenants_after")]
+
+
+async def test_one_function_drops_bodies_of_the_own_tenant_alone_and_writes_nothing(
+    session: AsyncConnection, store: PostgresStore
+) -> None:
+    await store.append_many({tenant_id: [draft(number) for number in range(4)] for tenant_id in (ACME, GLOBEX)})
+    before = {tenant_id: await chain(store, tenant_id) for tenant_id in (ACME, GLOBEX)}
+    drop = "SELECT apikeychain.drop_bodies({}, {})"
+    for nobody in ("", "{globex}", "{globex,acme}"):
+        # Whoever names tenants may append to their chains, and drops nothing of them, also beside his own.
+        await session.exec_driver_sql(f"SELECT set_config('apikeychain.tenants', '{nobody}', false)")
+        await session.exec_driver_sql(drop.format(1, 100))
+    assert {tenant_id: await chain(store, tenant_id) for tenant_id in (ACME, GLOBEX)} == before
+    await become(session, ACME)
+    await session.exec_driver_sql(drop.format(2, 3))
+    assert [entry.is_dropped for entry in await chain(store, ACME)] == [False, True, True, False, False]
+    # The last entry is what says of the others that they were dropped.
+    await session.exec_driver_sql(drop.format(-(1 << 62), 1 << 62))
+    after = await chain(store, ACME)
+    assert after == [*(entry.dropped() for entry in before[ACME][:-1]), before[ACME][-1]]
+    assert await chain(store, GLOBEX) == before[GLOBEX]
+    await require_denied(session, "UPDATE apikeychain.ledger SET payload = ''")
+    await require_denied(session, "SELECT apikeychain.drop_bodies(1, 'x')", "22P02")
 
 
 async def test_a_worker_cannot_give_the_functions_other_tables(session: AsyncConnection) -> None:

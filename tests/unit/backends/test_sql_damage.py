@@ -10,7 +10,8 @@ from apikeychain.backends.sql import SQLStore
 from apikeychain.errors import DamagedDataError, LedgerBrokenError
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.verify import verify
-from apikeychain.model.records import Project, Record, Suspension, Tenant
+from apikeychain.model.records import Project, Record, Tenant
+from apikeychain.model.suspension import Suspension
 from apikeychain.testing.chains import chain
 from apikeychain.testing.records import ACME, GLOBEX, NOW, SHOP, draft, project, tenant
 
@@ -149,9 +150,24 @@ async def test_a_head_whose_entries_are_gone_cannot_begin_anew(store: SQLStore, 
         await verify(store, ACME)
 
 
-async def test_an_entry_that_is_no_text_is_damaged_data(store: SQLStore, path: Path) -> None:
-    change_rows(path, "UPDATE ledger SET actor = CAST(x'ff' AS TEXT)")
-    with pytest.raises(DamagedDataError, match="a ledger entry of the tenant 'acme'"):
+@pytest.mark.parametrize("column", ["at", "kind", "actor", "project"])
+async def test_an_entry_that_is_no_text_is_given_with_lone_surrogates(store: SQLStore, path: Path, column: str) -> None:
+    await store.append_many({ACME: [draft(2)]})
+    (was, other) = await chain(store, ACME)
+    change_rows(path, f"UPDATE ledger SET {column} = CAST(x'61ff' AS TEXT) WHERE seq = 1")  # noqa: S608  # constants
+    (entry, same) = await chain(store, ACME)
+    assert (same, entry.payload, entry.hash) == (other, was.payload, was.hash)
+    assert column == "at" or getattr(entry, column) == "a\udcff"
+    with pytest.raises(LedgerBrokenError, match=f"at entry 1: .* different from it: {column}$"):
+        await verify(store, ACME)
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-03-01t00:00:00.123Z", "2026-03-01T00:00:00,123Z", "2026-03-01T00:00:00.123+00:00"]
+)
+async def test_a_moment_that_is_not_spelled_as_it_is_written_is_found(store: SQLStore, path: Path, at: str) -> None:
+    change_rows(path, "UPDATE ledger SET at = ?", at)
+    with pytest.raises(LedgerBrokenError, match=r"different from it: at$"):
         await verify(store, ACME)
 
 

@@ -66,6 +66,7 @@ async def use_every_verb(store: SQLStore) -> None:
         await acme.replace(project(SHOP, generation=2), 1)
         await acme.append([draft(1), draft(2)])
         await acme.append([draft(3)])
+        await acme.retain(1, 2, draft(4))
         await acme.entries(0, 10)
         for _ in range(2):
             await acme.lease("sweep", 60)

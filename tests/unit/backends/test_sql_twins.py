@@ -14,7 +14,8 @@ from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.backends.sql import SQLStore
 from apikeychain.errors import ManagementError
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.records import KINDS, Key, ProjectName, Record, Suspension
+from apikeychain.model.records import KINDS, Key, ProjectName, Record
+from apikeychain.model.suspension import Suspension
 from apikeychain.ports.store import Store, TenantStore
 from apikeychain.testing.chains import chain
 from apikeychain.testing.records import ACME, GLOBEX, NOW, draft, project, tenant

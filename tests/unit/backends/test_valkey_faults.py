@@ -10,9 +10,11 @@ from contextlib import aclosing, contextmanager
 from importlib import util
 
 import pytest
+from redis.exceptions import ConnectionError as NotConnectedError
 
 from apikeychain.backends import valkey as plugs
 from apikeychain.backends.valkey import ValkeyGuard, ValkeySignals
+from apikeychain.backends.valkey.wire import Server, Wire
 from apikeychain.errors import BackendSettingsError, BackendUnavailableError, InvalidValueError, MissingExtraError
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.ports.signals import Change
@@ -280,6 +282,15 @@ async def test_a_server_that_hangs_from_the_start_is_told(server: valkey.ValkeyS
             await guard.__aenter__()
     async with guard:
         assert await works(guard)
+
+
+async def test_a_connection_that_was_cut_is_asked_nothing_more(server: valkey.ValkeyServer) -> None:
+    async with Server(server.url).connection() as connection:
+        wire = Wire(connection)
+        assert await wire.ask("PING") == b"PONG"
+        await wire.close()
+        with pytest.raises(NotConnectedError, match="the connection was cut"):
+            await wire.ask("PING")
 
 
 def test_a_name_that_is_not_there_is_no_attribute() -> None:

@@ -13,7 +13,7 @@ from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS
 from apikeychain.embedded import DATABASE
 from command import SCRIPTS
 from management import CANARY, fill, kinds
-from older_database import make_first_file, make_first_version
+from older_database import LATER, make_first_file, make_first_version
 from served_postgres import Database
 from terminal import Terminal
 
@@ -123,7 +123,7 @@ def _rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
         return {
             name: database.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608  # names of ours
             for (name,) in names
-            if name not in {VERSION_TABLE, "signing_keys"}
+            if name not in {VERSION_TABLE, *LATER}
         }
 
 
@@ -145,7 +145,7 @@ async def test_a_postgres_of_the_first_version_keeps_its_data(
 def _copy(source: Database, target: Database) -> None:
     """All that is stored, but for the version, in the tables of the first version."""
     tables = source.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'apikeychain'").split()
-    for table in set(tables) - {VERSION_TABLE, "signing_keys"}:
+    for table in set(tables) - {VERSION_TABLE, *LATER}:
         name = f"apikeychain.{table}"
         rows = source.execute(f"SELECT coalesce(json_agg(t), '[]') FROM {name} t")  # noqa: S608  # names of ours
         insert = f"INSERT INTO {name} SELECT * FROM json_populate_recordset(NULL::{name}, $j${rows}$j$)"  # noqa: S608  # names of ours

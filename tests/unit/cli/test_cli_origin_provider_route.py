@@ -67,6 +67,7 @@ def test_a_known_provider_is_registered_by_its_name(terminal: Terminal) -> None:
         (("--query", "key"), "?key=<secret>"),
         (("--basic",), "Basic <secret>"),
         (("--basic", "--username", "me"), "Basic me:<secret>"),
+        (("--oauth2",), "Bearer <secret>"),
     ],
 )
 def test_a_provider_is_registered_in_full(terminal: Terminal, options: tuple[str, ...], credential: str) -> None:
@@ -81,12 +82,15 @@ def test_a_provider_is_registered_in_full(terminal: Terminal, options: tuple[str
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ((), "say --known NAME, or a NAME with --base-url"),
-        (("weather",), "say --known NAME, or a NAME with --base-url"),
-        (("--known", "openweather", "--query", "key"), "--known brings the whole provider"),
+        ((), "say --known NAME, --file PATH, or a NAME with --base-url"),
+        (("weather",), "say --known NAME, --file PATH, or a NAME with --base-url"),
+        (("--known", "openweather", "--query", "key"), "--known and --file each bring the whole provider"),
         (("--known", "openwether"), "the catalogue has no provider 'openwether'; it has airtable, "),
         (_FULL, "where does the secret go?"),
         ((*_FULL, "--basic", "--query", "key"), "where does the secret go?"),
+        ((*_FULL, "--basic", "--oauth2"), "where does the secret go?"),
+        (("--known", "openweather", "--file", "x.toml"), "--known and --file each bring the whole provider"),
+        (("--file", "x.toml", "--oauth2"), "--known and --file each bring the whole provider"),
         ((*_FULL, "--query", "key", "--prefix", "Bearer "), "--prefix belongs to --header"),
         ((*_FULL, "--query", "key", "--username", "me"), "--prefix belongs to --header, and --username to --basic"),
         (("weather", "--base-url", "http://api.weather.example", "--query", "key"), "not a provider's base URL"),
@@ -94,6 +98,37 @@ def test_a_provider_is_registered_in_full(terminal: Terminal, options: tuple[str
 )
 def test_a_provider_that_cannot_be_is_refused(terminal: Terminal, options: tuple[str, ...], problem: str) -> None:
     assert terminal.refused("provider", "register", terminal.project(), *options).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("credential", "shown"),
+    [
+        ('{ kind = "aws", region = "eu-central-1", service = "s3" }', "signed for AWS s3 in eu-central-1"),
+        (
+            '{ kind = "hmac", header = "X-Sign", prefix = "v1=", signed = "{method}\\n{body}" }',
+            "X-Sign: v1=<HMAC with the secret>",
+        ),
+        ('{ kind = "oauth2" }', "Bearer <secret>"),
+    ],
+    ids=["aws", "hmac", "oauth2"],
+)
+def test_a_provider_whose_calls_are_signed_comes_from_a_file(
+    terminal: Terminal, tmp_path: Path, credential: str, shown: str
+) -> None:
+    file, project = tmp_path / "provider.toml", terminal.project()
+    file.write_text(f'name = "store"\nbase_url = "https://store.example"\ncredential = {credential}\n')
+    terminal.told("provider", "register", project, "--file", str(file))
+    terminal.told("provider", "register", project, "second", "--file", str(file))
+    rows = terminal.read("provider", "list", project)
+    assert [(row["name"], row["credential"]) for row in rows] == [("second", shown), ("store", shown)]
+
+
+def test_a_file_that_declares_no_provider_is_told_all_that_is_wrong(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "provider.toml"
+    file.write_text('base_url = "https://store.example"\ncredential = { kind = "aws", region = "eu" }\nx = 1\n')
+    problem = terminal.refused("provider", "register", terminal.project(), "--file", str(file))
+    for part in (f"{file}, credential: 'service' is missing", "there is no 'x' here", "'name' is missing"):
+        assert part in problem
 
 
 def test_a_provider_in_use_stays_until_its_users_are_gone(terminal: Terminal) -> None:

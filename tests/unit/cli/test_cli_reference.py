@@ -1,5 +1,8 @@
 """The reference of the commands says what the command says: its tables are computed here and must stand on the page."""
 
+from dataclasses import is_dataclass
+from typing import get_type_hints
+
 from cyclopts import App
 from cyclopts.argument import Argument
 
@@ -41,7 +44,8 @@ def test_every_argument_is_explained() -> None:
     assert len(commands) > 30
     for command in commands:
         assert command.help.endswith(".") or "\n" in command.help
-        told = (command.default_command.__doc__ or "") if command.default_command else ""
+        given = get_type_hints(command.default_command).values() if command.default_command else ()
+        told = "\n".join(str(one.__doc__) for one in (command.default_command, *filter(is_dataclass, given)))
         for argument in command.assemble_argument_collection():
             if argument.show:
                 assert f"    {argument.field_info.name}: " in told, (command.name, argument.name)

@@ -96,3 +96,8 @@ def test_a_warning_is_no_failure() -> None:
     warned, failed = Finding("x", "warning", "y"), Finding("x", "failure", "y")
     assert holds([warned])
     assert not holds([warned, failed])
+
+
+def test_where_alerts_go_is_told() -> None:
+    assert verdicts.of_alerts(has_webhook=False).told == "they go to the log, unless the server has sinks"
+    assert verdicts.of_alerts(has_webhook=True).told.startswith("they go to a webhook")

@@ -65,7 +65,8 @@ def test_every_setting_can_be_chosen(tmp_path: Path) -> None:
         BODY_LIMIT="1000",
         NAT64_PREFIXES="64:ff9b::/96",
         KDF="pbkdf2-sha512",
-        LEDGER_MODE="buffered",
+        LEDGER_MODE="write-ahead",
+        LEDGER_ORIGIN="gate.example.com/ledger",
     )
     assert found.choices.settings == APIKeyChainSettings(
         prefix="/keys",
@@ -75,6 +76,8 @@ def test_every_setting_can_be_chosen(tmp_path: Path) -> None:
         body_limit=1000,
         nat64_prefixes=("64:ff9b::/96",),
         kdf="pbkdf2-sha512",
+        ledger_mode="write-ahead",
+        ledger_origin="gate.example.com/ledger",
     )
     assert APIKeyChain.from_environment(
         {"APIKEYCHAIN_DATA": str(tmp_path), "APIKEYCHAIN_PREFIX": "/keys"}

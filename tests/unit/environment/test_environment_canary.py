@@ -20,6 +20,11 @@ _NOBODY = {
     "VALKEY_URL": "valkey://127.0.0.1:1/0",
     "OPENBAO_ADDRESS": "http://127.0.0.1:1",
     "OPENBAO_TOKEN_FILE": "/nowhere/token",
+    "WITNESS_S3_BUCKET": "a-bucket",
+    "WITNESS_S3_REGION": "eu-central-1",
+    "WITNESS_S3_ENDPOINT_URL": "http://127.0.0.1:1",
+    "WITNESS_URL": "http://127.0.0.1:1/witness",
+    "WITNESS_SECRETS": f"whsec_{'c2VjcmV0' * 4}",
     "KEY_SERVICES": "kms",
     "KEY_SERVICE_KMS_AWS_REGION": "eu-central-1",
     "KEY_SERVICE_KMS_AWS_ENDPOINT_URL": "http://127.0.0.1:1",
@@ -56,7 +61,7 @@ def shown(error: BaseException) -> str:
 def deeds() -> list[str]:
     """What each way to read the environment of the process shows, where it ends with an error."""
     told: list[str] = []
-    invocation = Invocation(data=None, actor="cli", development=False, json=False)
+    invocation = Invocation(data=None, label=None, development=False, json=False)
     for deed in (read_environment, invocation.environment):
         try:
             told.append(repr(deed()))

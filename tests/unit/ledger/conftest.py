@@ -16,3 +16,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(buffered, "FLUSH_SECONDS", 0.005)
     monkeypatch.setattr(buffered, "MAX_BACKOFF_SECONDS", 0.005)
     return iter(())
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is written because of the time."""
+    monkeypatch.setattr(buffered, "FLUSH_SECONDS", 60.0)
+    return iter(())

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apikeychain.errors import BackendUnavailableError
@@ -172,6 +172,7 @@ async def test_a_chain_that_is_shorter_than_before_holds_nothing_that_was_sent(h
     assert (await house.store.append_many({ACME: ()}))[ACME] != Head.empty(ACME)
 
 
+@settings(deadline=None)
 @given(steps=st.lists(st.sampled_from(["call", "other", "worker", "lose", "cut", "mend", "flush"]), max_size=40))
 async def test_whatever_is_lost_each_call_leaves_one_entry_in_its_order(steps: list[str]) -> None:
     house, called, others = House(), 0, 0

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from apikeychain.errors import BackendUnavailableError, DamagedDataError, DoesNotExistError, LedgerUnavailableError
-from apikeychain.ledger.outcome import reason_to_give_up, stand_in, suspects
+from apikeychain.ledger.outcome import place_of, reason_to_give_up, suspects
 from apikeychain.model.ids import TenantId
 from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
 from apikeychain.rules.chain import PLATFORM
@@ -193,21 +193,21 @@ def entries(*drafts: LedgerDraft) -> list[LedgerEntry]:
 
 
 @pytest.mark.parametrize(
-    ("stored", "sent", "stand"),
+    ("stored", "sent", "first"),
     [
-        ("", "a", False),
-        ("a", "a", True),
-        ("a", "ab", False),
-        ("xab", "ab", True),
-        ("abx", "ab", True),
-        ("axb", "ab", False),
-        ("ba", "ab", False),
-        ("aab", "ab", True),
-        ("a", "aa", False),
-        ("aa", "aa", True),
+        ("", "a", None),
+        ("a", "a", 2),
+        ("a", "ab", None),
+        ("xab", "ab", 3),
+        ("abx", "ab", 2),
+        ("axb", "ab", None),
+        ("ba", "ab", None),
+        ("aab", "ab", 3),
+        ("a", "aa", None),
+        ("aa", "aa", 2),
     ],
 )
-def test_what_one_transaction_put_stands_as_one_run(stored: str, sent: str, *, stand: bool) -> None:
+def test_what_one_transaction_put_stands_as_one_run(stored: str, sent: str, first: int | None) -> None:
     chain = entries(draft("before"), *map(draft, stored))
-    assert stand_in(chain[1:], [*map(draft, sent)], ACME, 1) is stand
-    assert not stand_in(chain[1:], [*map(draft, sent)], OTHER, 1)
+    assert place_of([*map(draft, sent)], chain[1:], ACME, 1) == first
+    assert place_of([*map(draft, sent)], chain[1:], OTHER, 1) is None

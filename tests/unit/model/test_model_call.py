@@ -38,3 +38,16 @@ def test_the_url_of_a_request_leaves_out_the_default_port_alone(scheme: str, por
         headers=(),
     )
     assert request.url == url
+
+
+def test_what_a_request_holds_of_secrets_is_not_shown() -> None:
+    request = UpstreamRequest(
+        method="POST",
+        scheme="https",
+        host="api.example",
+        port=443,
+        target=b"/token?key=canary",
+        headers=((b"authorization", b"canary"),),
+        body=b"client_secret=canary",
+    )
+    assert "canary" not in repr(request)

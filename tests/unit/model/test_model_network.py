@@ -7,6 +7,7 @@ import pytest
 
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.network import PUBLIC, Network, network_of
+from apikeychain.model.provider import BaseURL
 
 
 def test_without_a_word_of_the_host_nothing_is_excepted() -> None:
@@ -20,14 +21,23 @@ def test_an_exception_cannot_be_changed_later() -> None:
         PUBLIC.private = True  # type: ignore[misc]  # the point of the test
 
 
-def test_an_exception_holds_for_the_tenants_that_it_names_and_for_all_where_it_names_none() -> None:
-    own, open_to_all = Network(tenants=frozenset({"acme"})), Network(private=True)
-    networks = {"https://own.example": own, "https://all.example": open_to_all}
-    assert network_of(networks, "https://own.example", "acme") is own
-    assert network_of(networks, "https://own.example", "acm") is None
-    assert network_of({"https://own.example": Network(tenants=frozenset())}, "https://own.example", "acme") is None
-    assert network_of(networks, "https://all.example", "globex") is open_to_all
-    assert network_of(networks, "https://other.example", "acme") is None
+@pytest.mark.parametrize(("port", "else_"), [("", PUBLIC), (":8443", None)], ids=["443", "another port"])
+def test_an_exception_holds_for_the_tenants_that_it_names_and_for_all_where_it_names_none(
+    port: str, else_: Network | None
+) -> None:
+    """Where none holds, a provider is dialled by the rule, which is port 443 and nothing else."""
+    own, open_to_all, nobodys = (
+        Network(tenants=frozenset({"acme"})),
+        Network(private=True),
+        Network(tenants=frozenset()),
+    )
+    bases = {name: BaseURL.parse(f"https://{name}.example{port}") for name in ("own", "all", "nobody", "other")}
+    networks = {bases["own"].text: own, bases["all"].text: open_to_all, bases["nobody"].text: nobodys}
+    assert network_of(networks, bases["own"], "acme") is own
+    assert network_of(networks, bases["own"], "acm") is else_
+    assert network_of(networks, bases["nobody"], "acme") is else_
+    assert network_of(networks, bases["all"], "globex") is open_to_all
+    assert network_of(networks, bases["other"], "acme") is else_
 
 
 @pytest.mark.parametrize("tenants", ["acme", {"acme"}, ["acme"], ("acme",)])

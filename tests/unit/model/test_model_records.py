@@ -17,9 +17,12 @@ from apikeychain.model.records import (
     RegisteredProvider,
     SealedSecret,
     SigningKey,
-    Suspension,
     Tenant,
 )
+from apikeychain.model.rotation_records import ProviderKey, Rotation
+from apikeychain.model.rotators import ManualRotation
+from apikeychain.model.suspension import Suspension
+from apikeychain.testing.records import CHAIN_RECORDS
 from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER
 
 TENANT = Tenant(id=TenantId("acme"), created=NOW, wrapped_secret=b"canary", wrapped_pseudonym_key=b"canary")
@@ -44,6 +47,25 @@ SECRET = SealedSecret(
     created=NOW,
     changed=NOW,
 )
+PROVIDER_KEY = ProviderKey(
+    project=PROJECT,
+    secret="weather",
+    number=12,
+    state="pending",
+    reason="schedule",
+    label="apikeychain-12",
+    created=NOW,
+    after=NOW,
+    sealed=b"canary",
+)
+_CHAIN_KEYS: list[Key] = [
+    ("0001",),
+    (),
+    ("w_1",),
+    ("w_1", "globex"),
+    ("alert_1",),
+    ("alerts", "globex", ""),
+]
 RECORDS: list[tuple[Record, Key]] = [
     (TENANT, ()),
     (ProjectName(name="shop", project=PROJECT), ("shop",)),
@@ -58,6 +80,9 @@ RECORDS: list[tuple[Record, Key]] = [
         Suspension(project=PROJECT, scope="origin", value=APP, reason="", created=NOW),
         (PROJECT, "origin", APP),
     ),
+    (Rotation(project=PROJECT, secret="weather", how=ManualRotation(), created=NOW, due=NOW), (PROJECT, "weather")),
+    (PROVIDER_KEY, (PROJECT, "weather", "00000012")),
+    *((record, key) for record, key in zip(CHAIN_RECORDS, _CHAIN_KEYS, strict=True)),
 ]
 
 
@@ -78,7 +103,7 @@ def test_a_record_is_frozen(record: Record) -> None:
         setattr(record, fields(record)[0].name, None)
 
 
-@pytest.mark.parametrize("record", [TENANT, KEY, SECRET], ids=lambda record: record.kind)
+@pytest.mark.parametrize("record", [TENANT, KEY, SECRET, PROVIDER_KEY], ids=lambda record: record.kind)
 def test_wrapped_and_sealed_bytes_are_not_shown(record: Record) -> None:
     assert "canary" not in repr(record)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from apikeychain.errors import InvalidValueError, LedgerBrokenError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import JSON, Head, LedgerDraft, LedgerEntry, canonical_json, link
-from apikeychain.rules import chain
+from apikeychain.rules import call_entries, chain
 from outside import cases
 
 ACME, OTHER = TenantId("acme"), TenantId("other")
@@ -64,19 +64,21 @@ def test_the_chain_is_the_one_that_is_described() -> None:
 
 def a_call(**changes: Any) -> LedgerEntry:
     """The first entry of a chain, of a call as it is written; `changes` are of its data."""
-    data = chain.call_data(
-        route="weather",
-        base_url="https://api.weather.example",
-        path_template="/v1/{city}",
-        method="GET",
+    data = call_entries.call_data(
+        call_entries.asked_data(
+            route="weather",
+            base_url="https://api.weather.example",
+            path_template="/v1/{city}",
+            method="GET",
+            query=["q", "limit"],
+            caller="0123456789abcdef0123456789abcdef",
+        ),
         status=200,
         duration_ms=12,
         bytes_in=0,
         bytes_out=1024,
         answered="provider",
         refusal=None,
-        query=["q", "limit"],
-        caller="0123456789abcdef0123456789abcdef",
     )
     draft = LedgerDraft(at=NOON, kind="call", actor="gate", project=PROJECT, data={**data, **changes})
     return draft.behind(Head.empty(ACME))
@@ -84,24 +86,57 @@ def a_call(**changes: Any) -> LedgerEntry:
 
 def read_slowly(entry: LedgerEntry) -> str:
     """What is found where nothing is taken for plain."""
-    return chain._payload_fault(entry)
+    return chain.payload_fault(entry)
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"query": []}, {"caller": None}, {"refusal": "rate-limited"}, {"query": ["q"]}]
+    "changes", [{}, {"query": []}, {"caller": None}, {"refusal": "rate-limited"}, {"query": ["q"]}, {"intent": 7}]
 )
 def test_a_call_as_it_is_written_is_plain(changes: dict[str, Any]) -> None:
-    assert chain._is_plain_call(a_call(**changes))
-    assert chain._is_plain_call(dataclasses.replace(a_call(**changes), project=None)) is False
+    assert chain._is_plain(a_call(**changes))
+    assert chain._is_plain(dataclasses.replace(a_call(**changes), project=None)) is False
 
 
 def test_a_call_without_a_project_is_plain_where_its_column_says_so() -> None:
     entry = dataclasses.replace(a_call(), project=None)
-    assert chain._is_plain_call(
+    assert chain._is_plain(
         dataclasses.replace(
             entry, payload=entry.payload.replace(b'"project":"%s"' % PROJECT.encode(), b'"project":null')
         )
     )
+
+
+def an_intent(bytes_in: int | None = 0) -> LedgerEntry:
+    """The first entry of a chain, of what a call is about to do as it is written."""
+    data = call_entries.intent_data(
+        call_entries.asked_data(
+            route="weather",
+            base_url="https://api.weather.example",
+            path_template="/v1/{city}",
+            method="GET",
+            query=["q", "limit"],
+            caller="0123456789abcdef0123456789abcdef",
+        ),
+        bytes_in=bytes_in,
+    )
+    draft = LedgerDraft(at=NOON, kind="intent", actor="gate", project=PROJECT, data=data)
+    return draft.behind(Head.empty(ACME))
+
+
+@pytest.mark.parametrize("bytes_in", [0, 12, None])
+def test_an_intent_as_it_is_written_is_plain_and_of_no_other_kind(bytes_in: int | None) -> None:
+    entry = an_intent(bytes_in)
+    assert chain._is_plain(entry)
+    assert read_slowly(entry) == ""
+    assert not chain._is_plain(dataclasses.replace(entry, kind="call"))
+    assert not chain._is_plain(dataclasses.replace(a_call(), kind="intent"))
+    assert json.loads(entry.payload)["data"]["bytes_in"] == bytes_in
+
+
+def test_an_outcome_is_the_entry_of_its_call_and_names_the_intent() -> None:
+    draft = LedgerDraft(at=NOON, kind="call", actor="gate", project=PROJECT, data=call())
+    assert call_entries.outcome_of(7, draft) == dataclasses.replace(draft, data=call() | {"intent": 7})
+    assert "intent" not in draft.data
 
 
 COLUMNS = st.one_of(
@@ -134,14 +169,19 @@ PIECES = st.sampled_from(
 )
 
 
-@given(place=st.integers(0, 600), gone=st.integers(0, 12), piece=PIECES, column=st.none() | COLUMNS)
+@given(
+    entry=st.sampled_from([a_call(), a_call(intent=7), an_intent(), an_intent(None)]),
+    place=st.integers(0, 600),
+    gone=st.integers(0, 12),
+    piece=PIECES,
+    column=st.none() | COLUMNS,
+)
 def test_what_is_plain_is_what_is_found_without_a_fault(
-    place: int, gone: int, piece: bytes, column: tuple[str, Any] | None
+    entry: LedgerEntry, place: int, gone: int, piece: bytes, column: tuple[str, Any] | None
 ) -> None:
-    entry = a_call()
     payload = entry.payload[:place] + piece + entry.payload[place + gone :]
     entry = dataclasses.replace(entry, payload=payload, **({column[0]: column[1]} if column else {}))
-    if chain._is_plain_call(entry):
+    if chain._is_plain(entry):
         assert read_slowly(entry) == ""
 
 
@@ -149,7 +189,7 @@ def test_what_is_plain_is_what_is_found_without_a_fault(
 def test_a_number_that_no_entry_says_is_not_plain(number: bytes) -> None:
     entry = a_call()
     changed = entry.payload.replace(b'"bytes_out":1024', b'"bytes_out":' + number)
-    assert not chain._is_plain_call(dataclasses.replace(entry, payload=changed))
+    assert not chain._is_plain(dataclasses.replace(entry, payload=changed))
 
 
 OTHER_COLUMNS: dict[str, Any] = {
@@ -317,7 +357,7 @@ def test_what_an_admin_entry_takes_stands_in_the_chain_as_rfc_8785_has_it(data: 
 def test_every_kind_of_admin_entry_is_a_noun_and_a_past_verb(kind: str) -> None:
     noun, verb = kind.split(".")
     assert noun.replace("-", "").isalpha()
-    assert verb.endswith("ed") or verb == "put"
+    assert verb.endswith("ed") or verb in {"put", "made"}
     entry = chain.admin(kind, at=NOON, actor="a").behind(Head.empty(ACME))
     assert chain.verify(Head.empty(ACME), [entry]).size == 1
 
@@ -372,7 +412,8 @@ def call(**changes: Any) -> dict[str, JSON]:
         "caller": "0" * 32,
         **changes,
     }
-    return chain.call_data(**arguments)
+    asked = {name: arguments.pop(name) for name in ("route", "base_url", "path_template", "method", "query", "caller")}
+    return call_entries.call_data(call_entries.asked_data(**asked), **arguments)
 
 
 def test_a_call_entry_says_what_happened_and_no_value() -> None:

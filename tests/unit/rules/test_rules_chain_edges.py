@@ -9,7 +9,7 @@ import pytest
 from apikeychain.errors import InvalidValueError, LedgerBrokenError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, link
-from apikeychain.rules import chain
+from apikeychain.rules import call_entries, chain
 
 ACME = TenantId("acme")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -31,19 +31,23 @@ def _fault(entry: LedgerEntry) -> str:
 
 def test_these_are_the_kinds_and_no_others() -> None:
     nouns = {
-        "tenant": "created changed removed",
+        "tenant": "created changed removed erased",
         "project": "created enabled disabled changed removed",
         "origin": "allowed removed",
         "provider": "registered changed removed",
         "route": "added changed enabled disabled removed",
         "secret": "put removed",
-        "signing-key": "added retired",
+        "signing-key": "added replaced retired",
         "suspension": "created changed removed",
-        "key": "created rotated rewrapped retired",
+        "key": "created rotated rewrapped retired turned",
+        "tenant-secret": "turned",
+        "rotation": "added changed paused resumed removed ordered reminded started created verified switched revoked "
+        "refused failed",
+        "checkpoint-key": "made rotated",
     }
     admin = {f"{noun}.{verb}" for noun, verbs in nouns.items() for verb in verbs.split()}
     assert admin == chain.ADMIN_KINDS
-    assert admin | {"call", "refusals", "gap", "retained"} == chain.KINDS
+    assert admin | {"intent", "call", "refusals", "gap", "retained"} == chain.KINDS
     assert chain.PLATFORM == "platform"
 
 
@@ -117,19 +121,21 @@ def test_a_value_at_the_limit_stands_in_a_payload(value: Any) -> None:  # any JS
 
 def test_a_call_keeps_64_names_of_64_characters_and_numbers_that_fit() -> None:
     largest = (1 << 53) - 1
-    data = chain.call_data(
-        route="weather",
-        base_url="https://a.example",
-        path_template="/v1",
-        method="GET",
+    data = call_entries.call_data(
+        call_entries.asked_data(
+            route="weather",
+            base_url="https://a.example",
+            path_template="/v1",
+            method="GET",
+            query=[*(f"{number:03}" for number in reversed(range(70))), "0" * 65, "\ud800"],
+            caller=None,
+        ),
         status=200,
         duration_ms=largest + 1,
         bytes_in=largest + 2,
         bytes_out=largest,
         answered="gate",
         refusal="origin-refused",
-        query=[*(f"{number:03}" for number in reversed(range(70))), "0" * 65, "\ud800"],
-        caller=None,
     )
     assert data["query"] == sorted(["0" * 64, *(f"{number:03}" for number in range(63))])
     assert {data[name] for name in ("duration_ms", "bytes_in", "bytes_out")} == {largest}

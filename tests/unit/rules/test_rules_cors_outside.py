@@ -25,7 +25,7 @@ def _gate(call: Call, project: Snapshot) -> Reply:
     if call.is_preflight:
         return cors.preflight(call, project)
     origin = cors.admit(call, project, PAGE)
-    return cors.expose(Reply(200, ((b"access-control-allow-origin", b"*"),)), origin)
+    return Reply(200, cors.expose(((b"access-control-allow-origin", b"*"),), origin))
 
 
 def _allowed(case: dict[str, Any]) -> list[str]:

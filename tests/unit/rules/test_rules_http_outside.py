@@ -14,7 +14,7 @@ from apikeychain.rules.bodies import takes_body
 from apikeychain.rules.injection import inject
 from apikeychain.rules.routing import fill, match
 from apikeychain.secret import Secret
-from exchange import a_call, a_route
+from exchange import NOW, a_call, a_route
 from http_cases import ABUSES, sent
 
 KEY = b"sk-0123456789abcdef"
@@ -45,7 +45,7 @@ def _goes_up(call: Call) -> UpstreamRequest:
     headers.require_destination(call.headers)
     route = match(call, Project())
     takes_body(call, route.body)
-    return inject(fill(call, route, None), Secret(KEY.decode()))
+    return inject(fill(call, route, None), Secret(KEY.decode()), NOW)
 
 
 if ABUSES:
@@ -94,4 +94,4 @@ def test_a_name_that_connection_lists_never_goes_up(listed: bytes) -> None:
     lines = [(b"accept", b"a/b"), (b"x-trace", b"1"), (b"connection", b"keep-alive, x-trace"), (b"connection", listed)]
     target = fill(a_call(b"weather", b"", *lines), route, None)
     assert not {b"accept", b"x-trace", b"connection"} & {name for name, _ in target.headers}
-    assert (b"x-api-key", KEY) in inject(target, Secret(KEY.decode())).headers
+    assert (b"x-api-key", KEY) in inject(target, Secret(KEY.decode()), NOW).headers

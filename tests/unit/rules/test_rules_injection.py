@@ -11,7 +11,7 @@ from apikeychain.model.provider import BasicCredential, Credential, HeaderCreden
 from apikeychain.model.route import QueryParameter
 from apikeychain.rules.injection import credential, inject
 from apikeychain.secret import Secret
-from exchange import BY_QUERY, a_route, goes_up
+from exchange import BY_QUERY, NOW, a_route, goes_up
 
 SECRET = Secret("s3cret+/=&%: key")
 
@@ -22,7 +22,7 @@ def _provider(place: Credential) -> Provider:
 
 def test_a_header_carries_the_secret_behind_its_prefix() -> None:
     route = a_route(_provider(HeaderCredential("Authorization", "Bearer ")), network=Network(private=True))
-    request = inject(goes_up(route), SECRET)
+    request = inject(goes_up(route), SECRET, NOW)
     assert request.headers[-1] == (b"authorization", b"Bearer s3cret+/=&%: key")
     assert request.url == "https://api.weather.example:8443/v1"
     assert (request.method, request.network, request.timeouts) == ("GET", route.network, route.timeouts)
@@ -31,20 +31,20 @@ def test_a_header_carries_the_secret_behind_its_prefix() -> None:
 def test_a_query_carries_the_secret_last_and_encoded() -> None:
     route = a_route(BY_QUERY, parameters=(QueryParameter("q"),))
     encoded = b"appid=s3cret%2B/%3D%26%25:%20key"
-    assert inject(goes_up(route), SECRET).target == b"/v1?" + encoded
-    assert inject(goes_up(route, b"weather", b"q=1"), SECRET).target == b"/v1?q=1&" + encoded
+    assert inject(goes_up(route), SECRET, NOW).target == b"/v1?" + encoded
+    assert inject(goes_up(route, b"weather", b"q=1"), SECRET, NOW).target == b"/v1?q=1&" + encoded
 
 
 @pytest.mark.parametrize(("username", "plain"), [(None, b"s3cret+/=&%: key"), ("ann", b"ann:s3cret+/=&%: key")])
 def test_basic_is_username_and_secret_or_the_secret_alone(username: str | None, plain: bytes) -> None:
-    request = inject(goes_up(a_route(_provider(BasicCredential(username)))), SECRET)
+    request = inject(goes_up(a_route(_provider(BasicCredential(username)))), SECRET, NOW)
     assert request.headers[-1] == (b"authorization", b"Basic " + base64.b64encode(plain))
 
 
 def test_an_injected_name_always_wins() -> None:
     target = goes_up(a_route(_provider(HeaderCredential("X-Key"))))
     forged = replace(target, headers=((b"x-key", b"mine"), (b"accept", b"a"), (b"x-key", b"mine too")))
-    assert inject(forged, SECRET).headers == ((b"accept", b"a"), (b"x-key", SECRET.reveal()))
+    assert inject(forged, SECRET, NOW).headers == ((b"accept", b"a"), (b"x-key", SECRET.reveal()))
 
 
 @pytest.mark.parametrize("broken", [b"abcdefgh\r\nx: y", b"abcdefgh\n", b"abcdefgh\0", b"caf\xc3\xa9 abcdef", b""])
@@ -53,7 +53,7 @@ def test_a_secret_that_could_split_a_line_is_never_sent(broken: bytes, place: Cr
     secret = Secret("abcdefgh")
     secret._value = broken
     with pytest.raises(SecretUnavailableError):
-        inject(goes_up(a_route(_provider(place))), secret)
+        inject(goes_up(a_route(_provider(place))), secret, NOW)
 
 
 def test_a_prefix_that_could_split_a_line_is_never_sent() -> None:
@@ -69,9 +69,9 @@ def test_a_prefix_that_could_split_a_line_is_never_sent() -> None:
 def test_a_request_that_left_its_place_is_a_bug_and_is_not_sent(path: bytes) -> None:
     target = goes_up(a_route(BY_QUERY))
     with pytest.raises(InternalError):
-        inject(replace(target, path=path), SECRET)
+        inject(replace(target, path=path), SECRET, NOW)
 
 
 def test_a_request_shows_nothing_of_the_secret() -> None:
     for place in (HeaderCredential("X-Key"), QueryCredential("key"), BasicCredential("ann")):
-        assert "s3cret" not in repr(inject(goes_up(a_route(_provider(place))), SECRET))
+        assert "s3cret" not in repr(inject(goes_up(a_route(_provider(place))), SECRET, NOW))

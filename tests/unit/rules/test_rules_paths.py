@@ -13,7 +13,7 @@ from apikeychain.model.route import PathParameter, QueryParameter
 from apikeychain.rules.injection import inject
 from apikeychain.rules.paths import MAX_URL_BYTES, Template, encode_query, encode_query_anew
 from apikeychain.secret import Secret
-from exchange import BY_HEADER, a_route, goes_up
+from exchange import BY_HEADER, NOW, a_route, goes_up
 from outside import cases
 
 OPEN = a_route(tail=True, undeclared="forward")
@@ -158,7 +158,7 @@ def test_whatever_a_caller_sends_stays_under_the_base(tail: bytes, query: bytes)
         target = goes_up(OPEN, b"weather/" + tail, query)
     except RefusalError:
         return
-    url = inject(target, Secret("0123456789abcdef")).url
+    url = inject(target, Secret("0123456789abcdef"), NOW).url
     assert url.startswith("https://api.weather.example/v1/")
     path, _, _ = url.removeprefix("https://api.weather.example").partition("?")
     segments = unquote_to_bytes(path).split(b"/")
@@ -206,7 +206,7 @@ def test_outside_cases_stay_on_the_base_or_are_refused(case: dict[str, Any]) -> 
         assert "reject" in allowed
         return
     assert "stays_on_base" in allowed
-    url = inject(target, Secret("0123456789abcdef")).url
+    url = inject(target, Secret("0123456789abcdef"), NOW).url
     assert url.startswith(base + "/")
     sent = url.removeprefix(base + "/").encode()
     assert unquote_to_bytes(sent) == unquote_to_bytes(bytes.fromhex(case["path_hex"]))

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from apikeychain.errors import UpstreamRefusedError, UpstreamTimeoutError
 from apikeychain.model.call import Reply
-from apikeychain.model.provider import BasicCredential, Credential, HeaderCredential, Provider, QueryCredential
+from apikeychain.model.provider import (
+    BasicCredential,
+    Credential,
+    HeaderCredential,
+    OAuth2Credential,
+    Provider,
+    QueryCredential,
+)
+from apikeychain.model.signing_credentials import AWSCredential, HMACCredential
 from apikeychain.rules.redaction import needles, scrub
 from apikeychain.rules.scrubbing import Needles, Scrubber
 from apikeychain.secret import Secret
@@ -153,6 +161,19 @@ def test_a_retiring_secret_is_looked_for_too() -> None:
     assert both.scrub(b"retiring " + PLAIN) == b"[redacte [redacted]****"
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(AWSCredential(region="eu-west-1", service="s3"), id="aws"),
+        pytest.param(HMACCredential(header="x-signature", signed="{key_id}{body}"), id="hmac"),
+    ],
+)
+def test_a_retiring_secret_of_another_form_is_looked_for_as_it_stands(place: Credential) -> None:
+    serves, old = Secret("AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMIK7MDENG"), Secret("of-another-form")
+    both = needles(Provider("weather", "https://a.example", place), serves, old)
+    assert {b"wJalrXUtnFEMIK7MDENG", b"of-another-form"} <= {*both.texts}
+
+
 async def test_a_stream_is_scrubbed_as_it_comes_and_closed_once() -> None:
     chunks = Chunks(b"a sk-0", b"", b"123+456789 b\n", b"Bear")
     body = scrub(Reply(200, (), chunks), KEY).body
@@ -198,3 +219,44 @@ def test_a_whole_value_is_scrubbed_as_a_stream_is(before: bytes, middle: bytes, 
 def test_what_holds_a_form_is_not_clean(form: bytes) -> None:
     assert not KEY.is_clean(b"a" + form + b"b")
     assert KEY.is_clean(b"a" + form[:-3] + b"%2b&amp;" + form[-3:])
+
+
+@pytest.mark.parametrize(
+    ("place", "stored", "shown"),
+    [
+        (AWSCredential("eu-central-1", "s3"), "AKIDEXAMPLE:secret/access+key", "secret/access+key"),
+        (AWSCredential("eu-central-1", "s3"), "AKIDEXAMPLE:secret/access+key:token==/012", "secret/access+key"),
+        (AWSCredential("eu-central-1", "s3"), "AKIDEXAMPLE:secret/access+key:token==/012", "token==/012"),
+        (HMACCredential(header="x-s", signed="{body}"), "ann:key-012345", "ann:key-012345"),
+        (HMACCredential(header="x-s", signed="{body}", key_id_header="x-k"), "ann:key-012345", "key-012345"),
+        (OAuth2Credential(), "token/0123+456", "token/0123+456"),
+        (OAuth2Credential(), "token/0123+456", "Bearer token/0123+456"),
+    ],
+)
+def test_each_secret_part_of_a_credential_that_signs_is_found_in_every_form(
+    place: Credential, stored: str, shown: str
+) -> None:
+    found, plain = _needles(place, Secret(stored)), shown.encode()
+    for form in (plain, plain.hex().encode(), base64.b64encode(plain), base64.urlsafe_b64encode(b"a" + plain)):
+        assert b"[redacted]" in found.scrub(b"<" + form + b">")
+    assert b"[redacted]" in found.scrub(b"<" + plain.replace(b"/", b"%2F").replace(b"+", b"&#43;") + b">")
+
+
+def test_the_id_of_a_key_that_signs_is_told_since_it_goes_up_as_it_stands() -> None:
+    for place in (AWSCredential("a", "s3"), HMACCredential(header="x-s", signed="{body}", key_id_header="x-k")):
+        assert _needles(place, Secret("AKIDEXAMPLE:secret/access+key")).scrub(b"AKIDEXAMPLE") == b"AKIDEXAMPLE"
+
+
+def test_a_part_of_a_secret_that_is_not_made_of_parts_is_told() -> None:
+    found = _needles(QueryCredential("key"), Secret("a-first-part:a-second-part"))
+    assert found.scrub(b"a-second-part, a-first-part") == b"a-second-part, a-first-part"
+
+
+def test_needles_beside_others_are_as_if_they_were_made_together() -> None:
+    both, together = KEY.beside(b"a-signature/0123"), Needles((*KEY.texts, b"a-signature/0123"))
+    assert (both, both.longest, both.lowered) == (together, together.longest, together.lowered)
+    assert KEY.beside(b"12345678").longest == KEY.longest
+    assert b"a-signature/0123" not in KEY.texts
+    for text in (b"a-signature/0123", b"A-SIGNATURE/0123".hex().encode(), b"a-signature%2f0123", PLAIN, *FORMS):
+        assert both.scrub(b"<" + text + b">") == together.scrub(b"<" + text + b">")
+    assert b"signature" not in both.scrub(b"a-signature/0123 a-signature%2f0123")

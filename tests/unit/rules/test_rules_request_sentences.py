@@ -13,7 +13,7 @@ from apikeychain.model.route import FormBody, FormParameter, HeaderParameter, JS
 from apikeychain.rules.injection import inject
 from apikeychain.rules.routing import fill
 from apikeychain.secret import Secret
-from exchange import BY_QUERY, a_call, a_route, goes_up, posted
+from exchange import BY_QUERY, NOW, a_call, a_route, goes_up, posted
 
 SECRET = Secret("s3cret-key")
 FORM = b"application/x-www-form-urlencoded"
@@ -34,7 +34,7 @@ def test_no_header_of_a_caller_splits_a_request(value: bytes) -> None:
 @pytest.mark.parametrize("name", [b"x-iso-user", b"x-iso-other", b"cookie", b"referer", b"x-api-key", b"authorization"])
 def test_what_never_goes_up_does_not_go_up_whatever_it_holds(name: bytes, value: bytes) -> None:
     # contracts 4: never cookie, authorization, origin, referer, x-iso-*; an injected name always wins
-    request = inject(goes_up(a_route(), b"weather", b"", (name, value)), SECRET)
+    request = inject(goes_up(a_route(), b"weather", b"", (name, value)), SECRET, NOW)
     assert [line for line in request.headers if line[0] == name] in ([], [(b"x-api-key", b"s3cret-key")])
     assert value not in dict(request.headers).values()
 
@@ -54,7 +54,7 @@ def test_an_encoded_control_byte_is_none_of_a_path_and_stays_encoded_in_a_query(
     route = a_route(tail=True, undeclared="forward")
     with pytest.raises(PathRefusedError):
         goes_up(route, b"weather/a" + escape)
-    request = inject(goes_up(route, b"weather", b"q=a" + escape + b"b"), SECRET)
+    request = inject(goes_up(route, b"weather", b"q=a" + escape + b"b"), SECRET, NOW)
     assert request.target == b"/v1?q=a" + escape.upper() + b"b"
 
 

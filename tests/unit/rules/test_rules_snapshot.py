@@ -1,11 +1,15 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from apikeychain.errors import SecretUnavailableError
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.quota import Quota, Spend
-from apikeychain.model.records import ProjectKey, SealedSecret, Suspension
+from apikeychain.model.records import ProjectKey, SealedSecret
+from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.model.route import HeaderParameter, ProxyRoute
+from apikeychain.model.suspension import Suspension
 from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER, a_snapshot
 
 PORTED = replace(PROVIDER, base_url="https://api.weather.example:8443")
@@ -65,9 +69,9 @@ def test_a_route_injects_the_secret_of_its_own_provider_only() -> None:
     routes = [WEATHER, ProxyRoute("thief", provider="weather", secret="stolen")]
     project = a_snapshot(routes=routes, secrets=[own, foreign])
     assert project.secret_of(project.routes[b"weather"]) is own
-    assert project.secret_of(project.routes[b"thief"]) is None
-    bare = a_snapshot()
-    assert bare.secret_of(bare.routes[b"weather"]) is None
+    for unserved, name in ((project, b"thief"), (a_snapshot(), b"weather")):
+        with pytest.raises(SecretUnavailableError, match="Put the secret"):
+            unserved.secret_of(unserved.routes[name])
 
 
 def test_http_origins_count_in_development_only() -> None:
@@ -153,5 +157,30 @@ def test_enabled_routes_alone_say_what_preflights_may_ask_for() -> None:
 
 
 def test_a_snapshot_shows_no_secret_or_key() -> None:
-    text = repr(a_snapshot(secrets=[_secret("canary", "weather")]))
+    keys = [_key(1, secret="canary", sealed=b"canary")]
+    text = repr(a_snapshot(secrets=[_secret("canary", "weather")], provider_keys=keys))
     assert "canary" not in text
+
+
+def _key(number: int, **fields: Any) -> ProviderKey:
+    given: dict[str, Any] = {"secret": "weather", "state": "retiring", "sealed": b"%d" % number, "version": number}
+    given |= {"project": PROJECT, "reason": "schedule", "label": "", "created": NOW, "after": NOW} | fields
+    return ProviderKey(number=number, fingerprint=f"{number:016}", **given)
+
+
+def test_values_that_retire_are_the_rows_that_they_were() -> None:
+    secret = _secret("weather", "weather")
+    others = [
+        _key(2, state="revoked"), _key(3, state="current", sealed=b""), _key(4, sealed=b""), _key(5, secret="gone"),
+        _key(6, state="created"),
+    ]  # fmt: skip
+    shop = a_snapshot(secrets=[secret, _secret("other", "weather")], provider_keys=[_key(1), *others])
+    row = replace(secret, version=1, sealed=b"1", fingerprint="0000000000000001")
+    assert shop.retiring == {"weather": (row,)}
+    assert a_snapshot(secrets=[secret], provider_keys=others).retiring == {}
+
+
+def test_of_many_values_that_retire_the_newest_are_looked_for() -> None:
+    """A provider that ends no key makes no answer dearer and dearer."""
+    shop = a_snapshot(secrets=[_secret("weather", "weather")], provider_keys=[_key(number) for number in range(1, 8)])
+    assert [row.version for row in shop.retiring["weather"]] == [4, 5, 6, 7]

@@ -95,6 +95,7 @@ def test_http_origins_do_not_count_unless_somebody_says_so() -> None:
         providers=[],
         routes=[],
         secrets=[],
+        provider_keys=[],
         keys=[],
         signing_keys=[],
         suspensions=[],

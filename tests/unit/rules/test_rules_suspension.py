@@ -4,7 +4,7 @@ import pytest
 
 from apikeychain.errors import SuspendedError
 from apikeychain.model.origin import Origin
-from apikeychain.model.records import Scope, Suspension
+from apikeychain.model.suspension import Scope, Suspension
 from apikeychain.rules import suspension
 from apikeychain.rules.caller import Caller
 from sample_project import APP, NOW, PROJECT, a_snapshot

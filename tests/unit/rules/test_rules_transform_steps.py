@@ -137,7 +137,7 @@ def test_steps_come_in_one_order_however_they_are_written() -> None:
         ],
     )
     queries = [p for p in DECLARED if isinstance(p, QueryParameter)]
-    site = Site(route=route, place="query", parameters=queries, takes=lambda _: False, injected=None)
+    site = Site(route=route, place="query", parameters=queries, takes=lambda _: False, injected=frozenset())
     steps = site.steps()
     assert steps == Steps(frozenset({"y", "z"}), {"a": "q"}, {"n": "1"}, {"q": "x"})
     assert steps is not None

@@ -272,6 +272,8 @@ async def test_the_platform_key_turns_for_all_tenants_of_one_key_service(
         for name in ("a", "b", "c", "d"):
             await (await keychain.tenant(name)).rewrap_keys()
         entries = await platform(keychain)
+        assert entries[:4] == [("tenant.created", {"tenant": name}) for name in ("a", "b", "c", "d")]
+        del entries[:4]
         assert [kind for kind, _ in entries] == ["key.rotated", "key.rewrapped", "key.rewrapped", "key.retired"]
         assert entries[0][1] == {"key_service": "default", "version": 2}
         assert entries[1][1] == {"failed": 0, "key_service": "default", "tenants": 3}

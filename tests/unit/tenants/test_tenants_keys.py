@@ -40,7 +40,7 @@ async def test_a_rewrap_raises_the_generation_and_is_written_down() -> None:
         assert after[0] is not None
         assert after[1] is not None
         assert after[0].wrapped_secret != before[0].wrapped_secret
-        assert (after[0].generation, after[1].generation, key.generation) == (2, before[1].generation + 1, 2)
+        assert (after[0].generation, after[1].generation, key.generation) == (2, before[1].generation + 1, 3)
         kinds = [entry.kind for entry in await gate.acme.entries(0, 100)]
         assert kinds[-2:] == ["key.rewrapped", "key.rewrapped"]
         assert (await gate.acme.verify_ledger()).size == len(kinds)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from apikeychain import APIKeyChain, APIKeyChainSettings, Secret
+from apikeychain import APIKeyChain, APIKeyChainSettings, AWSCredential, Secret
 from apikeychain.errors import DoesNotExistError, InvalidValueError, SecretUnavailableError
 from apikeychain.model.records import ProjectKey
 from apikeychain.tenants import secrets
@@ -44,6 +44,17 @@ async def test_the_first_secret_back_again_has_the_first_fingerprint(shop: Proje
         for text in (CANARY, OTHER, CANARY)
     ]
     assert prints[0] == prints[2] != prints[1]
+
+
+async def test_a_secret_with_which_no_call_could_be_signed_is_refused(acme: TenantAdmin, shop: ProjectAdmin) -> None:
+    await shop.register_provider(replace(WEATHER, credential=AWSCredential("eu-central-1", "s3")))
+    async with nothing_changes(acme, shop):
+        with pytest.raises(
+            InvalidValueError, match="The secret is no AWS access key: write <access key id>:"
+        ) as refused:
+            await shop.put_secret("main", Secret(CANARY), provider="weather")
+    assert CANARY not in str(refused.value)
+    assert (await shop.put_secret("main", Secret(f"AKIDEXAMPLE:{CANARY}"), provider="weather")).version == 1
 
 
 async def test_a_secret_of_an_unknown_provider_or_a_bad_name_is_refused(acme: TenantAdmin, shop: ProjectAdmin) -> None:
@@ -121,7 +132,7 @@ async def test_a_secret_whose_key_is_gone_is_put_again(acme: TenantAdmin, shop: 
     office = acme._office
     async with office.store.tenant(acme.id) as store:
         [key] = await store.list(ProjectKey, (shop.id,), 10)
-        await store.remove(ProjectKey, key.key, 1)
+        await store.remove(ProjectKey, key.key, key.generation)
     office.vault.forget(shop.id)
     async with one_change(acme, shop, "key.created", "secret.put"):
         await shop.put_secret("weather", Secret(CANARY), provider="weather")

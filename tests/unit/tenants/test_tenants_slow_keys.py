@@ -10,6 +10,7 @@ from apikeychain import APIKeyChain, APIKeyChainSettings, Secret
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.errors import BackendUnavailableError, ConflictError
 from apikeychain.model.keys import KeyContext
+from apikeychain.tenants import change as changes
 from apikeychain.tenants import keys, secrets
 from apikeychain.tenants.change import project_change
 from apikeychain.tenants.project import ProjectAdmin
@@ -103,8 +104,8 @@ async def test_a_tenant_is_made_while_others_write(
 async def test_keys_that_were_closed_again_are_waited_for_two_seconds_and_no_longer(
     service: HangingKeys, acme: TenantAdmin, shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert secrets._KEY_SECONDS == 2
-    monkeypatch.setattr(secrets, "_KEY_SECONDS", 0.05)
+    assert changes._KEY_SECONDS == 2
+    monkeypatch.setattr(changes, "_KEY_SECONDS", 0.05)
     await fill(shop)
     await asyncio.sleep(0.05)
     for name in ("weather", "another"):

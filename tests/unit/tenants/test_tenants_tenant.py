@@ -69,7 +69,7 @@ async def test_tenants_and_projects_are_listed_over_pages(
     keychain: APIKeyChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apikeychain.tenants.registry._PAGE", 2)
-    monkeypatch.setattr("apikeychain.snapshots._PAGE", 2)
+    monkeypatch.setattr("apikeychain.listing._PAGE", 2)
     for name in ("b", "a", "c", "d", "e"):
         await keychain.create_tenant(name)
     assert await keychain.list_tenants() == ["a", "b", "c", "d", "e"]
@@ -203,7 +203,8 @@ async def test_a_tenant_that_was_never_created_has_nothing(acme: TenantAdmin, sh
         with pytest.raises(DoesNotExistError, match=r"^there is no tenant 'ghost'$"):
             await verb
     assert await ghost.entries() == []
-    assert await first_key(office, ghost.id, shop.id) is None
+    with pytest.raises(DoesNotExistError):
+        await first_key(office, ghost.id, shop.id)
     with pytest.raises(DoesNotExistError):
         async with project_change(office, ghost.id, shop.id, "ops"):
             raise AssertionError

@@ -310,3 +310,11 @@ async def test_what_is_being_opened_while_its_project_is_forgotten_is_handed_out
     assert tuple(await asyncio.gather(before, elsewhere, after)) == ("old", "other", "new")
     assert opened.peek(label()) == "new"
     assert opened.peek(label("key", TWO)) == "other"
+
+
+async def test_what_has_ended_when_it_comes_is_not_kept_for_a_moment() -> None:
+    opened: OpenedValues[str] = OpenedValues(lambda: 5.0)
+    opened._keep(label(), "value", 0.0, 5.0)
+    assert not opened._entries
+    opened._keep(label(), "value", 0.0, 5.5)
+    assert [*opened._entries] == [label()]

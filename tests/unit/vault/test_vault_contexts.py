@@ -10,7 +10,10 @@ TENANT, PROJECT, VERSION = TenantId("acme"), ProjectId("p_abcdefghijklmnopqrst")
 
 def test_a_tenants_keys_name_the_tenant_and_what_they_are_for() -> None:
     assert contexts.of_tenant_secret(TENANT) == KeyContext(tenant="acme", purpose="tenant-secret")
+    assert contexts.of_tenant_secret(TENANT, 1) == contexts.of_tenant_secret(TENANT)
+    assert contexts.of_tenant_secret(TENANT, 2) == KeyContext(tenant="acme", purpose="tenant-secret", version="2")
     assert contexts.of_pseudonym_key(TENANT) == KeyContext(tenant="acme", purpose="pseudonym")
+    assert contexts.of_checkpoint_key("0001") == KeyContext(tenant="platform", purpose="checkpoint", version="0001")
 
 
 def test_a_projects_keys_name_tenant_project_purpose_and_version() -> None:

@@ -78,6 +78,8 @@ def test_metadata_are_canonical_json_of_what_nobody_may_change() -> None:
         "salt": KEY.salt.hex(),
     }
     assert b" " not in metadata(KEY)
+    assert json.loads(metadata(replace(KEY, secret_number=2))) == {**json.loads(metadata(KEY)), "secret_number": 2}
+    assert metadata(replace(KEY, uses=7, generation=8)) == metadata(KEY)
 
 
 def test_metadata_do_not_depend_on_how_a_store_writes_the_time() -> None:

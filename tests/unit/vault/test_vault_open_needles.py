@@ -1,7 +1,10 @@
 """Needles live as long as the secret that they are made of."""
 
 import gc
+import sys
 from dataclasses import replace
+
+import pytest
 
 from apikeychain import HeaderCredential, Provider, Secret
 from apikeychain.vault.open_needles import OpenNeedles
@@ -39,3 +42,37 @@ def test_nothing_is_kept_of_a_secret_that_is_gone() -> None:
     del other
     gc.collect()
     assert not opened._kept
+
+
+def test_a_secret_that_retires_is_looked_for_beside_the_one_that_serves() -> None:
+    opened, serves, retires = OpenNeedles(), Secret(PLAIN), Secret(PLAIN[::-1])
+    both = opened.of(PROVIDER, serves, retires)
+    assert {PLAIN.encode(), PLAIN[::-1].encode(), b"Bearer " + PLAIN[::-1].encode()} <= {*both.texts}
+    assert opened.of(PROVIDER, serves, retires) is both
+    assert opened.of(PROVIDER, serves).texts == (b"Bearer " + PLAIN.encode(), PLAIN.encode())
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_needles_of_two_go_with_either(first: int) -> None:
+    opened, secrets = OpenNeedles(), [Secret(PLAIN), Secret(PLAIN[::-1])]
+    opened.of(PROVIDER, *secrets)
+    del secrets[first]
+    gc.collect()
+    assert not opened._kept
+    del secrets[0]
+    gc.collect()
+    assert not opened._kept
+
+
+def test_two_that_go_at_once_are_forgotten_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the garbage collector finds them: it tells of each."""
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    opened, secrets = OpenNeedles(), list[object]()
+    one, other = Secret(PLAIN), Secret(PLAIN[::-1])
+    secrets += [one, other, secrets]
+    opened.of(PROVIDER, one, other)
+    del secrets, one, other
+    gc.collect()
+    assert not opened._kept
+    assert told == []

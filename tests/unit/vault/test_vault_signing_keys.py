@@ -37,7 +37,8 @@ async def test_an_opened_signing_key_is_at_hand_for_its_own_row_only(house: Hous
     assert vault.opened_signing_key(house.tenant, row) is opened
     assert vault.opened_signing_key(replace(house.tenant, id=TenantId("other")), row) is None
     assert vault.opened_signing_key(replace(house.tenant, key_service="other"), row) is None
-    for other in (replace(row, id="k_two"), replace(row, project=OTHER_PROJECT), replace(row, generation=2)):
+    anew = (await stored(house)).sealed
+    for other in (replace(row, id="k_two"), replace(row, project=OTHER_PROJECT), replace(row, sealed=anew)):
         assert vault.opened_signing_key(house.tenant, other) is None
     vault.forget(PROJECT)
     assert vault.opened_signing_key(house.tenant, row) is None

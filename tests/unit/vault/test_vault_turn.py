@@ -8,7 +8,8 @@ from apikeychain.model.ids import TenantId
 from apikeychain.secret import Secret
 from apikeychain.vault import Vault
 from apikeychain.vault.key_services import KeyServices
-from apikeychain.vault.turn import Handover, rederive, rewrap_project_key, rewrap_tenant
+from apikeychain.vault.turn import Handover, next_secret, rederive, rewrap_project_key, rewrap_tenant
+from apikeychain.vault.wrapping import unwrap_tenant_secret
 from sample_keys import NOW, OTHER_PROJECT, PLAIN, TENANT, WEATHER, Household
 
 
@@ -33,6 +34,15 @@ async def test_after_a_turn_everything_opens_without_the_old_platform_key(house:
     assert await rederive(house.service, tenant, key)
     with pytest.raises(SecretUnavailableError):
         await house.fresh_vault().open_secret(house.tenant, house.keys, row, WEATHER)
+
+
+async def test_a_secret_that_is_ending_is_wrapped_anew_as_what_it_is(house: Household) -> None:
+    third = await next_secret(house.service, await next_secret(house.service, house.tenant))
+    await house.service.rotate()
+    turned = await rewrap_tenant(house.service, third)
+    await house.service.retire(1)
+    assert turned.wrapped_old_secret != third.wrapped_old_secret
+    assert len(await unwrap_tenant_secret(house.service, turned, 2)) == 32
 
 
 async def test_a_turn_changes_the_wrapped_keys_and_the_generation_and_nothing_else(house: Household) -> None:
@@ -82,3 +92,48 @@ async def test_a_handover_wraps_what_the_old_one_opens_and_the_new_one_alone_ope
     assert await opened.pseudonym_key(tenant) == await house.vault.pseudonym_key(house.tenant)
     with pytest.raises(SealedValueError):
         await house.fresh_vault().pseudonym_key(tenant)
+
+
+async def test_two_tenant_secrets_overlap_and_a_key_is_proved_by_the_one_that_it_is_from(house: Household) -> None:
+    tenant = await next_secret(house.service, house.tenant)
+    assert (tenant.secret_number, tenant.generation) == (2, 2)
+    assert tenant.wrapped_old_secret == house.tenant.wrapped_secret
+    assert tenant.wrapped_secret not in {b"", house.tenant.wrapped_secret}
+    new = await house.fresh_vault().new_project_key(tenant, house.key.project, 2, NOW)
+    assert (house.key.secret_number, new.secret_number) == (1, 2)
+    for wrapped in (tenant, await rewrap_tenant(house.service, tenant)):
+        assert await rederive(house.service, wrapped, house.key)
+        assert await rederive(house.service, wrapped, new)
+    ended = replace(tenant, wrapped_old_secret=b"")
+    assert await rederive(house.service, ended, new)
+    with pytest.raises(SealedValueError):
+        await rederive(house.service, ended, house.key)
+
+
+async def test_of_two_tenant_secrets_none_passes_for_the_other(house: Household) -> None:
+    tenant = await next_secret(house.service, house.tenant)
+    third = await next_secret(house.service, tenant)
+    for one in (tenant, third):
+        swapped = replace(one, wrapped_secret=one.wrapped_old_secret, wrapped_old_secret=one.wrapped_secret)
+        with pytest.raises(SealedValueError):
+            await house.fresh_vault().new_project_key(swapped, house.key.project, 2, NOW)
+        with pytest.raises(SealedValueError):
+            await rewrap_tenant(house.service, swapped)
+
+
+async def test_the_old_secret_moves_and_turns_with_the_new_one(house: Household) -> None:
+    tenant = await next_secret(house.service, house.tenant)
+    new = MemoryKeyService()
+    moved = await rewrap_tenant(Handover(house.service, new), tenant)
+    assert moved.wrapped_old_secret not in {b"", tenant.wrapped_old_secret}
+    key = await rewrap_project_key(Handover(house.service, new), TENANT, house.key)
+    assert await rederive(new, moved, key)
+    assert (await rewrap_tenant(house.service, house.tenant)).wrapped_old_secret == b""
+
+
+async def test_which_tenant_secret_a_key_is_from_cannot_be_changed_beside_it(house: Household) -> None:
+    tenant = await next_secret(house.service, house.tenant)
+    new = await house.fresh_vault().new_project_key(tenant, house.key.project, 2, NOW)
+    for key, number in ((house.key, 2), (new, 1), (new, 3)):
+        with pytest.raises(SealedValueError):
+            await rederive(house.service, tenant, replace(key, secret_number=number))

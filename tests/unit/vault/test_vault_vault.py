@@ -307,3 +307,13 @@ async def test_the_loop_runs_on_while_a_key_is_derived(house: Household) -> None
         await asyncio.sleep(0.001)
         turns += 1
     assert turns > 10
+
+
+async def test_a_key_that_has_sealed_more_meanwhile_is_not_opened_again(house: Household) -> None:
+    await house.put()
+    unwraps = house.service.unwraps
+    house.key = replace(house.key, uses=1, generation=2)
+    await house.put()
+    assert house.service.unwraps == unwraps
+    with pytest.raises(SealedValueError):
+        await house.vault.fingerprint(house.tenant, replace(house.key, number=2), Secret(PLAIN))

@@ -10,7 +10,8 @@ from apikeychain.model.ids import TenantId
 from apikeychain.model.keys import KeyContext
 from apikeychain.ports.key_service import KeyService
 from apikeychain.vault import contexts
-from apikeychain.vault.wrapping import goes_round, unwrap_derived_key, unwrap_key
+from apikeychain.vault.turn import next_secret, rewrap_tenant
+from apikeychain.vault.wrapping import goes_round, unwrap_derived_key, unwrap_key, unwrap_tenant_secret
 from sample_keys import OTHER_PROJECT, TENANT, Household
 
 
@@ -22,6 +23,27 @@ async def house() -> Household:
 async def test_a_key_of_32_bytes_comes_back_as_it_is(house: Household) -> None:
     wrapped = await house.service.wrap(bytes(range(32)), contexts.of_pseudonym_key(TENANT))
     assert await unwrap_key(house.service, wrapped, contexts.of_pseudonym_key(TENANT)) == bytes(range(32))
+
+
+async def test_of_a_tenants_secrets_the_one_of_today_and_the_one_before_are_kept(house: Household) -> None:
+    first = await unwrap_tenant_secret(house.service, house.tenant, 1)
+    second = await next_secret(house.service, house.tenant)
+    third = await next_secret(house.service, second)
+    assert await unwrap_tenant_secret(house.service, second, 1) == first
+    of_two = await unwrap_tenant_secret(house.service, second, 2)
+    assert len({first, of_two, await unwrap_tenant_secret(house.service, third, 3)}) == 3
+    await house.service.rotate()
+    for kept in (third, await rewrap_tenant(house.service, third)):
+        assert await unwrap_tenant_secret(house.service, kept, 2) == of_two
+        for number in (0, 1, 4):
+            with pytest.raises(SealedValueError):
+                await unwrap_tenant_secret(house.service, kept, number)
+
+
+async def test_of_a_secret_that_is_not_kept_the_key_service_is_not_asked(house: Household) -> None:
+    house.service.reachable = False
+    with pytest.raises(SealedValueError):
+        await unwrap_tenant_secret(house.service, house.tenant, 0)
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])

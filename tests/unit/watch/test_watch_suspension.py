@@ -9,7 +9,8 @@ from apikeychain.errors import ConflictError, DoesNotExistError, InvalidValueErr
 from apikeychain.ledger.verify import verify
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import LedgerEntry
-from apikeychain.model.records import Project, Scope, Suspension
+from apikeychain.model.records import Project
+from apikeychain.model.suspension import Scope, Suspension
 from apikeychain.testing.records import tenant
 from apikeychain.watch.suspension import lift, suspend
 

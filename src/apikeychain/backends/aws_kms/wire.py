@@ -1,4 +1,4 @@
-"""One request to AWS KMS and its answer. Whatever the client raises stays here: it holds requests with credentials.
+"""One request to AWS and its answer. Whatever the client raises stays here: it holds requests with credentials.
 
 Source: AWS KMS API Reference, "Common Errors" and the errors of each operation.
 """
@@ -31,12 +31,14 @@ _UNKNOWN = frozenset(
         "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
+        "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "InvalidSignatureException",
         "MissingAuthenticationToken",
         "NotAuthorized",
         "OptInRequired",
         "RequestExpired",
+        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
         NO_CREDENTIALS,
@@ -120,7 +122,7 @@ class Answer:
 
 @final
 class Wire:
-    """The client of one AWS KMS in one event loop.
+    """The client of one service of AWS in one event loop.
 
     Making one mutes the loggers ``botocore`` and ``aiobotocore`` below WARNING: they write what is asked and answered.
 
@@ -130,14 +132,22 @@ class Wire:
         context: of its TLS.
         access_key: who asks; None for what the client finds.
         profile: of the files of the AWS command, or None.
+        service: of AWS, as the client names it.
     """
 
     def __init__(
-        self, place: Place, guard: Guard, context: ssl.SSLContext, *, access_key: AccessKey | None, profile: str | None
+        self,
+        place: Place,
+        guard: Guard,
+        context: ssl.SSLContext,
+        *,
+        access_key: AccessKey | None,
+        profile: str | None,
+        service: str = "kms",
     ) -> None:
         for name in ("botocore", "aiobotocore"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        self._place, self._profile, self._access_key = place, profile, access_key
+        self._place, self._profile, self._access_key, self._service = place, profile, access_key, service
         self._session = functools.partial(Session, guard, place.network, context)
         self._client: Any = None
         self._stack = AsyncExitStack()
@@ -153,16 +163,16 @@ class Wire:
         """Ask once; without an answer it is one that says so.
 
         Args:
-            verb: of KMS, as the client spells it.
+            verb: of the service, as the client spells it.
             fields: of the request.
         """
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
                 client = await self._open()
-                body = await getattr(client, verb)(**fields)
+                body = await _read(await getattr(client, verb)(**fields))
         except Exception as error:  # noqa: BLE001 - whatever a client raises may hold the request with its signature
             return _failed(error)
-        return Answer(body=cast("Mapping[str, Any]", body))
+        return Answer(body=body)
 
     async def _open(self) -> Any:  # noqa: ANN401 - the client has no types
         async with self._making:
@@ -180,11 +190,13 @@ class Wire:
             connect_timeout=CONNECT_SECONDS,
             read_timeout=TOTAL_SECONDS,
             parameter_validation=False,
+            # Of S3 alone: a name of a bucket is no part of that of an endpoint of one's own, and what is put is signed.
+            s3={"addressing_style": "path" if self._place.base else "auto", "payload_signing_enabled": True},
         )
         session = import_module("aiobotocore.session").AioSession(profile=self._profile)
         given = {} if self._access_key is None else self._access_key.given()
         return session.create_client(
-            "kms", region_name=self._place.region, endpoint_url=self._place.base, config=config, **given
+            self._service, region_name=self._place.region, endpoint_url=self._place.base, config=config, **given
         )
 
 
@@ -223,3 +235,8 @@ def _refused(told: Mapping[str, Any]) -> Answer:
     if not isinstance(status, int) or status >= _SERVER or not known:
         return Answer(UNSURE)
     return Answer(str(code), message=str(message))
+
+
+async def _read(body: dict[str, Any]) -> dict[str, Any]:
+    """An answer with all that streams in it."""
+    return {**body, "Body": await body["Body"].read()} if "Body" in body else body

@@ -1,6 +1,6 @@
 """The transit engine of OpenBao or HashiCorp Vault as a key service.
 
-Files: `place` (where it is, and what is refused of it), `dialling` and `wire` (one request), `tokens` (who we are
+Files: `place` (where it is, and what is refused of it), `wire` (one request), `tokens` (who we are
 there), `line` (asking again, and waiting), `key_service` (the port).
 """
 

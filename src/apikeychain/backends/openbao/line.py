@@ -9,8 +9,9 @@ import logging
 from collections.abc import Mapping
 from typing import NoReturn, final
 
+from apikeychain.backends.dialling import NO_ANSWER
 from apikeychain.backends.openbao.tokens import Login, Tokens
-from apikeychain.backends.openbao.wire import FORBIDDEN, NO_ANSWER, Answer, Wire
+from apikeychain.backends.openbao.wire import FORBIDDEN, Answer, Wire
 from apikeychain.backends.patience import Patience
 
 _log = logging.getLogger("apikeychain.openbao")

@@ -3,24 +3,18 @@
 Source: OpenBao API documentation, "HTTP API" (headers, status codes); contracts 4, "Connection".
 """
 
-import asyncio
 import json
-import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import httpx
-
-from apikeychain.backends.openbao.dialling import Transport
+from apikeychain.backends.dialling import NO_ANSWER, Client
 from apikeychain.backends.openbao.place import Place
-from apikeychain.backends.patience import CONNECT_SECONDS, TOTAL_SECONDS
 from apikeychain.secret import Secret
 
 MAX_ANSWER_BYTES = 64 * 1024
 
-NO_ANSWER = 0
 BAD_REQUEST, FORBIDDEN, NOT_FOUND, THROTTLED = 400, 403, 404, 429
 _OK, _NO_CONTENT, _SERVER, _SEALED = 200, 204, 500, 503
 
@@ -85,27 +79,18 @@ class Answer:
 class Wire:
     """The connections to one OpenBao in one event loop.
 
-    Making one mutes the loggers ``httpx`` and ``httpcore`` below WARNING: they write what is asked.
-
     Args:
         place: where it is.
         context: of its TLS, if it is not on this machine.
     """
 
     def __init__(self, place: Place, context: ssl.SSLContext) -> None:
-        for name in ("httpx", "httpcore"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         self._base = place.base
-        lines = {"accept-encoding": "identity", "user-agent": "apikeychain", "x-vault-request": "true"}
+        lines = {"x-vault-request": "true"}
         if place.namespace:
             lines["x-vault-namespace"] = place.namespace
-        self._client = httpx.AsyncClient(
-            transport=Transport(context, place),
-            headers=lines,
-            timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        is_tls = place.base.startswith("https:")
+        self._client = Client(context, lines, MAX_ANSWER_BYTES, is_tls=is_tls, socket=place.socket)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -120,28 +105,9 @@ class Wire:
             token: who asks; None where that is still to be said.
         """
         lines = {} if token is None else {b"x-vault-token": token.reveal()}
-        request = self._client.build_request(
-            "GET" if body is None else "POST", f"{self._base}/v1/{path}", json=body, headers=lines
-        )
-        try:
-            async with asyncio.timeout(TOTAL_SECONDS):
-                return await self._sent(request)
-        except Exception as error:  # noqa: BLE001 - whatever a client raises may hold the request with its token
-            untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-        reason = "its certificate is not trusted: give ca_file=" if untrusted else "it does not answer"
-        return Answer(NO_ANSWER, reason=reason)
-
-    async def _sent(self, request: httpx.Request) -> Answer:
-        response = await self._client.send(request, stream=True)
-        try:
-            raw = b""
-            async for piece in response.aiter_raw():
-                raw += piece
-                if len(raw) > MAX_ANSWER_BYTES:
-                    return Answer(NO_ANSWER, reason="its answer is too long")
-        finally:
-            await response.aclose()
-        return Answer(response.status_code, _object(raw))
+        method = "GET" if body is None else "POST"
+        came = await self._client.ask(method, f"{self._base}/v1/{path}", json=body, headers=lines)
+        return Answer(came.status, _object(came.body), reason=came.reason)
 
 
 def _object(raw: bytes) -> Mapping[str, Any]:

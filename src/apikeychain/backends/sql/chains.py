@@ -13,7 +13,7 @@ from apikeychain.backends.sql.schema import HEADS, LEDGER
 from apikeychain.backends.sql.tenant_reader import head_of
 from apikeychain.errors import ConflictError
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, chained, timestamp
+from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, chained
 
 Payloads = Mapping[TenantId, Sequence[LedgerDraft]]
 # SQLite takes some 32,000 values in one statement.
@@ -51,16 +51,7 @@ def behind_heads(rows: Iterable[RowMapping], payloads: Payloads) -> tuple[list[L
 
 def columns_of(entry: LedgerEntry) -> dict[str, object]:
     """The row of an entry."""
-    return {
-        "tenant": entry.tenant,
-        "seq": entry.seq,
-        "at": timestamp(entry.at),
-        "kind": entry.kind,
-        "actor": entry.actor,
-        "project": entry.project,
-        "payload": entry.payload,
-        "hash": entry.hash,
-    }
+    return {**entry.columns, "payload": entry.payload, "hash": entry.hash}
 
 
 def head_columns_of(head: Head) -> dict[str, object]:

@@ -20,6 +20,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from apikeychain.model.alert import OutgoingAlert
+from apikeychain.model.errand import Errand
+from apikeychain.model.ledger_records import CheckpointKeys, OpenEntries, SignedChain, Worker
 from apikeychain.model.records import (
     AddedRoute,
     AllowedOrigin,
@@ -29,9 +32,10 @@ from apikeychain.model.records import (
     RegisteredProvider,
     SealedSecret,
     SigningKey,
-    Suspension,
     Tenant,
 )
+from apikeychain.model.rotation_records import ProviderKey, Rotation
+from apikeychain.model.suspension import Suspension
 
 SCHEMA = "apikeychain"
 metadata = MetaData(schema=SCHEMA)
@@ -101,6 +105,15 @@ SHELVES: dict[str, Shelf] = {
     SealedSecret.kind: _of_project("secrets", "name"),
     SigningKey.kind: _of_project("signing_keys", "id"),
     Suspension.kind: _of_project("suspensions", "scope", "value"),
+    Rotation.kind: _of_project("rotations", "secret"),
+    ProviderKey.kind: _of_project("provider_keys", "secret", "number"),
+    # Like the chains they outlive a tenant, and the platform is none: no reference.
+    CheckpointKeys.kind: _shelf("checkpoint_keys", ("id",)),
+    SignedChain.kind: _shelf("checkpoints", ()),
+    Worker.kind: _shelf("workers", ("id",)),
+    OpenEntries.kind: _shelf("open_entries", ("worker", "owner")),
+    OutgoingAlert.kind: _shelf("alerts", ("id",)),
+    Errand.kind: _shelf("errands", ("topic", "owner", "subject")),
 }
 TENANTS = SHELVES[Tenant.kind].table
 PROJECTS = SHELVES[Project.kind].table

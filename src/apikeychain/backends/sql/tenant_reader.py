@@ -1,10 +1,22 @@
 """What can be read of one tenant's rows."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import ClassVar, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import ColumnElement, Executable, RowMapping, and_, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    LargeBinary,
+    RowMapping,
+    Table,
+    and_,
+    case,
+    cast,
+    func,
+    true,
+    tuple_,
+)
 
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
@@ -13,14 +25,15 @@ from apikeychain.backends.sql.scope import Scope
 from apikeychain.errors import DamagedDataError
 from apikeychain.model.codec import load
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.ledger import Head, LedgerEntry
+from apikeychain.model.ledger import NO_TIME, Head, LedgerEntry, timestamp
 from apikeychain.model.records import Key, Record
 
 R = TypeVar("R", bound=Record)
 # What an entry can hold as its number; a head at the end of it has no next one.
 _MAX_SIZE = (1 << 53) - 1
 _HASH_BYTES = 32
-_NO_TIME = datetime.min.replace(tzinfo=UTC)
+# Finer than a payload tells a time.
+_GARBLED = NO_TIME + timedelta(microseconds=1)
 
 
 class SQLTenantReader:
@@ -52,7 +65,13 @@ class SQLTenantReader:
     async def entries(self, after: int, limit: int) -> Sequence[LedgerEntry]:
         """See TenantReader.entries."""
         chain = self._scope.select(LEDGER).where(LEDGER.c.seq > after).order_by(LEDGER.c.seq).limit(limit)
-        return [_entry(row) for row in await self._rows(chain, DamagedDataError("a ledger entry", self._scope.tenant))]
+        try:
+            return [_entry(row) for row in await self._rows(chain, self._damaged_entry())]
+        except DamagedDataError:
+            # In SQLite alone: bytes of another coding stand in a text column. Whoever examines the chain needs to
+            # know in which entry, so they are read as bytes and become lone surrogates, which no payload holds.
+            raw = chain.with_only_columns(*_as_bytes(LEDGER))
+            return [_entry(_as_text(row)) for row in await self._rows(raw, self._damaged_entry())]
 
     async def head(self) -> Head:
         """See TenantReader.head."""
@@ -65,6 +84,9 @@ class SQLTenantReader:
 
     def _damaged(self, kind: type[R]) -> DamagedDataError:
         return DamagedDataError(f"a stored {kind.kind}", self._scope.tenant)
+
+    def _damaged_entry(self) -> DamagedDataError:
+        return DamagedDataError("a ledger entry", self._scope.tenant)
 
     def _damaged_head(self) -> DamagedDataError:
         """Also where the entries reach beyond it, so that it would fork the chain."""
@@ -120,12 +142,15 @@ def _beyond(shelf: Shelf, after: Key) -> ColumnElement[bool]:
     return tuple_(*given) >= here if len(given) < len(shelf.columns) else tuple_(*given) > here
 
 
-def _entry(row: RowMapping) -> LedgerEntry:
-    """The entry as it is stored. An `at` that is no time becomes the year 1, which no payload agrees with."""
+def _entry(row: RowMapping | dict[str, Any]) -> LedgerEntry:
+    """The entry as it is stored. An `at` that is not as it is written becomes one that no payload says."""
     try:
         at = datetime.fromisoformat(row["at"])
     except (ValueError, TypeError):
-        at = _NO_TIME
+        at = NO_TIME
+    if row["at"] != "" and (at.tzinfo is not UTC or timestamp(at) != row["at"]):
+        # It is read as a time from other texts, too.
+        at = _GARBLED
     project = None if row["project"] is None else ProjectId(row["project"])
     return LedgerEntry(
         tenant=TenantId(row["tenant"]),
@@ -139,6 +164,27 @@ def _entry(row: RowMapping) -> LedgerEntry:
     )
 
 
+def _as_bytes(table: Table) -> list[ColumnElement[Any]]:
+    """Each column of the table, with texts as their bytes, behind whether it is a text."""
+    return [
+        part
+        for column in table.columns
+        for part in (
+            (func.typeof(column) == "text").label(f"{column.name} is text"),
+            case((func.typeof(column) == "text", cast(column, LargeBinary)), else_=column).label(column.name),
+        )
+    ]
+
+
+def _as_text(row: RowMapping) -> dict[str, Any]:
+    """A row of `_as_bytes` with its texts as texts again."""
+    return {
+        name: row[name].decode("utf-8", "surrogateescape") if row[f"{name} is text"] else row[name]
+        for name in row
+        if not name.endswith(" is text")
+    }
+
+
 def _octets(value: object) -> bytes:
     """A stored blob. Whoever wrote something else there is found by the hash, not by a crash."""
-    return value if isinstance(value, bytes) else str(value).encode()
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")

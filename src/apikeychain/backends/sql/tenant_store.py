@@ -4,12 +4,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Executable, func, or_, select
+from sqlalchemy import BindParameter, Executable, bindparam, func, or_, select
 
 from apikeychain.backends.sql.chains import columns_of
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
-from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, SHELVES
+from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, SHELVES, Shelf
 from apikeychain.backends.sql.tenant_reader import SQLTenantReader, at_key
 from apikeychain.errors import AlreadyExistsError, APIKeyChainError, ConflictError
 from apikeychain.model.codec import dump
@@ -47,6 +47,17 @@ class SQLTenantStore(SQLTenantReader):
         await self._change_one(row.values(generation=record.generation, body=dump(record)), record.kind)
         await self._stamp(record.kind, record.key)
 
+    async def replace_all(self, records: Sequence[Record]) -> None:
+        """See TenantStore.replace_all: one trip for each kind, since each keeps the others waiting who write."""
+        by_kind: dict[str, list[Record]] = {}
+        for record in records:
+            by_kind.setdefault(record.kind, []).append(record)
+        for kind, of_kind in by_kind.items():
+            if await self._change_all(SHELVES[kind], of_kind) != len(of_kind):
+                raise _conflict(kind)
+            for record in of_kind:
+                await self._stamp(kind, record.key)
+
     async def remove(self, kind: type[Record], key: Key, generation: int) -> None:
         """See TenantStore.remove."""
         shelf = SHELVES[kind.kind]
@@ -65,6 +76,13 @@ class SQLTenantStore(SQLTenantReader):
         await self._put_head(entries[-1].head, new=not head.size)
         return entries[-1].head
 
+    async def retain(self, first: int, last: int, payload: LedgerDraft) -> Head:
+        """See TenantStore.retain."""
+        (await self.head()).require_entries(first, last)
+        head = await self.append([payload])
+        await self._drop_bodies(first, last)
+        return head
+
     async def lease(self, name: str, seconds: float) -> bool:
         """See TenantStore.lease."""
         now = self._now()
@@ -76,6 +94,10 @@ class SQLTenantStore(SQLTenantReader):
             return False
         await self._change(self._scope.insert(LEASES, name=name, **term))
         return True
+
+    async def _drop_bodies(self, first: int, last: int) -> None:
+        these = self._scope.update(LEDGER).where(LEDGER.c.seq.between(first, last))
+        await self._change(these.values(at="", kind="", actor="", project=None, payload=b""))
 
     def _now(self) -> Any:  # noqa: ANN401  # a number, or the database's word for one
         """This moment, in milliseconds since 1970."""
@@ -94,8 +116,16 @@ class SQLTenantStore(SQLTenantReader):
 
     async def _change_one(self, statement: Executable, kind: str) -> None:
         if await self._change(statement) != 1:
-            msg = f"the {kind} was changed or removed in the meantime: read it again and repeat"
-            raise ConflictError(msg)
+            raise _conflict(kind)
+
+    async def _change_all(self, shelf: Shelf, records: Sequence[Record]) -> int:
+        """Replace records of one kind, and return how many there were to be replaced."""
+        keys = [column == bindparam(f"key_{column.name}") for column in shelf.columns]
+        before = shelf.table.c.generation == bindparam("before")
+        new: dict[str, BindParameter[Any]] = {"generation": bindparam("after"), "body": bindparam("now")}
+        return await self._change(
+            self._scope.update(shelf.table).where(*keys, before).values(**new), rows=_rows_of(shelf, records)
+        )
 
     async def _stamp(self, kind: str, key: Key) -> None:
         """Let whoever watches the database see that a project changed, with the change itself."""
@@ -113,3 +143,19 @@ class SQLTenantStore(SQLTenantReader):
         await self._change(
             self._scope.insert(HEADS, **values) if new else self._scope.update(HEADS).values(**values),
         )
+
+
+def _rows_of(shelf: Shelf, records: Sequence[Record]) -> list[dict[str, object]]:
+    return [
+        {
+            **{f"key_{name}": part for name, part in zip(shelf.names, record.key, strict=True)},
+            "before": record.generation - 1,
+            "after": record.generation,
+            "now": dump(record),
+        }
+        for record in records
+    ]
+
+
+def _conflict(kind: str) -> ConflictError:
+    return ConflictError(f"the {kind} was changed or removed in the meantime: read it again and repeat")

@@ -71,12 +71,13 @@ class Line:
     async def _connect(self) -> Wire:
         async with asyncio.timeout(self._seconds), self._server.connection() as connection:
             await self._greet(connection)
+            if self._is_closed:
+                msg = "the line was closed"
+                raise ConnectionError(msg)
             return Wire(connection)
 
     def _land(self, wire: Wire) -> None:
         self._wire = wire
-        if self._is_closed:
-            wire.cut()
 
 
 @final

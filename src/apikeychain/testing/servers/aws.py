@@ -1,4 +1,4 @@
-"""A local AWS with KMS and IAM, from the wheel ``moto``, in a process of its own on 127.0.0.1.
+"""A local AWS with KMS, S3 and IAM, from the wheel ``moto``, in a process of its own on 127.0.0.1.
 
 It is no AWS: what it keeps is in its memory, and `stop` loses it. The checks of keys that moto lacks are put in by
 `aws_process`. The policies are the least with which a gate and an operator get by.
@@ -7,6 +7,7 @@ It is no AWS: what it keeps is in its memory, and `stop` loses it. The checks of
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from typing import Any, Self, cast
 import httpx
 
 from apikeychain.backends.aws_kms import AccessKey, AWSKeyService
+from apikeychain.backends.s3_witness import S3Witness
 from apikeychain.errors import MissingExtraError
 from apikeychain.secret import Secret
 from apikeychain.testing.servers.child import Child
@@ -159,6 +161,33 @@ class AWSServer:
     def key_service(self, access_key: AccessKey | None = None, **more: Any) -> AWSKeyService:  # noqa: ANN401 - its arguments
         """A key service on it."""
         return AWSKeyService(REGION, access_key=access_key or self.root, endpoint_url=self.address, **more)
+
+    def create_bucket(self, name: str, *, locks: bool = False) -> None:
+        """Make an empty bucket.
+
+        Args:
+            name: of at least three characters.
+            locks: whether it has object lock.
+        """
+        lines = {"authorization": self._scope("s3"), "x-amz-bucket-object-lock-enabled": str(locks).lower()}
+        where = "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
+        self._client.put(f"/{name}", headers=lines, content=where.format(REGION)).raise_for_status()
+
+    def stored(self, bucket: str) -> dict[str, bytes]:
+        """What lies in a bucket, by key, past every client; of 1,000 objects at most."""
+        lines = {"authorization": self._scope("s3")}
+        listed = self._client.get(f"/{bucket}", headers=lines).raise_for_status().text
+        keys = re.findall(r"<Key>([^<]*)</Key>", listed)
+        return {key: self._client.get(f"/{bucket}/{key}", headers=lines).raise_for_status().content for key in keys}
+
+    def put(self, bucket: str, key: str, body: bytes) -> None:
+        """Put an object, or another one in its place, past every client."""
+        lines = {"authorization": self._scope("s3")}
+        self._client.put(f"/{bucket}/{key}", headers=lines, content=body).raise_for_status()
+
+    def witness(self, bucket: str, prefix: str = "apikeychain", **more: Any) -> S3Witness:  # noqa: ANN401 - its arguments
+        """A witness on it."""
+        return S3Witness(bucket, prefix, region=REGION, access_key=self.root, endpoint_url=self.address, **more)
 
     def kms(self, verb: str, **fields: object) -> dict[str, Any]:
         """What KMS answers to its administrator.

@@ -1,19 +1,24 @@
-"""What the process of a local AWS runs: moto, made as strict as AWS KMS where it is laxer.
+"""What the process of a local AWS runs: moto, made as strict as AWS KMS and S3 where it is laxer.
 
 moto checks the encryption context. It lets disabled keys and those that wait for their end go on working, takes no
 notice of `SourceKeyId`, and has another error for a text of another key: so AWS's own checks stand before its verbs.
 It refuses who asks in XML, which KMS does not speak. What it judges of IAM is the action alone, neither resource nor
-condition.
+condition. S3 asks nobody for a signature here; what a request says of the digest of its body is compared, and of two
+that put an object at once, each unless there is one, one alone does.
 """
 
 import base64
+import hashlib
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 from moto.iam.access_control import IAMRequest
 from moto.kms.responses import KmsResponse
+from moto.s3.exceptions import S3ClientError
+from moto.s3.responses import S3Response
 from moto.server import main
 
 # A text of moto's begins with the id of its key.
@@ -22,6 +27,11 @@ _ID_BYTES = 36
 
 class _KMSError(JsonRESTError):
     code = 400
+
+
+class _BadDigestError(S3ClientError):
+    def __init__(self) -> None:
+        super().__init__("BadDigest", "The SHA256 you specified did not match the calculated checksum.")
 
 
 def strict(verb: Callable[[Any], str], named: tuple[str, ...]) -> Callable[[Any], str]:
@@ -71,6 +81,24 @@ def told_by_kms(code: str, message: str) -> Callable[..., None]:
     return refused
 
 
+def one_by_one(verb: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The verb of S3 that puts an object, for one request after another, and only for a body as it was announced.
+
+    Args:
+        verb: moto's own.
+    """
+    one = threading.Lock()
+
+    def asked(self: Any) -> Any:  # noqa: ANN401 - a request of moto's, and its answer
+        announced = self.headers.get("x-amz-checksum-sha256")
+        if announced and announced != base64.b64encode(hashlib.sha256(self.body or b"").digest()).decode():
+            raise _BadDigestError
+        with one:
+            return verb(self)
+
+    return asked
+
+
 def make_strict() -> None:
     """Put AWS's checks before moto's verbs, and its words in place of moto's."""
     for name, code, message in (
@@ -85,6 +113,7 @@ def make_strict() -> None:
         ("re_encrypt", ("SourceKeyId", "DestinationKeyId")),
     ):
         setattr(KmsResponse, name, strict(getattr(KmsResponse, name), keys))
+    setattr(S3Response, "put_object", one_by_one(S3Response.put_object))  # noqa: B010 - a plain assignment is to a method
 
 
 def run() -> None:

@@ -105,7 +105,8 @@ class S3Server:
         # The keys go by the environment, where no list of processes shows them.
         own = {"HOME": str(self._folder), "RCLONE_AUTH_KEY": f'"{self.access_key_id},{self.secret_access_key}"'}
         log = self._folder / "log"
-        words = ("--addr", f"127.0.0.1:{self.port}", "--config", "", "--dir-cache-time", "0", *self._tls_words())
+        # With no time at all rclone forgets folders in a loop that takes every core.
+        words = ("--addr", f"127.0.0.1:{self.port}", "--config", "", "--dir-cache-time", "1ms", *self._tls_words())
         command: list[str | Path] = [_binary(), "serve", "s3", self._buckets, *words]
         self._child.start(command, cwd=self._folder, env=own, log=log)
         try:

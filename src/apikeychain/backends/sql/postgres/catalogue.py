@@ -72,10 +72,11 @@ WRITTEN_POLICIES = text(f"""
     AND p.polroles && (ARRAY[0, c.relowner]::oid[] || ARRAY(SELECT oid FROM could_be))
 """)  # noqa: S608  # constants
 
-FUNCTIONS = text("""
+WRITTEN_FUNCTIONS = text("""
     SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS name,
         p.prosrc AS source, p.proconfig AS settings,
-        p.prosecdef AND p.provolatile = 's' AND l.lanname = 'sql' AND p.proowner = n.nspowner
+        p.provolatile = 'v' AS changes,
+        p.prosecdef AND p.provolatile IN ('s', 'v') AND l.lanname = 'sql' AND p.proowner = n.nspowner
             AND NOT has_function_privilege('public', p.oid, 'EXECUTE') AS as_made,
         has_function_privilege(CAST(:role AS name), p.oid, 'EXECUTE') AS granted
     FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace

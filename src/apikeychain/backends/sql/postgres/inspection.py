@@ -11,15 +11,15 @@ from sqlalchemy import RowMapping, TextClause
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.postgres.catalogue import (
-    FUNCTIONS,
     MAKES_THINGS,
     PLAIN,
     ROLES,
     TABLES,
     VIEWS,
+    WRITTEN_FUNCTIONS,
     WRITTEN_POLICIES,
 )
-from apikeychain.backends.sql.postgres.walls import GRANTS, LOOK_UPS, PATH, POLICIES, Grant
+from apikeychain.backends.sql.postgres.walls import FUNCTIONS, GRANTS, PATH, POLICIES, Grant, OwnersFunction
 from apikeychain.backends.sql.schema import SCHEMA
 
 MIGRATE = "run `apikeychain migrate`"
@@ -54,14 +54,14 @@ async def of_walls(statements: Statements, role: str) -> list[str]:
         await statements.execute(PLAIN)
     tables = {row["name"]: row for row in await _rows(statements, TABLES, role=role)}
     policies = await _rows(statements, WRITTEN_POLICIES, role=role)
-    functions = {row["name"]: row for row in await _rows(statements, FUNCTIONS, role=role)}
+    functions = {row["name"]: row for row in await _rows(statements, WRITTEN_FUNCTIONS, role=role)}
     (makes_things,) = await _rows(statements, MAKES_THINGS, role=role)
     views = await _rows(statements, VIEWS, role=role)
     return [
         *(f"the table {name} is missing: {MIGRATE}" for name in GRANTS if name not in tables),
         *(problem for name, table in tables.items() for problem in _of_table(role, name, table, policies)),
-        *(problem for look_up in LOOK_UPS for problem in _of_function(look_up.name, look_up.source, functions)),
-        *(_stranger(f"function {name}") for name in functions if name not in {look_up.name for look_up in LOOK_UPS}),
+        *(problem for function in FUNCTIONS for problem in _of_function(function, functions)),
+        *(_stranger(f"function {name}") for name in functions if name not in {made.name for made in FUNCTIONS}),
         *(
             [f"{role} may create things in the schema {SCHEMA}: {MIGRATE}, or take that from it"]
             if makes_things["found"]
@@ -104,12 +104,13 @@ def _of_rights(role: str, name: str, table: RowMapping, grant: Grant) -> Iterato
         yield f"{role} may not {', '.join(less)} on the table {name}: {MIGRATE}, and grant it the role"
 
 
-def _of_function(name: str, source: str, functions: Mapping[str, RowMapping]) -> Iterator[str]:
-    found = functions.get(name)
-    if found is None or not found["as_made"] or found["source"] != source or found["settings"] != [PATH]:
-        yield f"the function {name} is not as it was made: {MIGRATE}"
+def _of_function(made: OwnersFunction, functions: Mapping[str, RowMapping]) -> Iterator[str]:
+    found = functions.get(made.name)
+    wanted = (True, made.changes, made.source, [PATH])
+    if found is None or (found["as_made"], found["changes"], found["source"], found["settings"]) != wanted:
+        yield f"the function {made.name} is not as it was made: {MIGRATE}"
     elif not found["granted"]:
-        yield f"the function {name} may not be called: {MIGRATE}, and grant the role"
+        yield f"the function {made.name} may not be called: {MIGRATE}, and grant the role"
 
 
 def _stranger(thing: str) -> str:

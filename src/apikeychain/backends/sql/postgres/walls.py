@@ -1,8 +1,10 @@
-"""What keeps tenants apart in PostgreSQL, as SQL: policies, grants, and the two functions that look across.
+"""What keeps tenants apart in PostgreSQL, as SQL: policies, grants, and three functions that act as the owner.
 
 Every table of the schema gets the same policy. Who has set no tenant is nobody and finds nothing; so does the owner.
 The two tables of the ledger are there as well for a transaction that named several tenants, to append for all of them.
 Who may log in as the application may do what this store does and no more: of a chain it may only read and append.
+Two of the functions look across tenants. The third drops bodies of entries of the tenant that the transaction has set:
+it writes nothing that is not empty, and never touches the last entry. For the owner the policies hold as well.
 """
 
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from apikeychain.backends.sql.postgres.roles import literal
 from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, PROJECTS, SCHEMA, TENANTS, metadata
 
 TABLES = tuple(table.name for table in metadata.sorted_tables if table is not CHANGES)
-# The tables that one of the two functions reads.
+# The tables that are looked up across tenants.
 LOOKED_UP = (PROJECTS.name, TENANTS.name)
 _CHAINS = (LEDGER.name, HEADS.name)
 # What a transaction says of itself: whose it is, or whose chains it appends to.
@@ -89,18 +91,20 @@ POLICIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class LookUp:
-    """A function that looks across tenants.
+class OwnersFunction:
+    """A function that acts as the owner of the tables, whoever calls it.
 
     Attributes:
         name: with its arguments, as SQL has them.
         returns: the type.
         body: one statement.
+        changes: whether it changes anything.
     """
 
     name: str
     returns: str
     body: str
+    changes: bool = False
 
     @property
     def source(self) -> str:
@@ -109,12 +113,25 @@ class LookUp:
 
 
 PATH = f"search_path={_PATH}"
-LOOK_UPS = (
-    LookUp("tenant_of(project text)", "text", f"SELECT p.tenant FROM {SCHEMA}.projects AS p WHERE p.project = $1"),  # noqa: S608  # constants
-    LookUp(
+_OWN = f"(SELECT {_SAID.format(setting=TENANT)})"
+FUNCTIONS = (
+    OwnersFunction(
+        "tenant_of(project text)",
+        "text",
+        f"SELECT p.tenant FROM {SCHEMA}.projects AS p WHERE p.project = $1",  # noqa: S608  # constants
+    ),
+    OwnersFunction(
         "tenants_after(after text, at_most integer)",
         "SETOF text",
         f"SELECT t.tenant FROM {SCHEMA}.tenants AS t WHERE t.tenant > $1 ORDER BY t.tenant LIMIT $2",  # noqa: S608  # constants
+    ),
+    OwnersFunction(
+        "drop_bodies(first bigint, last bigint)",
+        "void",
+        f"UPDATE {SCHEMA}.ledger AS l SET payload = '', at = '', kind = '', actor = '', project = NULL "  # noqa: S608  # constants
+        f"WHERE l.tenant = {_OWN} AND l.seq BETWEEN $1 AND $2 "
+        f"AND l.seq < (SELECT h.size FROM {SCHEMA}.heads AS h WHERE h.tenant = {_OWN})",
+        changes=True,
     ),
 )
 _OUR_NAMES = ", ".join(sorted({f"'{policy.name}'" for policies in POLICIES.values() for policy in policies}))
@@ -147,10 +164,11 @@ def walls(owner: str, application: str) -> Iterator[str]:
         for policy in POLICIES[name]:
             yield policy.statement(table, owner)
         yield f"GRANT {GRANTS[name]} ON {table} TO {application}"
-    for look_up in LOOK_UPS:
+    for function in FUNCTIONS:
         yield (
-            f"CREATE OR REPLACE FUNCTION {SCHEMA}.{look_up.name} RETURNS {look_up.returns} LANGUAGE sql STABLE "
-            f"SECURITY DEFINER SET search_path = {_PATH} AS $function${look_up.source}$function$"
+            f"CREATE OR REPLACE FUNCTION {SCHEMA}.{function.name} RETURNS {function.returns} LANGUAGE sql "
+            f"{'VOLATILE' if function.changes else 'STABLE'} SECURITY DEFINER SET search_path = {_PATH} "
+            f"AS $function${function.source}$function$"
         )
-        yield f"REVOKE ALL ON FUNCTION {SCHEMA}.{look_up.name} FROM PUBLIC"
-        yield f"GRANT EXECUTE ON FUNCTION {SCHEMA}.{look_up.name} TO {application}"
+        yield f"REVOKE ALL ON FUNCTION {SCHEMA}.{function.name} FROM PUBLIC"
+        yield f"GRANT EXECUTE ON FUNCTION {SCHEMA}.{function.name} TO {application}"

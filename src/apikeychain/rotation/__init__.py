@@ -1,0 +1,1 @@
+"""Keys at providers: made, tried, switched to and ended, by whichever worker comes first."""

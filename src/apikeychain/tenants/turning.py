@@ -1,0 +1,120 @@
+"""A project's key turns: a new version, every value under it, and the end of the old ones, in one transaction.
+
+Key service and derivation work between two transactions: in one they would keep all waiting who write. The second one
+compares all that was read in the first; where anything changed meanwhile, it is all done again. A call that is under
+way keeps the old key and the old values as it has read them, and opens them still.
+
+Source: contracts 5, "Rotation"; spec 3.3.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from apikeychain.errors import ConflictError, DoesNotExistError
+from apikeychain.listing import every
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.records import Project, ProjectKey, RegisteredProvider, SealedSecret, Tenant
+from apikeychain.ports.store import TenantReader
+from apikeychain.tenants.change import Office, project_change, require_tenant
+from apikeychain.tenants.key_errands import appoint
+from apikeychain.vault.resealing import SEALED, Resealing, Sealed, SealedProject
+from apikeychain.vault.wrapping import unwrap_derived_key
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedKey:
+    """What came of turning a project's key.
+
+    Attributes:
+        number: counts the project's versions.
+        values: how many were sealed anew.
+    """
+
+    project: ProjectId
+    number: int
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """All that a turn hangs on."""
+
+    owner: Tenant
+    keys: list[ProjectKey]
+    sealed: SealedProject
+
+
+async def turn_project_key(office: Office, tenant: TenantId, project: ProjectId, actor: str) -> TurnedKey | None:
+    """Give a project a new version of its key and destroy the older ones; None where it has no key.
+
+    Raises:
+        DoesNotExistError: there is no such project.
+        SealedValueError: a key or a value does not open, and the log says which; nothing is changed then.
+        ConflictError: the project was changed again and again meanwhile; likewise.
+        BackendUnavailableError: the key service does not answer; likewise.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await _turned(office, tenant, project, actor)
+        except ConflictError:
+            continue
+    return await _turned(office, tenant, project, actor)
+
+
+async def sealed_of(rows: TenantReader, tenant: TenantId, project: ProjectId) -> SealedProject:
+    """All of a project that is sealed."""
+    records: list[Sealed] = []
+    for kind in SEALED:
+        records += await every(rows, kind, project)
+    registered = {one.provider.name: one.provider for one in await every(rows, RegisteredProvider, project)}
+    secrets = [record for record in records if isinstance(record, SealedSecret)]
+    providers = {secret.name: registered[secret.provider] for secret in secrets if secret.provider in registered}
+    return SealedProject(tenant=tenant, providers=providers, records=records)
+
+
+async def _turned(office: Office, tenant: TenantId, project: ProjectId, actor: str) -> TurnedKey | None:
+    async with office.store.reading(tenant) as rows:
+        found = await _found(rows, tenant, project)
+    if not found.keys:
+        return None
+    number, values = max(key.number for key in found.keys) + 1, found.sealed.values
+    fresh = await office.vault.new_project_key(found.owner, project, number, office.now())
+    fresh = replace(fresh, uses=values)
+    records = await _resealed(office, found, fresh)
+    await appoint(office, tenant, fresh)
+    async with project_change(office, tenant, project, actor) as change:
+        if await _found(change.store, tenant, project) != found:
+            msg = f"the project {change.project.name!r} changed while its key turned: do it again"
+            raise ConflictError(msg)
+        await change.store.replace_all(
+            [after for before, after in zip(found.sealed.records, records, strict=True) if after is not before]
+        )
+        await change.store.insert(fresh)
+        for key in found.keys:
+            await change.remove(key)
+        change.note("key.turned", version=fresh.version, number=number, values=values)
+    return TurnedKey(project=project, number=number, values=values)
+
+
+async def _found(rows: TenantReader, tenant: TenantId, project: ProjectId) -> _Found:
+    owner = await require_tenant(rows, tenant)
+    if await rows.get(Project, (project,)) is None:
+        msg = f"the tenant {tenant!r} has no project {project!r}"
+        raise DoesNotExistError(msg)
+    return _Found(owner, await every(rows, ProjectKey, project), await sealed_of(rows, tenant, project))
+
+
+async def _resealed(office: Office, found: _Found, fresh: ProjectKey) -> list[Sealed]:
+    """The records as they are to be stored; calls are served between any two of them."""
+    service, tenant, used = office.key_services.of(found.owner), found.owner.id, found.sealed.versions
+    opened = {key.version: await unwrap_derived_key(service, tenant, key) for key in found.keys if key.version in used}
+    # What the key service gives back is what will open them: a key that it wrapped wrongly shows here.
+    derived = await unwrap_derived_key(service, tenant, fresh)
+    resealing = Resealing(project=found.sealed, opened=opened, key=fresh, derived=derived)
+    resealed: list[Sealed] = []
+    for record in found.sealed.records:
+        resealed.append(resealing.resealed(record))
+        await asyncio.sleep(0)
+    return [resealing.remarked(record) for record in resealed]

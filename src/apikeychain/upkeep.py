@@ -1,0 +1,97 @@
+"""What an open keychain does beside its calls: whatever comes due, one piece of work each.
+
+Source: architecture, "State, and many workers".
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any, final
+
+from apikeychain.alerts.delivery import Delivery
+from apikeychain.errors import DoesNotExistError
+from apikeychain.model.rotators import HostRotation
+from apikeychain.ports.rotator import Account, Rotator
+from apikeychain.ports.upstream import Upstream
+from apikeychain.rotation.engine import Engine
+from apikeychain.rotation.page import Workshop
+from apikeychain.rotation.scene import Scene
+from apikeychain.rotation.stored_secrets import rotator_for
+from apikeychain.tenants import key_schedule
+from apikeychain.tenants.change import Office
+from apikeychain.tenants.old_signing_keys import OldSigningKeys
+
+
+@final
+class Upkeep:
+    """The work of one keychain in one event loop.
+
+    Args:
+        office: of the open keychain.
+        upstream: through which providers are asked.
+        serving: set once calls are served. A keychain that is opened for a command or a script delivers no alerts: it
+            may have other sinks than the one that serves, and would take alerts away from those.
+        rotators: of the host, by name, and whose they are.
+
+    Attributes:
+        engine: turns the keys of providers.
+    """
+
+    def __init__(
+        self,
+        office: Office,
+        upstream: Upstream,
+        serving: asyncio.Event,
+        *,
+        rotators: Mapping[str, Account],
+    ) -> None:
+        self._office, self._upstream, self._serving = office, upstream, serving
+        self._rotators = rotators
+        self.engine = Engine(
+            Workshop(
+                store=office.store,
+                vault=office.vault,
+                rotator_of=self._rotator_of,
+                announce=office.announce,
+                now=office.now,
+                share=random.random,
+            )
+        )
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """To be run as one task each, until cancelled; none of them raises."""
+        delivery = Delivery(self._office.store, self._office.alert_sinks, now=self._office.now)
+        return [
+            OldSigningKeys(self._office).run(),
+            _once(self._office.turning, partial(key_schedule.run, self._office)),
+            _once(self._office.turning, self.engine.run),
+            _once(self._serving, delivery.run),
+        ]
+
+    def _rotator_of(self, scene: Scene) -> Rotator:
+        """What makes and ends the keys of a rotation.
+
+        Raises:
+            DoesNotExistError: this keychain was not given it for that tenant and the address of that provider.
+        """
+        office, how, tenant = self._office, scene.rotation.how, scene.tenant.id
+        if not isinstance(how, HostRotation):
+            return rotator_for(
+                scene,
+                store=office.store,
+                vault=office.vault,
+                upstream=self._upstream,
+                networks=office.networks,
+                now=office.now,
+            )
+        found, base_url = self._rotators.get(how.name), scene.registered.provider.base_url
+        if found is None or not found.is_for(tenant, base_url):
+            msg = f"the keychain was given no rotator {how.name!r} for the tenant {tenant!r} and {base_url}"
+            raise DoesNotExistError(msg)
+        return found.rotator
+
+
+async def _once(said: asyncio.Event, work: Callable[[], Awaitable[None]]) -> None:
+    await said.wait()
+    await work()

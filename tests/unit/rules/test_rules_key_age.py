@@ -1,0 +1,30 @@
+"""When a project's key turns."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from apikeychain.rules.key_age import turns_at
+from sample_keys import KEY
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("uses", "max_age_days", "after"),
+    [
+        pytest.param(0, 365, 365 * DAY, id="it is old"),
+        pytest.param(9, 365, 365 * DAY, id="it sealed one value fewer than it may"),
+        pytest.param(10, 365, DAY, id="it sealed as many as it may"),
+        pytest.param(11, 0, DAY, id="it sealed more, and age counts for nothing"),
+        pytest.param(9, 0, None, id="age counts for nothing"),
+        pytest.param(10, 1, DAY, id="both"),
+    ],
+)
+def test_a_key_is_due_by_its_age_and_by_what_it_sealed_but_once_a_day(
+    uses: int, max_age_days: int, after: timedelta | None
+) -> None:
+    key = replace(KEY, uses=uses)
+    due = turns_at(key, max_uses=10, max_age_days=max_age_days)
+    assert due == (None if after is None else key.created + after)

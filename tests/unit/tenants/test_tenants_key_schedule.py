@@ -1,0 +1,209 @@
+"""The keys of projects turn by themselves, when they are old or have sealed much; one worker does it for all."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apikeychain import APIKeyChain, APIKeyChainSettings, ProviderSecret, Secret, agenda
+from apikeychain.backends.memory_store import MemoryStore
+from apikeychain.errors import BackendUnavailableError
+from apikeychain.listing import every
+from apikeychain.model.errand import Errand
+from apikeychain.model.records import ProjectKey
+from apikeychain.rules.chain import PLATFORM
+from apikeychain.tenants import key_errands, key_schedule
+from apikeychain.tenants.change import Office
+from apikeychain.tenants.project import ProjectAdmin
+from apikeychain.tenants.tenant import TenantAdmin
+from management import CANARY, WEATHER, entries, fill, kinds
+
+DAY = timedelta(days=1)
+SETTINGS = APIKeyChainSettings(kdf="pbkdf2-sha512", key_max_uses=3, key_max_age_days=10)
+
+
+@pytest.fixture
+async def keychain(tmp_path: Path) -> AsyncGenerator[APIKeyChain, None]:
+    async with APIKeyChain.embedded(tmp_path, settings=SETTINGS) as keychain:
+        yield keychain
+
+
+def later(office: Office, time: timedelta) -> Office:
+    """The office, so much later."""
+    moment = office.now() + time
+    return replace(office, now=lambda: moment)
+
+
+async def errands(office: Office) -> list[Errand]:
+    async with office.store.reading(PLATFORM) as rows:
+        return [errand for errand in await every(rows, Errand) if errand.topic == key_errands.TOPIC]
+
+
+async def look_often(office: Office) -> None:
+    """As an errand is looked at that may have been noted for what is stored a little later."""
+    for _ in range(30):
+        await key_schedule.look(office)
+
+
+async def key_of(shop: ProjectAdmin) -> ProjectKey:
+    async with shop._office.store.reading(shop.tenant) as rows:
+        (key,) = await every(rows, ProjectKey)
+    return key
+
+
+async def test_a_key_is_looked_at_when_it_is_old_and_then_it_turns(acme: TenantAdmin, shop: ProjectAdmin) -> None:
+    office = acme._office
+    await fill(shop)
+    key = await key_of(shop)
+    (errand,) = await errands(office)
+    assert (errand.tenant, errand.subject, errand.due) == ("acme", shop.id, key.created + 10 * DAY)
+    for days, number in ((9, 1), (11, 2), (12, 2), (20, 2), (22, 3)):
+        await look_often(later(office, days * DAY))
+        assert (await key_of(shop)).number == number
+    last = (await entries(acme))[-1]
+    assert (last.kind, last.actor) == ("key.turned", "schedule")
+    (errand,) = await errands(office)
+    assert errand.due == (await key_of(shop)).created + 10 * DAY
+
+
+async def test_a_key_is_looked_at_when_it_has_sealed_as_many_values_as_it_may_but_once_a_day(
+    acme: TenantAdmin, shop: ProjectAdmin
+) -> None:
+    office = acme._office
+    await fill(shop)
+    key = await key_of(shop)
+    await shop.put_secret("second", Secret(CANARY), provider="weather")
+    assert [errand.due for errand in await errands(office)] == [key.created + 10 * DAY]
+    await shop.put_secret("third", Secret(CANARY), provider="weather")
+    assert [errand.due for errand in await errands(office)] == [key.created + DAY]
+    await key_schedule.look(later(office, timedelta(hours=23)))
+    assert (await key_of(shop)).number == 1
+    tomorrow = later(office, DAY)
+    await look_often(tomorrow)
+    # It has sealed three values at once, which is as many as it may: so the next one is a day later again.
+    assert [(key.number, key.uses) for key in [await key_of(shop)]] == [(2, 3)]
+    (errand,) = await errands(office)
+    assert tomorrow.now() < errand.due <= (await key_of(shop)).created + DAY
+
+
+async def test_several_values_at_once_are_counted_before_they_are_sealed(
+    acme: TenantAdmin, shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.register_provider(WEATHER)
+    seen: list[timedelta] = []
+    appoint = key_errands.appoint
+
+    async def heard(*given: Any) -> None:
+        await appoint(*given)
+        seen.extend(errand.due - given[2].created for errand in await errands(acme._office))
+
+    monkeypatch.setattr("apikeychain.tenants.secrets.appoint", heard)
+    given = ProviderSecret(Secret(CANARY), "weather")
+    await shop.configure(secrets={"one": given, "two": given})
+    await shop.configure(quota="9/minute")
+    await shop.configure(secrets={"three": given, "four": given})
+    assert seen == [10 * DAY, DAY]
+
+
+async def test_what_is_due_no_more_is_struck(keychain: APIKeyChain, acme: TenantAdmin, shop: ProjectAdmin) -> None:
+    office = acme._office
+    await fill(shop)
+    other = await acme.create_project("other")
+    await fill(other)
+    await keychain.erase_tenant("acme")
+    assert len(await errands(office)) == 2
+    await look_often(later(office, 11 * DAY))
+    assert await errands(office) == []
+
+
+async def test_by_command_alone_nothing_is_noted_and_what_was_is_struck(acme: TenantAdmin, shop: ProjectAdmin) -> None:
+    never = replace(acme._office, settings=replace(SETTINGS, key_max_age_days=0))
+    await fill(shop)
+    while left := await errands(never):
+        await agenda.settle(never.store, left[0], None)
+    await key_errands.appoint(never, acme.id, await key_of(shop))
+    assert await errands(never) == []
+    await key_errands.appoint(acme._office, acme.id, await key_of(shop))
+    await look_often(later(never, 11 * DAY))
+    assert (await errands(never), (await key_of(shop)).number) == ([], 1)
+
+
+async def test_one_that_fails_is_told_tried_again_in_an_hour_and_keeps_no_other_waiting(
+    acme: TenantAdmin, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = acme._office
+    shops = sorted([await acme.create_project(name) for name in ("one", "two")], key=lambda shop: shop.id)
+    for shop in shops:
+        await fill(shop)
+    await shops[0].register_provider(replace(WEATHER, base_url="https://other.weather.example"))
+    now = later(office, 11 * DAY)
+    await look_often(now)
+    assert f"the key of the project acme/{shops[0].id} is due and was not turned: SealedValueError" in caplog.text
+    due = {errand.subject: errand.due for errand in await errands(office)}
+    assert due[shops[0].id] == now.now() + timedelta(hours=1)
+    await shops[0].register_provider(WEATHER)
+    await key_schedule.look(now)
+    assert (await kinds(acme)).count("key.turned") == 1
+    await key_schedule.look(later(now, timedelta(hours=1)))
+    assert (await kinds(acme)).count("key.turned") == 2
+
+
+async def test_one_worker_does_it_for_all(
+    acme: TenantAdmin, shop: ProjectAdmin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(shop)
+    now = later(acme._office, 11 * DAY)
+    async with APIKeyChain.embedded(tmp_path, settings=SETTINGS) as beside:
+        assert await key_schedule._is_ours(beside._office)
+        await key_schedule.look(now)
+        assert (await key_of(shop)).number == 1
+        monkeypatch.setattr(key_schedule, "_LEASE_SECONDS", 0)
+        assert await key_schedule._is_ours(beside._office)
+        await key_schedule.look(now)
+        assert (await key_of(shop)).number == 2
+
+
+async def test_a_worker_whose_lease_was_taken_stops(
+    acme: TenantAdmin, shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(shop)
+    asked = iter([True, False])
+
+    async def is_ours(_: Office) -> bool:
+        return next(asked)
+
+    monkeypatch.setattr(key_schedule, "_is_ours", is_ours)
+    await key_schedule.look(later(acme._office, 11 * DAY))
+    assert (await key_of(shop)).number == 1
+
+
+async def test_a_keychain_that_serves_looks_once_a_minute_whatever_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert key_schedule.TICK_SECONDS == 60
+    monkeypatch.setattr(key_schedule, "TICK_SECONDS", 0.01)
+    faults = iter([BackendUnavailableError(), ZeroDivisionError()])
+    done = asyncio.Event()
+
+    async def look(_: Office) -> None:
+        for fault in faults:
+            raise fault
+        done.set()
+
+    monkeypatch.setattr(key_schedule, "look", look)
+    async with APIKeyChain.in_memory(store=MemoryStore()) as keychain:
+        await asyncio.sleep(0.1)
+        assert not done.is_set()
+        await keychain.serve()
+        async with asyncio.timeout(5):
+            await done.wait()
+        await keychain.close()
+    told = [(record.levelno, record.getMessage()) for record in caplog.records if "keys that are due" in record.message]
+    assert told[0] == (logging.WARNING, "keys that are due are looked for again in a minute: the store does not answer")
+    assert told[1][1].startswith("keys that are due are looked for again in a minute\n")
+    assert "ZeroDivisionError" in told[1][1]
