@@ -25,6 +25,7 @@ LATER = (
     "provider_keys",
     "alerts",
     "errands",
+    "cryptoperiods",
 )
 
 

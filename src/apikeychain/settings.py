@@ -18,7 +18,15 @@ UNIX = "unix"
 LedgerMode = Literal["buffered", "write-ahead"]
 _PREFIX = re.compile(r"(?:/[a-z0-9][a-z0-9._-]*)+")
 _MAX_BODY = 100 * MIB
-_KEY_BOUNDS = {"key_max_uses": (1, 1 << 32), "key_max_age_days": (0, 36_500)}
+_MAX_USES, _MAX_DAYS = 1 << 32, 36_500
+_KEY_BOUNDS = {
+    "key_max_uses": (1, _MAX_USES),
+    "key_max_age_days": (0, _MAX_DAYS),
+    "tenant_secret_max_uses": (1, _MAX_USES),
+    "tenant_secret_max_age_days": (0, _MAX_DAYS),
+    "platform_key_max_uses": (0, _MAX_USES),
+    "platform_key_max_age_days": (0, _MAX_DAYS),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,12 @@ class APIKeyChainSettings:
             space, no ``+``. It stays what it was when the first checkpoint was signed.
         key_max_uses: after so many sealed values a project's key turns by itself, once a day at most.
         key_max_age_days: after so many days it does too; 0 for never.
+        tenant_secret_max_uses: after so many keys were derived from it a tenant's secret turns by itself, and the keys
+            of all its projects with it, once a day at most.
+        tenant_secret_max_age_days: after so many days it does too; 0 for never.
+        platform_key_max_uses: after it wrapped so many keys the platform key of each key service turns by itself, and
+            all it wrapped is wrapped anew, once a day at most; 0 for never. Only where every server asks the same one.
+        platform_key_max_age_days: after so many days it does too; 0 for never.
 
     Raises:
         SettingsError: with every problem, each ``name: what is expected``; no value is told.
@@ -56,6 +70,10 @@ class APIKeyChainSettings:
     ledger_origin: str = "apikeychain/ledger"
     key_max_uses: int = 1_000_000
     key_max_age_days: int = 365
+    tenant_secret_max_uses: int = 1_000_000
+    tenant_secret_max_age_days: int = 365
+    platform_key_max_uses: int = 0
+    platform_key_max_age_days: int = 0
 
     def __post_init__(self) -> None:
         problems = [
@@ -74,6 +92,11 @@ class APIKeyChainSettings:
         problems += self._key_problems()
         if problems:
             raise SettingsError(problems)
+
+    @property
+    def platform_key_turns(self) -> bool:
+        """Whether the platform keys turn by themselves."""
+        return self.platform_key_max_uses > 0 or self.platform_key_max_age_days > 0
 
     def _prefix_problems(self) -> list[str]:
         if _PREFIX.fullmatch(self.prefix):

@@ -18,7 +18,7 @@ from apikeychain.rotation.engine import Engine
 from apikeychain.rotation.page import Workshop
 from apikeychain.rotation.scene import Scene
 from apikeychain.rotation.stored_secrets import rotator_for
-from apikeychain.tenants import key_schedule
+from apikeychain.tenants import cryptoperiods, key_schedule
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.old_signing_keys import OldSigningKeys
 
@@ -62,7 +62,9 @@ class Upkeep:
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """To be run as one task each, until cancelled; none of them raises."""
         delivery = Delivery(self._office.store, self._office.alert_sinks, now=self._office.now)
+        counting = [cryptoperiods.run(self._office)] if self._office.settings.platform_key_turns else []
         return [
+            *counting,
             OldSigningKeys(self._office).run(),
             _once(self._office.turning, partial(key_schedule.run, self._office)),
             _once(self._office.turning, self.engine.run),

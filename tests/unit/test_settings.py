@@ -18,6 +18,9 @@ def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
     assert settings.ledger_mode == "buffered"
     assert settings.ledger_origin == "apikeychain/ledger"
     assert (settings.key_max_uses, settings.key_max_age_days) == (1_000_000, 365)
+    assert (settings.tenant_secret_max_uses, settings.tenant_secret_max_age_days) == (1_000_000, 365)
+    assert (settings.platform_key_max_uses, settings.platform_key_max_age_days) == (0, 0)
+    assert not settings.platform_key_turns
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,8 @@ def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
         {"ledger_origin": "gate.example.com/ledger"},
         {"key_max_uses": 1, "key_max_age_days": 0},
         {"key_max_uses": 1 << 32, "key_max_age_days": 36_500},
+        {"tenant_secret_max_uses": 1, "tenant_secret_max_age_days": 0},
+        {"platform_key_max_uses": 1, "platform_key_max_age_days": 36_500},
     ],
 )
 def test_what_is_safe_can_be_chosen(chosen: dict[str, Any]) -> None:
@@ -66,6 +71,10 @@ def test_what_is_safe_can_be_chosen(chosen: dict[str, Any]) -> None:
         ("key_max_uses", (1 << 32) + 1),
         ("key_max_age_days", -1),
         ("key_max_age_days", 36_501),
+        ("tenant_secret_max_uses", 0),
+        ("tenant_secret_max_age_days", -1),
+        ("platform_key_max_uses", -1),
+        ("platform_key_max_age_days", 36_501),
     ],
 )
 def test_what_is_unsafe_or_wrong_is_refused_by_name(name: str, value: object) -> None:
@@ -79,3 +88,8 @@ def test_every_problem_is_told_at_once() -> None:
         APIKeyChainSettings(prefix="/", trusted_proxies=("0.0.0.0/0", "x"), body_limit=0)
     assert len(refused.value.problems) == 4
     assert str(refused.value) == "; ".join(refused.value.problems)
+
+
+@pytest.mark.parametrize("chosen", [{"platform_key_max_uses": 1}, {"platform_key_max_age_days": 1}])
+def test_the_platform_key_turns_by_itself_where_the_host_says_so(chosen: dict[str, Any]) -> None:
+    assert APIKeyChainSettings(**chosen).platform_key_turns

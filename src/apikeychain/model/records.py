@@ -7,9 +7,10 @@ in `ledger_records`.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast, get_args
 
 from apikeychain.model.alert import OutgoingAlert
+from apikeychain.model.cryptoperiod import Cryptoperiod
 from apikeychain.model.errand import Errand
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger_records import CheckpointKeys, LedgerRecord, OpenEntries, SignedChain, Worker
@@ -34,6 +35,7 @@ class Tenant:
         key_service: the name of the key service that wrapped these and every key of its projects.
         secret_number: counts its tenant secrets, from 1.
         wrapped_old_secret: the one before, while keys of projects are left that were derived from it; else empty.
+        secret_created: when the tenant secret was made; None where it is as old as the tenant.
         erased: when its keys were destroyed, or None; what is wrapped is empty then, and its chain is all that is left.
     """
 
@@ -45,6 +47,7 @@ class Tenant:
     key_service: str = DEFAULT_KEY_SERVICE
     secret_number: int = 1
     wrapped_old_secret: bytes = field(default=b"", repr=False)
+    secret_created: datetime | None = None
     erased: datetime | None = None
     generation: int = 1
 
@@ -172,6 +175,7 @@ class ProjectKey:
             database writer cannot lower them.
         secret_number: of the tenant secret that it was derived from.
         uses: how many values it sealed.
+        secret_uses: how many keys of the project were derived from that tenant secret, with this one.
     """
 
     kind: ClassVar[str] = "project-key"
@@ -186,6 +190,7 @@ class ProjectKey:
     wrapped_metadata: bytes = field(repr=False)
     secret_number: int = 1
     uses: int = 0
+    secret_uses: int = 1
     generation: int = 1
 
     @property
@@ -266,32 +271,11 @@ Record = (
     | ProviderKey
     | OutgoingAlert
     | Errand
+    | Cryptoperiod
     | LedgerRecord
 )
-KINDS: dict[str, type[Record]] = {
-    record.kind: record
-    for record in (
-        Tenant,
-        ProjectName,
-        Project,
-        AllowedOrigin,
-        RegisteredProvider,
-        AddedRoute,
-        ProjectKey,
-        SealedSecret,
-        SigningKey,
-        Suspension,
-        Rotation,
-        ProviderKey,
-        OutgoingAlert,
-        Errand,
-        CheckpointKeys,
-        SignedChain,
-        Worker,
-        OpenEntries,
-    )
-}
+KINDS = {record.kind: record for record in cast("tuple[type[Record], ...]", get_args(Record))}
 # Of these neither the tenant nor a project has to be stored.
 CHAIN_KINDS = frozenset(
-    record.kind for record in (CheckpointKeys, SignedChain, Worker, OpenEntries, OutgoingAlert, Errand)
+    record.kind for record in (CheckpointKeys, SignedChain, Worker, OpenEntries, OutgoingAlert, Errand, Cryptoperiod)
 )

@@ -1,4 +1,4 @@
-"""The keys of projects turn by themselves: when they are old, and when they sealed many values.
+"""Encryption keys turn by themselves: when they are old, and when they were used much.
 
 One worker does it for all, by a lease, and looks at no tenant but those of whom an errand is due. What fails is told
 in the log and tried again an hour later; calls go on with the key that there is.
@@ -8,24 +8,21 @@ Source: contracts 5, "Rotation"; architecture, "State, and many workers".
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from apikeychain import agenda
 from apikeychain.errors import APIKeyChainError, BackendUnavailableError
 from apikeychain.frames import frames_of
 from apikeychain.ledger.turn import lease
-from apikeychain.listing import every
-from apikeychain.model.errand import Errand
-from apikeychain.model.ids import ProjectId
-from apikeychain.model.records import ProjectKey
 from apikeychain.tenants.change import Office
-from apikeychain.tenants.key_errands import TOPIC, due_of
-from apikeychain.tenants.turning import turn_project_key
+from apikeychain.tenants.due_keys import attend, described
+from apikeychain.tenants.key_errands import TOPIC
 
-ACTOR = "schedule"
 TICK_SECONDS = 60.0
-# Longer than a key takes to turn: it is renewed before each.
 _LEASE_SECONDS = 300.0
+_RENEW_SECONDS = 60.0
 _AGAIN = timedelta(hours=1)
 _log = logging.getLogger("apikeychain")
 
@@ -54,28 +51,31 @@ async def look(office: Office) -> None:
         if not await _is_ours(office):
             return
         try:
-            await _attend(office, errand)
+            async with _renewed(office):
+                due = await attend(office, errand)
         except APIKeyChainError as error:
-            where = f"{errand.tenant}/{errand.subject}"
-            _log.error("the key of the project %s is due and was not turned: %s", where, type(error).__name__)
-            await agenda.settle(office.store, errand, office.now() + _AGAIN)
+            _log.error("%s is due and was not turned: %s", described(errand), type(error).__name__)
+            due = office.now() + _AGAIN
+        await agenda.settle(office.store, errand, due)
 
 
 async def _is_ours(office: Office) -> bool:
     return await lease(office.store, TOPIC, _LEASE_SECONDS)
 
 
-async def _attend(office: Office, errand: Errand) -> None:
-    key = await _newest(office, errand)
-    due = None if key is None else due_of(office, key)
-    if due is not None and due <= office.now():
-        await turn_project_key(office, errand.tenant, ProjectId(errand.subject), ACTOR)
-        key = await _newest(office, errand)
-        due = None if key is None else due_of(office, key)
-    await agenda.settle(office.store, errand, due)
+@asynccontextmanager
+async def _renewed(office: Office) -> AsyncGenerator[None, None]:
+    """The lease is kept while the keys of many projects turn."""
+    task = asyncio.create_task(_renew(office))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
-async def _newest(office: Office, errand: Errand) -> ProjectKey | None:
-    async with office.store.reading(errand.tenant) as rows:
-        keys = await every(rows, ProjectKey, ProjectId(errand.subject))
-    return max(keys, key=lambda key: key.number, default=None)
+async def _renew(office: Office) -> None:
+    while True:
+        await asyncio.sleep(_RENEW_SECONDS)
+        with suppress(BackendUnavailableError):
+            await _is_ours(office)

@@ -7,7 +7,7 @@ Source: contracts 5, "Rotation", 6 (the chain `platform`).
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from apikeychain.errors import ConflictError, DamagedDataError, DoesNotExistError, SealedValueError
@@ -17,6 +17,7 @@ from apikeychain.model.ledger import timestamp
 from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.rules import chain
 from apikeychain.tenants.change import Office, note_platform
+from apikeychain.tenants.cryptoperiods import known, remember
 from apikeychain.tenants.tenant import TenantAdmin
 
 Progress = Callable[[TenantId, int], None]
@@ -46,6 +47,8 @@ async def rotate(office: Office, key_service: str, actor: str) -> int:
         BackendUnavailableError: it does not answer, or does not allow it.
     """
     version = await office.key_services.named(key_service).rotate()
+    now = office.now()
+    await remember(office, key_service, lambda old: replace(old, version=version, created=now, uses=0))
     await note_platform(office, "key.rotated", actor, key_service=key_service, version=version)
     return version
 
@@ -79,6 +82,7 @@ async def rewrap(office: Office, key_service: str, actor: str, *, after: str, pr
         BackendUnavailableError: it does not answer. What was wrapped anew until then stays so.
     """
     office.key_services.named(key_service)
+    newest = (await known(office, key_service)).version
     done, failed, last = 0, list[TenantId](), after
     while page := await office.store.tenants(last, _PAGE):
         for tenant in page:
@@ -95,6 +99,8 @@ async def rewrap(office: Office, key_service: str, actor: str, *, after: str, pr
         last = page[-1]
     if key_service == DEFAULT_KEY_SERVICE and not await _rewrapped_checkpoint_keys(office):
         failed.append(chain.PLATFORM)
+    if not (failed or after):
+        await remember(office, key_service, lambda old: replace(old, rewrapped=newest))
     await note_platform(office, "key.rewrapped", actor, key_service=key_service, tenants=done, failed=len(failed))
     return Rewrapped(tenants=done, failed=tuple(failed))
 

@@ -15,7 +15,7 @@ from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecr
 from apikeychain.rules import injection
 from apikeychain.secret import Secret
 from apikeychain.tenants.change import Office, ProjectChange, require_tenant, soon
-from apikeychain.tenants.key_errands import appoint
+from apikeychain.tenants.key_errands import appoint, appoint_secret
 from apikeychain.tenants.rotations import reckon, require_unused
 from apikeychain.vault.uses import count_uses
 
@@ -127,6 +127,8 @@ async def first_key(office: Office, tenant: TenantId, project: ProjectId, values
     fresh = None if keys else await office.vault.new_project_key(owner, project, 1, office.now())
     await office.vault.open_keys(owner, keys if fresh is None else [fresh])
     await appoint(office, tenant, fresh or _newest(keys), values)
+    if fresh is not None:
+        await appoint_secret(office, tenant)
     return fresh
 
 

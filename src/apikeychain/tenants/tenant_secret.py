@@ -118,7 +118,7 @@ async def _begun(office: Office, tenant: TenantId, actor: str) -> Tenant:
         owner = await require_tenant(rows, tenant)
     if await _is_begun(office, owner):
         return owner
-    begun = await next_secret(office.key_services.of(owner), owner)
+    begun = await next_secret(office.key_services.of(owner), owner, office.now())
     data: dict[str, JSON] = {"secret_number": begun.secret_number}
     async with office.store.tenant(tenant) as store:
         await store.replace(begun, owner.generation)

@@ -16,7 +16,7 @@ from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import Project, ProjectKey, RegisteredProvider, SealedSecret, Tenant
 from apikeychain.ports.store import TenantReader
 from apikeychain.tenants.change import Office, project_change, require_tenant
-from apikeychain.tenants.key_errands import appoint
+from apikeychain.tenants.key_errands import appoint, appoint_secret
 from apikeychain.vault.resealing import SEALED, Resealing, Sealed, SealedProject
 from apikeychain.vault.wrapping import unwrap_derived_key
 
@@ -81,9 +81,10 @@ async def _turned(office: Office, tenant: TenantId, project: ProjectId, actor: s
         return None
     number, values = max(key.number for key in found.keys) + 1, found.sealed.values
     fresh = await office.vault.new_project_key(found.owner, project, number, office.now())
-    fresh = replace(fresh, uses=values)
+    fresh = replace(fresh, uses=values, secret_uses=1 + _uses_of(found, fresh.secret_number))
     records = await _resealed(office, found, fresh)
     await appoint(office, tenant, fresh)
+    await appoint_secret(office, tenant)
     async with project_change(office, tenant, project, actor) as change:
         if await _found(change.store, tenant, project) != found:
             msg = f"the project {change.project.name!r} changed while its key turned: do it again"
@@ -96,6 +97,11 @@ async def _turned(office: Office, tenant: TenantId, project: ProjectId, actor: s
             await change.remove(key)
         change.note("key.turned", version=fresh.version, number=number, values=values)
     return TurnedKey(project=project, number=number, values=values)
+
+
+def _uses_of(found: _Found, secret_number: int) -> int:
+    """How many keys of the project were derived from a secret of its tenant."""
+    return max((key.secret_uses for key in found.keys if key.secret_number == secret_number), default=0)
 
 
 async def _found(rows: TenantReader, tenant: TenantId, project: ProjectId) -> _Found:

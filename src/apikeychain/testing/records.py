@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from apikeychain.model.alert import Alert, OutgoingAlert
 from apikeychain.model.answer_transforms import DropFields, KeepFields, RenameField
+from apikeychain.model.cryptoperiod import Cryptoperiod
 from apikeychain.model.errand import Errand
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.key_steps import Search, Step
@@ -165,6 +166,7 @@ CHAIN_RECORDS: tuple[Record, ...] = (
         attempts=2,
     ),
     Errand(topic="alerts", tenant=GLOBEX, subject="", due=NOW),
+    Cryptoperiod(name="default", created=NOW, version=3, uses=7, rewrapped=2),
 )
 _PROBE = Step(method="GET", path="/v1/models")
 _HOWS: tuple[HowToRotate, ...] = (

@@ -15,6 +15,7 @@ from apikeychain.errors import BackendUnavailableError, InvalidValueError
 from apikeychain.model.ids import parse_name
 from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.ports.key_service import KeyService
+from apikeychain.vault.counted_keys import CountedKeys
 
 _log = logging.getLogger("apikeychain")
 
@@ -42,7 +43,8 @@ class KeyServices:
     """
 
     def __init__(self, default: KeyService, others: Mapping[str, KeyService] = MappingProxyType({})) -> None:
-        self._given: dict[str, KeyService] = {**others, DEFAULT_KEY_SERVICE: default}
+        given = {**others, DEFAULT_KEY_SERVICE: default}
+        self._given = {name: CountedKeys(service) for name, service in given.items()}
         self._shut: set[str] = set()
         self._told: set[str] = set()
 
@@ -75,6 +77,14 @@ class KeyServices:
             msg = f"the key service {name!r} is not {self._missing(name)}"
             raise BackendUnavailableError(msg)
         return self._given[name]
+
+    def wrapped(self) -> dict[str, int]:
+        """How many keys each wrapped that nobody has noted yet, by its name."""
+        return {name: service.wrapped for name, service in self._given.items()}
+
+    def noted(self, name: str, wrapped: int) -> None:
+        """So many keys that one wrapped are noted."""
+        self._given[name].wrapped -= wrapped
 
     def shut(self, name: str, *, is_shut: bool) -> None:
         """Note that one could not be opened yet, or that it was."""

@@ -9,6 +9,7 @@ Source: contracts 5, "Rotation"; spec 3.3.
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol, final
 
 from apikeychain.model.ids import TenantId
@@ -80,8 +81,13 @@ async def rewrap_project_key(key_service: Rewraps, tenant: TenantId, key: Projec
     )
 
 
-async def next_secret(key_service: KeyService, tenant: Tenant) -> Tenant:
+async def next_secret(key_service: KeyService, tenant: Tenant, created: datetime) -> Tenant:
     """The next generation of a tenant's record, with a fresh secret, and the one before kept beside it.
+
+    Args:
+        key_service: of the tenant.
+        tenant: as it is stored.
+        created: now.
 
     Raises:
         BackendUnavailableError: the key service does not answer.
@@ -92,6 +98,7 @@ async def next_secret(key_service: KeyService, tenant: Tenant) -> Tenant:
         wrapped_secret=await key_service.wrap(random_bytes(KEY_BYTES), contexts.of_tenant_secret(tenant.id, number)),
         wrapped_old_secret=tenant.wrapped_secret,
         secret_number=number,
+        secret_created=created,
         generation=tenant.generation + 1,
     )
 

@@ -65,6 +65,7 @@ _CHAIN_KEYS: list[Key] = [
     ("w_1", "globex"),
     ("alert_1",),
     ("alerts", "globex", ""),
+    ("default",),
 ]
 RECORDS: list[tuple[Record, Key]] = [
     (TENANT, ()),

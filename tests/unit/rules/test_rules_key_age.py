@@ -1,12 +1,11 @@
-"""When a project's key turns."""
+"""When a key turns."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from apikeychain.rules.key_age import turns_at
-from sample_keys import KEY
+from sample_project import NOW
 
 DAY = timedelta(days=1)
 
@@ -25,6 +24,6 @@ DAY = timedelta(days=1)
 def test_a_key_is_due_by_its_age_and_by_what_it_sealed_but_once_a_day(
     uses: int, max_age_days: int, after: timedelta | None
 ) -> None:
-    key = replace(KEY, uses=uses)
-    due = turns_at(key, max_uses=10, max_age_days=max_age_days)
-    assert due == (None if after is None else key.created + after)
+    due = turns_at(NOW, uses, max_uses=10, max_age_days=max_age_days)
+    assert due == (None if after is None else NOW + after)
+    assert turns_at(NOW, uses, max_uses=0, max_age_days=0) is None

@@ -15,7 +15,7 @@ from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.listing import every
 from apikeychain.model.errand import Errand
-from apikeychain.model.records import ProjectKey
+from apikeychain.model.records import ProjectKey, Tenant
 from apikeychain.rules.chain import PLATFORM
 from apikeychain.tenants import key_errands, key_schedule
 from apikeychain.tenants.change import Office
@@ -40,6 +40,11 @@ def later(office: Office, time: timedelta) -> Office:
 
 
 async def errands(office: Office) -> list[Errand]:
+    """Those about keys of projects."""
+    return [errand for errand in await all_errands(office) if errand.subject != key_errands.SECRET]
+
+
+async def all_errands(office: Office) -> list[Errand]:
     async with office.store.reading(PLATFORM) as rows:
         return [errand for errand in await every(rows, Errand) if errand.topic == key_errands.TOPIC]
 
@@ -52,7 +57,7 @@ async def look_often(office: Office) -> None:
 
 async def key_of(shop: ProjectAdmin) -> ProjectKey:
     async with shop._office.store.reading(shop.tenant) as rows:
-        (key,) = await every(rows, ProjectKey)
+        (key,) = await every(rows, ProjectKey, shop.id)
     return key
 
 
@@ -131,6 +136,101 @@ async def test_by_command_alone_nothing_is_noted_and_what_was_is_struck(acme: Te
     await key_errands.appoint(acme._office, acme.id, await key_of(shop))
     await look_often(later(never, 11 * DAY))
     assert (await errands(never), (await key_of(shop)).number) == ([], 1)
+
+
+async def owner_of(acme: TenantAdmin) -> Tenant:
+    async with acme._office.store.reading(acme.id) as rows:
+        owner = await rows.get(Tenant, ())
+    assert owner is not None
+    return owner
+
+
+async def test_the_secret_of_a_tenant_turns_when_it_is_old_with_the_keys_of_its_projects(
+    acme: TenantAdmin, shop: ProjectAdmin
+) -> None:
+    office = replace(acme._office, settings=replace(SETTINGS, key_max_age_days=0, tenant_secret_max_age_days=20))
+    shops = [shop, await acme.create_project("other")]
+    for one in shops:
+        await fill(one)
+    made = (await owner_of(acme)).created
+    (errand,) = [errand for errand in await all_errands(office) if errand.subject == key_errands.SECRET]
+    assert timedelta(0) <= errand.due - (made + DAY) < timedelta(minutes=1)
+    for days, number in ((1, 1), (19, 1), (21, 2), (22, 2), (40, 2), (42, 3)):
+        await look_often(later(office, days * DAY))
+        assert (await owner_of(acme)).secret_number == number
+        assert {(await key_of(one)).secret_number for one in shops} == {number}
+    turned = [entry for entry in await entries(acme) if entry.kind == "tenant-secret.turned"]
+    assert {entry.actor for entry in turned} == {"schedule"}
+    assert not (await owner_of(acme)).wrapped_old_secret
+
+
+async def test_the_secret_of_a_tenant_turns_after_as_many_keys_as_may_be_derived_from_it(
+    acme: TenantAdmin, shop: ProjectAdmin
+) -> None:
+    settings = replace(SETTINGS, key_max_age_days=0, tenant_secret_max_age_days=0, tenant_secret_max_uses=4)
+    office = replace(acme._office, settings=settings)
+    other = await acme.create_project("other")
+    await fill(shop)
+    await fill(other)
+    await shop.turn_key()
+    await look_often(later(office, DAY + timedelta(minutes=1)))
+    assert (await owner_of(acme)).secret_number == 1
+    await shop.turn_key()
+    assert [(await key_of(one)).secret_uses for one in (shop, other)] == [3, 1]
+    await look_often(later(office, 2 * DAY))
+    owner = await owner_of(acme)
+    assert owner.secret_number == 2
+    assert owner.secret_created is not None
+    assert owner.secret_created > owner.created + DAY
+    assert [(await key_of(one)).secret_uses for one in (shop, other)] == [1, 1]
+    await look_often(later(office, 9 * DAY))
+    assert (await owner_of(acme)).secret_number == 2
+
+
+async def test_a_turn_of_a_secret_that_broke_is_ended_by_the_schedule(acme: TenantAdmin, shop: ProjectAdmin) -> None:
+    await fill(shop)
+    office = acme._office
+    await shop.register_provider(replace(WEATHER, base_url="https://other.weather.example"))
+    assert (await acme.turn_secret()).failed == (shop.id,)
+    now = later(office, DAY + timedelta(hours=1))
+    await look_often(now)
+    assert (await owner_of(acme)).wrapped_old_secret
+    due = {errand.subject: errand.due for errand in await all_errands(office)}
+    assert due[key_errands.SECRET] == now.now() + timedelta(hours=1)
+    await shop.register_provider(WEATHER)
+    await key_schedule.look(later(now, timedelta(hours=1)))
+    owner = await owner_of(acme)
+    assert (owner.secret_number, owner.wrapped_old_secret) == (2, b"")
+
+
+async def test_the_lease_is_kept_while_many_keys_turn(
+    acme: TenantAdmin, shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(shop)
+    asked, away = 0, iter([BackendUnavailableError()])
+    enough = asyncio.Event()
+
+    async def is_ours(_: Office) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise next(away)
+        if asked == 6:
+            enough.set()
+        return True
+
+    async def attend(*_: object) -> None:
+        async with asyncio.timeout(5):
+            await enough.wait()
+
+    monkeypatch.setattr(key_schedule, "_is_ours", is_ours)
+    monkeypatch.setattr(key_schedule, "_RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(key_schedule, "attend", attend)
+    await key_schedule.look(later(acme._office, 11 * DAY))
+    assert enough.is_set()
+    then = asked
+    await asyncio.sleep(0.05)
+    assert asked == then
 
 
 async def test_one_that_fails_is_told_tried_again_in_an_hour_and_keeps_no_other_waiting(

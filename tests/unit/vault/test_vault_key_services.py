@@ -75,7 +75,7 @@ async def test_a_row_that_names_none_that_is_there_closes_its_tenant_and_is_told
 
 def test_a_name_is_looked_up_or_told_with_those_that_there_are(house: Household) -> None:
     services = KeyServices(house.service, {"kms": house.service, "bao": house.service})
-    assert services.named("kms") is services.named("default") is house.service
+    assert services.named("kms") is not services.named("default") is services.of(house.tenant)
     with pytest.raises(
         InvalidValueError, match=r"^there is no key service 'KMS': this keychain has bao, default, kms$"
     ):

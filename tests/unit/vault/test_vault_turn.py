@@ -37,7 +37,7 @@ async def test_after_a_turn_everything_opens_without_the_old_platform_key(house:
 
 
 async def test_a_secret_that_is_ending_is_wrapped_anew_as_what_it_is(house: Household) -> None:
-    third = await next_secret(house.service, await next_secret(house.service, house.tenant))
+    third = await next_secret(house.service, await next_secret(house.service, house.tenant, NOW), NOW)
     await house.service.rotate()
     turned = await rewrap_tenant(house.service, third)
     await house.service.retire(1)
@@ -95,7 +95,7 @@ async def test_a_handover_wraps_what_the_old_one_opens_and_the_new_one_alone_ope
 
 
 async def test_two_tenant_secrets_overlap_and_a_key_is_proved_by_the_one_that_it_is_from(house: Household) -> None:
-    tenant = await next_secret(house.service, house.tenant)
+    tenant = await next_secret(house.service, house.tenant, NOW)
     assert (tenant.secret_number, tenant.generation) == (2, 2)
     assert tenant.wrapped_old_secret == house.tenant.wrapped_secret
     assert tenant.wrapped_secret not in {b"", house.tenant.wrapped_secret}
@@ -111,8 +111,8 @@ async def test_two_tenant_secrets_overlap_and_a_key_is_proved_by_the_one_that_it
 
 
 async def test_of_two_tenant_secrets_none_passes_for_the_other(house: Household) -> None:
-    tenant = await next_secret(house.service, house.tenant)
-    third = await next_secret(house.service, tenant)
+    tenant = await next_secret(house.service, house.tenant, NOW)
+    third = await next_secret(house.service, tenant, NOW)
     for one in (tenant, third):
         swapped = replace(one, wrapped_secret=one.wrapped_old_secret, wrapped_old_secret=one.wrapped_secret)
         with pytest.raises(SealedValueError):
@@ -122,7 +122,7 @@ async def test_of_two_tenant_secrets_none_passes_for_the_other(house: Household)
 
 
 async def test_the_old_secret_moves_and_turns_with_the_new_one(house: Household) -> None:
-    tenant = await next_secret(house.service, house.tenant)
+    tenant = await next_secret(house.service, house.tenant, NOW)
     new = MemoryKeyService()
     moved = await rewrap_tenant(Handover(house.service, new), tenant)
     assert moved.wrapped_old_secret not in {b"", tenant.wrapped_old_secret}
@@ -132,7 +132,7 @@ async def test_the_old_secret_moves_and_turns_with_the_new_one(house: Household)
 
 
 async def test_which_tenant_secret_a_key_is_from_cannot_be_changed_beside_it(house: Household) -> None:
-    tenant = await next_secret(house.service, house.tenant)
+    tenant = await next_secret(house.service, house.tenant, NOW)
     new = await house.fresh_vault().new_project_key(tenant, house.key.project, 2, NOW)
     for key, number in ((house.key, 2), (new, 1), (new, 3)):
         with pytest.raises(SealedValueError):

@@ -12,7 +12,7 @@ from apikeychain.ports.key_service import KeyService
 from apikeychain.vault import contexts
 from apikeychain.vault.turn import next_secret, rewrap_tenant
 from apikeychain.vault.wrapping import goes_round, unwrap_derived_key, unwrap_key, unwrap_tenant_secret
-from sample_keys import OTHER_PROJECT, TENANT, Household
+from sample_keys import NOW, OTHER_PROJECT, TENANT, Household
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ async def test_a_key_of_32_bytes_comes_back_as_it_is(house: Household) -> None:
 
 async def test_of_a_tenants_secrets_the_one_of_today_and_the_one_before_are_kept(house: Household) -> None:
     first = await unwrap_tenant_secret(house.service, house.tenant, 1)
-    second = await next_secret(house.service, house.tenant)
-    third = await next_secret(house.service, second)
+    second = await next_secret(house.service, house.tenant, NOW)
+    third = await next_secret(house.service, second, NOW)
     assert await unwrap_tenant_secret(house.service, second, 1) == first
     of_two = await unwrap_tenant_secret(house.service, second, 2)
     assert len({first, of_two, await unwrap_tenant_secret(house.service, third, 3)}) == 3

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from apikeychain.model.alert import OutgoingAlert
+from apikeychain.model.cryptoperiod import Cryptoperiod
 from apikeychain.model.errand import Errand
 from apikeychain.model.ledger_records import CheckpointKeys, OpenEntries, SignedChain, Worker
 from apikeychain.model.records import (
@@ -114,6 +115,7 @@ SHELVES: dict[str, Shelf] = {
     OpenEntries.kind: _shelf("open_entries", ("worker", "owner")),
     OutgoingAlert.kind: _shelf("alerts", ("id",)),
     Errand.kind: _shelf("errands", ("topic", "owner", "subject")),
+    Cryptoperiod.kind: _shelf("cryptoperiods", ("name",)),
 }
 TENANTS = SHELVES[Tenant.kind].table
 PROJECTS = SHELVES[Project.kind].table

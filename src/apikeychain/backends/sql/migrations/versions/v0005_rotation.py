@@ -1,4 +1,4 @@
-"""Keys that turn: rotations, keys at providers, alerts that are to be sent, and what is to be looked at.
+"""Keys that turn: rotations, keys at providers, cryptoperiods, alerts to be sent, and what is to be looked at.
 
 The rows of tenants, of projects' keys and of signing keys may say more than before. The version keeps an older
 apikeychain from taking that for damaged.
@@ -13,7 +13,7 @@ down_revision = "v0004_checkpoints"
 _SCHEMA = "apikeychain"
 _word = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 _OF_PROJECTS = {"rotations": ("project", "secret"), "provider_keys": ("project", "secret", "number")}
-_OF_CHAINS = {"alerts": ("id",), "errands": ("topic", "owner", "subject")}
+_OF_CHAINS = {"alerts": ("id",), "errands": ("topic", "owner", "subject"), "cryptoperiods": ("name",)}
 
 
 def upgrade() -> None:
