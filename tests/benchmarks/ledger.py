@@ -12,7 +12,6 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from apikeychain.backends.sql import SQLStore
-from apikeychain.backends.sql.chains import columns_of
 from apikeychain.backends.sql.engine import sqlite_engine
 from apikeychain.backends.sql.schema import LEDGER
 from apikeychain.ledger.ledger import FLUSH_ENTRIES
@@ -107,7 +106,7 @@ async def _append(path: Path, drafts: Sequence[LedgerDraft]) -> float:
 
 async def _insert(path: Path, entries: Sequence[LedgerEntry]) -> float:
     """The same rows into the same table, in the same batches and by the same engine, with nothing made of them."""
-    rows = [columns_of(entry) for entry in entries]
+    rows = [{**entry.columns, "payload": entry.payload, "hash": entry.hash} for entry in entries]
     async with SQLStore.sqlite(path):
         pass
     engine = sqlite_engine(path)

@@ -13,9 +13,10 @@ Source: contracts 6; RFC 8785 (within integers below 2^53 and no floats, sorted 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.ids import ProjectId, TenantId
@@ -121,38 +122,71 @@ class LedgerDraft:
 
     def behind(self, head: Head) -> LedgerEntry:
         """The entry that this draft becomes as the next one behind `head`."""
-        seq = head.size + 1
+        (entry,) = chained(head, [self])
+        return entry
+
+
+class LedgerRow(NamedTuple):
+    """An entry as its columns; see `LedgerEntry`.
+
+    Attributes:
+        at: the text of its payload.
+    """
+
+    tenant: TenantId
+    seq: int
+    at: str
+    kind: str
+    actor: str
+    project: ProjectId | None
+    payload: bytes
+    hash: bytes
+
+    @property
+    def head(self) -> Head:
+        """The head of the chain that ends here."""
+        return Head(self.tenant, self.seq, self.hash)
+
+
+def chained(head: Head, drafts: Sequence[LedgerDraft]) -> list[LedgerEntry]:
+    """The entries that drafts become, each behind the one before, the first behind `head`."""
+    return [
+        LedgerEntry(
+            tenant=row.tenant,
+            seq=row.seq,
+            at=draft.at.astimezone(UTC).replace(microsecond=draft.at.microsecond // 1000 * 1000),
+            kind=row.kind,
+            actor=row.actor,
+            project=row.project,
+            payload=row.payload,
+            hash=row.hash,
+        )
+        for draft, row in zip(drafts, rows_behind(head, drafts), strict=True)
+    ]
+
+
+def rows_behind(head: Head, drafts: Iterable[LedgerDraft]) -> list[LedgerRow]:
+    """The same as columns: all that a store writes down of them."""
+    tenant, seq, previous = head.tenant, head.size, head.hash
+    rows: list[LedgerRow] = []
+    for draft in drafts:
+        seq += 1
+        at, kind, actor, project = timestamp(draft.at), draft.kind, draft.actor, draft.project
         payload = canonical_json(
             {
-                "v": 1,
-                "tenant": head.tenant,
+                "actor": actor,
+                "at": at,
+                "data": dict(draft.data),
+                "kind": kind,
+                "project": project,
                 "seq": seq,
-                "at": timestamp(self.at),
-                "kind": self.kind,
-                "actor": self.actor,
-                "project": self.project,
-                "data": dict(self.data),
-            },
+                "tenant": tenant,
+                "v": 1,
+            }
         )
-        return LedgerEntry(
-            tenant=head.tenant,
-            seq=seq,
-            at=self.at.astimezone(UTC).replace(microsecond=self.at.microsecond // 1000 * 1000),
-            kind=self.kind,
-            actor=self.actor,
-            project=self.project,
-            payload=payload,
-            hash=link(head.hash, payload),
-        )
-
-
-def chained(head: Head, drafts: Iterable[LedgerDraft]) -> list[LedgerEntry]:
-    """The entries that drafts become, each behind the one before, the first behind `head`."""
-    entries: list[LedgerEntry] = []
-    for draft in drafts:
-        entries.append(draft.behind(head))
-        head = entries[-1].head
-    return entries
+        previous = link(previous, payload)
+        rows.append(LedgerRow(tenant, seq, at, kind, actor, project, payload, previous))
+    return rows
 
 
 def link(previous_hash: bytes, payload: bytes) -> bytes:
@@ -167,4 +201,4 @@ def canonical_json(value: JSON) -> bytes:
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with three decimals."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"

@@ -5,19 +5,21 @@ One tenant after another a worker whose thousand tenants are all active would wr
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from apikeychain.backends.sql.faults import told_as_ours
-from apikeychain.backends.sql.schema import HEADS, LEDGER
+from apikeychain.backends.sql.schema import HEADS
 from apikeychain.backends.sql.tenant_reader import head_of
 from apikeychain.errors import ConflictError
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry, chained
+from apikeychain.model.ledger import Head, LedgerDraft, LedgerRow, rows_behind
 
 Payloads = Mapping[TenantId, Sequence[LedgerDraft]]
 # SQLite takes some 32,000 values in one statement.
 _TENANTS = 10_000
+# As the driver takes it: SQLAlchemy would look at every value of every row.
+_APPEND = "INSERT INTO ledger (tenant, seq, at, kind, actor, project, payload, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _HEAD = upsert(HEADS)
 _PUT = _HEAD.on_conflict_do_update(
     index_elements=[HEADS.c.tenant], set_={"size": _HEAD.excluded.size, "hash": _HEAD.excluded.hash}
@@ -29,8 +31,8 @@ def forked() -> ConflictError:
     return ConflictError("the head of one of the chains is not where its entries end")
 
 
-def behind_heads(rows: Iterable[RowMapping], payloads: Payloads) -> tuple[list[LedgerEntry], dict[TenantId, Head]]:
-    """The entries that the drafts become, and where each chain ends then.
+def behind_heads(rows: Iterable[RowMapping], payloads: Payloads) -> tuple[list[LedgerRow], dict[TenantId, Head]]:
+    """The rows that the drafts become, and where each chain ends then.
 
     Args:
         rows: the heads as they are stored.
@@ -41,17 +43,12 @@ def behind_heads(rows: Iterable[RowMapping], payloads: Payloads) -> tuple[list[L
     """
     found = {TenantId(row["tenant"]): row for row in rows}
     heads = {tenant: head_of(tenant, found[tenant]) if tenant in found else Head.empty(tenant) for tenant in payloads}
-    entries: list[LedgerEntry] = []
+    entries: list[LedgerRow] = []
     for tenant, drafts in payloads.items():
-        entries += chained(heads[tenant], drafts)
+        entries += rows_behind(heads[tenant], drafts)
         if drafts:
             heads[tenant] = entries[-1].head
     return entries, heads
-
-
-def columns_of(entry: LedgerEntry) -> dict[str, object]:
-    """The row of an entry."""
-    return {**entry.columns, "payload": entry.payload, "hash": entry.hash}
 
 
 def head_columns_of(head: Head) -> dict[str, object]:
@@ -80,6 +77,6 @@ def append_together(connection: Connection, payloads: Payloads) -> Mapping[Tenan
     if entries:
         written = [heads[tenant] for tenant in tenants if payloads[tenant]]
         with told_as_ours(forked()):
-            connection.execute(insert(LEDGER), [columns_of(entry) for entry in entries])
+            connection.exec_driver_sql(_APPEND, [*entries])
             connection.execute(_PUT, [head_columns_of(head) for head in written])
     return heads

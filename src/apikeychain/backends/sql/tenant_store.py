@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Executable, bindparam, func, or_, select
 
-from apikeychain.backends.sql.chains import columns_of
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, SHELVES, Shelf
@@ -14,7 +13,7 @@ from apikeychain.backends.sql.tenant_reader import SQLTenantReader, at_key
 from apikeychain.errors import AlreadyExistsError, APIKeyChainError, ConflictError
 from apikeychain.model.codec import dump
 from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, chained
+from apikeychain.model.ledger import Head, LedgerDraft, rows_behind
 from apikeychain.model.records import Key, Project, Record
 
 
@@ -68,13 +67,12 @@ class SQLTenantStore(SQLTenantReader):
     async def append(self, payloads: Sequence[LedgerDraft]) -> Head:
         """See TenantStore.append."""
         head = await self.head()
-        entries = chained(head, payloads)
-        if not entries:
+        rows = rows_behind(head, payloads)
+        if not rows:
             return head
-        rows = [columns_of(entry) for entry in entries]
-        await self._change(self._scope.insert(LEDGER), self._damaged_head(), rows=rows)
-        await self._put_head(entries[-1].head, new=not head.size)
-        return entries[-1].head
+        await self._change(self._scope.insert(LEDGER), self._damaged_head(), rows=[row._asdict() for row in rows])
+        await self._put_head(rows[-1].head, new=not head.size)
+        return rows[-1].head
 
     async def retain(self, first: int, last: int, payload: LedgerDraft) -> Head:
         """See TenantStore.retain."""
