@@ -40,10 +40,11 @@ class Countries:
 def _located(locator: Locator, address: str) -> str:
     try:
         country = locator.country(address)
+        is_one = _CODE.fullmatch(country)
     except Exception as fault:  # noqa: BLE001 - a locator that breaks its contract breaks no call
         _tell(type(fault).__name__)
         return ""
-    return country if _CODE.fullmatch(country) else ""
+    return country if is_one else ""
 
 
 def _nowhere(_: str) -> str:

@@ -65,3 +65,8 @@ def test_a_locator_that_breaks_breaks_no_call_and_is_told_once(caplog: pytest.Lo
     assert [record.getMessage() for record in caplog.records] == [
         "the locator failed with KeyError: countries are not known for now"
     ]
+
+
+def test_a_locator_that_says_nothing_at_all_breaks_no_call() -> None:
+    silent = Book({"203.0.113.9": None})  # type: ignore[dict-item]  # what a locator may say all the same
+    assert Countries(silent).of(caller("203.0.113.9")) == ""
