@@ -20,6 +20,7 @@ from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.key_service import KeyService
+from apikeychain.ports.locator import Locator
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.rotator import Account
@@ -52,9 +53,8 @@ class APIKeyChain(TenantVerbs):
         key_services: further ones, by the name in the rows of their tenants.
         witnesses: keep the checkpoints of the ledger where this installation cannot take them back.
         alert_sinks, rotators: by name: to which alerts go, the log without any; what makes and ends keys at providers.
-        settings: the operator's choices.
-        network: exceptions for single providers, by base URL; never stored and never a tenant's. One holds for every
-            tenant that registers that base URL, unless it names its `tenants`.
+        locator, settings: knows in which country callers are, for ledger and watch; the operator's choices.
+        network: exceptions for providers, by base URL, never stored; for every tenant unless one names its `tenants`.
         sanitizers: by a provider's name, for every tenant: a function that sees what was accepted and may refuse it.
 
     Raises:
@@ -75,6 +75,7 @@ class APIKeyChain(TenantVerbs):
         witnesses: Sequence[Witness] = (),
         alert_sinks: Mapping[str, AlertSink] | None = None,
         rotators: Mapping[str, Account] | None = None,
+        locator: Locator | None = None,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
@@ -91,6 +92,7 @@ class APIKeyChain(TenantVerbs):
             witnesses=tuple(witnesses),
             alert_sinks=named_sinks(alert_sinks),
             rotators=rotators or {},
+            locator=locator,
         )
         self.settings = settings or APIKeyChainSettings()
         self._networks = {
@@ -153,14 +155,12 @@ class APIKeyChain(TenantVerbs):
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
     ) -> Self:
-        """Plugs and settings as the variables ``APIKEYCHAIN_...`` say them; the reference of settings lists all.
+        """Plugs and settings as the variables ``APIKEYCHAIN_...`` say them, see the reference; no server is asked yet.
 
         Args:
             variables: instead of those of the process; or what `read_environment` found in them.
             network: see the class.
             sanitizers: likewise.
-
-        No server is asked before the keychain is opened.
 
         Raises:
             SettingsError: with every problem; no value of a variable is told.

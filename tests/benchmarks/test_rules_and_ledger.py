@@ -12,6 +12,7 @@ import pytest
 from apikeychain import HeaderCredential, Provider, ProxyRoute, QueryParameter, Secret
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
+from apikeychain.backends.registry_countries import RegistryCountries
 from apikeychain.client.signing import Signer, sign
 from apikeychain.model.call import Call, Reply, UpstreamReply
 from apikeychain.model.headers import Headers
@@ -23,6 +24,7 @@ from apikeychain.primitives import open_value, random_bytes, seal_value
 from apikeychain.rules import answer, chain, cors, headers, injection, quotas, redaction, routing, signature
 from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.rules.signed_text import NOTHING_SHA256
+from apikeychain.watch.countries import Countries
 from benchmarks.ledger import a_draft
 from benchmarks.load import BROWSER, ORIGIN
 from exchange import NOW
@@ -81,6 +83,12 @@ def test_headers(benchmark: Benchmark) -> None:
 
 def test_identify(benchmark: Benchmark) -> None:
     assert benchmark(identify, CALL, TRUSTED).address == "203.0.113.7"
+
+
+def test_a_country_that_is_remembered(benchmark: Benchmark) -> None:
+    known = Countries(RegistryCountries())
+    caller = CALLER._replace(address="193.0.6.139")
+    assert benchmark(known.of, caller) == "NL"
 
 
 def test_origin(benchmark: Benchmark) -> None:

@@ -69,6 +69,7 @@ _PLAIN = {
 }
 _LONE = re.compile("[\ud800-\udfff]")
 _BEYOND_PLANE = re.compile("[\U00010000-\U0010ffff]")
+_PSEUDONYM = re.compile(f"[0-9a-f]{{{_PSEUDONYM_DIGITS}}}")
 
 
 def verify(head: Head, entries: Iterable[LedgerEntry]) -> Head:
@@ -223,6 +224,11 @@ def _name_fault(names: Iterable[object]) -> str:
     if all(isinstance(name, str) and not _BEYOND_PLANE.search(name) for name in names):
         return ""
     return "the names in an entry are text of the Basic Multilingual Plane"
+
+
+def is_pseudonym(text: str) -> bool:
+    """Whether `text` has the form of one; no address has it."""
+    return _PSEUDONYM.fullmatch(text) is not None
 
 
 def pseudonym(key: bytes, value: str) -> str:
