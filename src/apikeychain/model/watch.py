@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from apikeychain.model.finding import Answer
+from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.suspension import Scope
 from apikeychain.model.tally import Tally
@@ -129,3 +129,7 @@ class TightenedQuota:
     def key(self) -> tuple[str, ...]:
         """Project, scope and value."""
         return (self.project, self.scope, self.value)
+
+
+WatchRecord = WatchPolicy | WatchMemory | CountedWindow | TightenedQuota | Finding
+WATCH_RECORDS: tuple[type[WatchRecord], ...] = (WatchPolicy, WatchMemory, CountedWindow, TightenedQuota, Finding)
