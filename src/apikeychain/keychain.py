@@ -19,6 +19,7 @@ from apikeychain.model.provider import BaseURL
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.detector import Detector
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import ReplayGuard
@@ -52,6 +53,7 @@ class APIKeyChain(TenantVerbs):
         key_services: further ones, by the name in the rows of their tenants.
         witnesses: keep the checkpoints of the ledger where this installation cannot take them back.
         alert_sinks, rotators: by name: to which alerts go, the log without any; what makes and ends keys at providers.
+        detectors: that look at what calls do; that of the house without any.
         settings: the operator's choices.
         network: exceptions for single providers, by base URL; never stored and never a tenant's. One holds for every
             tenant that registers that base URL, unless it names its `tenants`.
@@ -75,6 +77,7 @@ class APIKeyChain(TenantVerbs):
         witnesses: Sequence[Witness] = (),
         alert_sinks: Mapping[str, AlertSink] | None = None,
         rotators: Mapping[str, Account] | None = None,
+        detectors: Sequence[Detector] | None = None,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
@@ -91,6 +94,7 @@ class APIKeyChain(TenantVerbs):
             witnesses=tuple(witnesses),
             alert_sinks=named_sinks(alert_sinks),
             rotators=rotators or {},
+            detectors=detectors,
         )
         self.settings = settings or APIKeyChainSettings()
         self._networks = {
@@ -255,10 +259,9 @@ class APIKeyChain(TenantVerbs):
 
         An open keychain is asked; it is not opened for that. What it says of why is for the log, not for callers.
         """
-        residence = self._residence
-        if residence is None or self._pipeline is None:
+        if self._residence is None or self._pipeline is None:
             return Readiness((PlugReadiness("keychain", ok=False, why=_NOT_OPEN),))
-        return await residence.asking.ask()
+        return await self._residence.asking.ask()
 
     def failed(self, call: Call, error: AnswerError) -> Reply:
         """The answer to a call for which `handle` raised."""

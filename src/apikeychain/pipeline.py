@@ -7,7 +7,6 @@ value or raises its own refusal. Rules decide without waiting; a step that waits
 Source: spec 5, 6, 8.1, 9.2; contracts 1 to 4, 6, 7.
 """
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,6 @@ from typing import final
 
 from apikeychain.errors import (
     AnswerError,
-    BodyTimeoutError,
     HeaderLines,
     LedgerUnavailableError,
     MissingExtraError,
@@ -41,6 +39,7 @@ from apikeychain.rules import (
     decoding,
     headers,
     injection,
+    observation,
     problem,
     quotas,
     redaction,
@@ -66,16 +65,13 @@ from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
 from apikeychain.watch.unverified import Unverified
 
-# How long the body may take that is read whole before anything is sent.
-READ_SECONDS = 30.0
-
 
 @final
 class Pipeline:
     """The gate.
 
     Args:
-        now: the wall clock, UTC; `clock`: monotonic seconds.
+        observe: told of each call that ended; now: the wall clock, UTC; `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -90,18 +86,19 @@ class Pipeline:
         claims: Claims,
         upstream: Upstream,
         trusted: TrustedProxies,
+        observe: Callable[[Passage, int, int], None],
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._snapshots, self._vault, self._ledger = settings, snapshots, vault, ledger
         self._meter, self._refusals, self._claims, self._development = meter, refusals, claims, settings.development
-        self._upstream, self._trusted, self._now, self._clock = upstream, trusted, now, clock
+        self._upstream, self._trusted, self._observe, self._now, self._clock = upstream, trusted, observe, now, clock
         self._mentions, self._unverified, self._needles = Mentions(), Unverified(), OpenNeedles()
 
     async def handle(self, call: Call) -> Reply:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
         caller = identify(call, self._trusted)
-        passage = Passage(call, caller, self._now(), self._clock)
+        passage = Passage(call, caller, self._now(), self._clock, self._observe)
         with passage:
             try:
                 reply = await self._pass(passage)
@@ -133,6 +130,7 @@ class Pipeline:
         target = routing.fill(passage.call, route, body)
         if target.body is None:
             signature.require_body(passage.signature, b"")
+        passage.values = observation.taken(target, passage.moment.microsecond)
         await passage.intend()
         secret = await self._open(project, route)
         past = await open_retiring(self._vault, project, route, self._snapshots.holds) if project.retiring else ()
@@ -199,7 +197,7 @@ class Pipeline:
         cap = routing.body_cap(call, project) if passage.origin else MIB
         bodies.require_size(call, cap)
         async with self._unverified.one(call, passage.caller):
-            passage.body = await self._whole(call, cap)
+            passage.body = await passage.read(cap)
         return hashlib.sha256(passage.body).hexdigest().encode()
 
     def _foresee(self, passage: Passage, project: Snapshot, signed: Signature) -> Sequence[Spend]:
@@ -239,17 +237,10 @@ class Pipeline:
             if route.body.raw:
                 passage.stream_body(route.timeouts.idle)
                 return None
-            passage.body = await step("read", self._whole(passage.call, route.body.cap))
+            passage.body = await step("read", passage.read(route.body.cap))
             signature.require_body(passage.signature, passage.body)
         passage.bytes_in = len(passage.body)
         return passage.body
-
-    async def _whole(self, call: Call, cap: int) -> bytes:
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                return await bodies.read(call.body, cap)
-        except TimeoutError:
-            raise BodyTimeoutError from None
 
     async def _open(self, project: Snapshot, route: CompiledRoute) -> Secret:
         tenant, provider, sealed = project.tenant, route.provider, project.secret_of(route)

@@ -20,6 +20,7 @@ from apikeychain.model.ledger import JSON, LedgerDraft
 from apikeychain.model.origin import Origin
 from apikeychain.model.quota import Balance
 from apikeychain.model.route import QueryParameter
+from apikeychain.rules import bodies
 from apikeychain.rules.call_entries import Asked, asked_data, call_data, intent_data
 from apikeychain.rules.caller import Caller, bucket_address
 from apikeychain.rules.chain import pseudonym
@@ -28,6 +29,8 @@ from apikeychain.rules.signature import Signature, matching
 from apikeychain.rules.snapshot import Snapshot
 from apikeychain.telemetry import CallSpan, step
 
+# How long the body may take that is read whole before anything is sent.
+READ_SECONDS = 30.0
 _CLIENT_CLOSED = 499
 
 
@@ -52,6 +55,9 @@ class Passage:
         bytes_in: of the body, as far as it came; `streams` where it goes on while the call is sent.
         answered: who made the answer.
         refusal: the code of a refusal, of a failure, or of what cut the answer.
+        country: where the caller is, or "".
+        values: some of those that go up, with the names of their parameters; `key` is that of the pseudonyms.
+        observe: told of the passage at its end, with the status and the bytes of its answer; it raises nothing.
         span: current while the passage is entered.
     """
 
@@ -59,6 +65,7 @@ class Passage:
     caller: Caller
     moment: datetime
     clock: Callable[[], float]
+    observe: "Callable[[Passage, int, int], None]" = field(default=lambda _, __, ___: None, repr=False)
     started: float = field(init=False)
     sent: float = field(init=False)
     project: Snapshot | None = None
@@ -78,6 +85,10 @@ class Passage:
     streams: bool = False
     answered: Literal["provider", "gate"] = "gate"
     refusal: str | None = None
+    country: str = ""
+    values: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    key: bytes = field(default=b"", repr=False)
+    is_over: bool = False
     span: CallSpan = field(default_factory=CallSpan)
 
     def __post_init__(self) -> None:
@@ -116,9 +127,22 @@ class Passage:
             key: the tenant's, for pseudonyms.
             route: of the call.
         """
-        self.pseudonym = pseudonym(key, bucket_address(self.caller.address))
+        self.key, self.pseudonym = key, pseudonym(key, bucket_address(self.caller.address))
         tail = route.tail_of(self.call)
         self.tail = pseudonym(key, tail) if tail else None
+
+    async def read(self, cap: int) -> bytes:
+        """The whole body of the call.
+
+        Raises:
+            BodyTooLargeError: it is larger than `cap`.
+            BodyTimeoutError: it took longer than 30 s.
+        """
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await bodies.read(self.call.body, cap)
+        except TimeoutError:
+            raise BodyTimeoutError from None
 
     async def intend(self) -> None:
         """Wait until what is about to be done is written down, where the ledger is one that is written ahead.
@@ -145,8 +169,11 @@ class Passage:
             await self.upstream.aclose()
 
     def end(self, status: int, bytes_out: int) -> None:
-        """Fill the slot and end the span, once; a call that has no slot leaves no entry."""
+        """Tell of it, fill the slot and end the span, once; a call that has no slot leaves no entry."""
         project, route = self.project, self.route
+        if not self.is_over:
+            self.is_over = True
+            self.observe(self, status, bytes_out)
         slot, self.slot = self.slot, None
         if slot is not None and route is not None and project is not None:
             slot.fill(self._draft(project, route, status, bytes_out))

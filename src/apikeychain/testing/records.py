@@ -57,7 +57,7 @@ from apikeychain.model.sanitizers import Sanitizer
 from apikeychain.model.signing_credentials import AWSCredential, HMACCredential
 from apikeychain.model.suspension import Suspension
 from apikeychain.model.tally import Tally, ValueTally
-from apikeychain.model.watch import CountedWindow, Deed, TightenedQuota, WatchMemory, WatchPolicy
+from apikeychain.model.watch import CountedWindow, Deed, Sums, TightenedQuota, WatchMemory, WatchPolicy
 
 ACME = TenantId("acme")
 GLOBEX = TenantId("globex")
@@ -197,6 +197,7 @@ WATCH_RECORDS: tuple[Record, ...] = (
         states={"ewma": '{"v":1}', "base64": "", "is": "\u00e4"},
         last=NOW,
         deeds=(Deed(answer="suspend", scope="route", value="plain", at=NOW, until=NOW), _ALERTED),
+        seen=Sums(begin=NOW, calls=1, failures=2, callers=3, bytes_out=4, unadmitted=5),
     ),
     CountedWindow(
         project=SHOP,
