@@ -21,6 +21,7 @@ from apikeychain.pipeline import Pipeline
 from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.detector import Detector
 from apikeychain.ports.key_service import KeyService
+from apikeychain.ports.locator import Locator
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.rotator import Account
@@ -42,9 +43,9 @@ _NOT_OPEN = "the keychain is not open: use it inside `async with keychain:` or b
 
 @final
 class APIKeyChain(TenantVerbs):
-    """The library in one object: give it to `APIKeyChainMiddleware`, and manage tenants through it.
+    """The library in one object: give it to `APIKeyChainMiddleware`, which enters it, and manage tenants through it.
 
-    An async context manager for scripts, tests and a host's own lifespan; the middleware enters it by itself.
+    An async context manager for scripts, tests and a host's own lifespan.
 
     Args:
         store, key_service, rate_limiter, replay_guard, signals: plugs; an async context manager is entered.
@@ -54,9 +55,8 @@ class APIKeyChain(TenantVerbs):
         witnesses: keep the checkpoints of the ledger where this installation cannot take them back.
         alert_sinks, rotators: by name: to which alerts go, the log without any; what makes and ends keys at providers.
         detectors: that look at what calls do; that of the house without any.
-        settings: the operator's choices.
-        network: exceptions for single providers, by base URL; never stored and never a tenant's. One holds for every
-            tenant that registers that base URL, unless it names its `tenants`.
+        locator, settings: knows in which country callers are, for ledger and watch; the operator's choices.
+        network: exceptions for providers, by base URL, never stored; for every tenant unless one names its `tenants`.
         sanitizers: by a provider's name, for every tenant: a function that sees what was accepted and may refuse it.
 
     Raises:
@@ -78,6 +78,7 @@ class APIKeyChain(TenantVerbs):
         alert_sinks: Mapping[str, AlertSink] | None = None,
         rotators: Mapping[str, Account] | None = None,
         detectors: Sequence[Detector] | None = None,
+        locator: Locator | None = None,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
@@ -95,6 +96,7 @@ class APIKeyChain(TenantVerbs):
             alert_sinks=named_sinks(alert_sinks),
             rotators=rotators or {},
             detectors=detectors,
+            locator=locator,
         )
         self.settings = settings or APIKeyChainSettings()
         self._networks = {
@@ -102,9 +104,7 @@ class APIKeyChain(TenantVerbs):
         }
         self._sanitizers = parse_sanitizers(sanitizers)
         self._trusted = parse_trusted(self.settings.trusted_proxies)
-        self._residence: Residence | None = None
-        self._left: Residence | None = None
-        self._closed: Residence | None = None
+        self._residence, self._left, self._closed = (cast("Residence | None", None),) * 3
 
     @classmethod
     def embedded(
@@ -157,14 +157,12 @@ class APIKeyChain(TenantVerbs):
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
     ) -> Self:
-        """Plugs and settings as the variables ``APIKEYCHAIN_...`` say them; the reference of settings lists all.
+        """Plugs and settings as the variables ``APIKEYCHAIN_...`` say them, see the reference; no server is asked yet.
 
         Args:
             variables: instead of those of the process; or what `read_environment` found in them.
             network: see the class.
             sanitizers: likewise.
-
-        No server is asked before the keychain is opened.
 
         Raises:
             SettingsError: with every problem; no value of a variable is told.
@@ -203,9 +201,8 @@ class APIKeyChain(TenantVerbs):
             await self._left.leave()
         residence = self._residence
         if residence is None or not residence.is_here:
-            residence = self._residence = Residence(
-                self._plugs, self.settings, self._networks, sanitizers=self._sanitizers
-            )
+            given = self._plugs, self.settings, self._networks
+            residence = self._residence = Residence(*given, sanitizers=self._sanitizers)
         residence.entered += 1
         try:
             await residence.opened()

@@ -29,9 +29,9 @@ from apikeychain.ledger.passage import Passage
 from apikeychain.model.call import Call, Reply, UpstreamRequest, has_body
 from apikeychain.model.quota import Spend
 from apikeychain.model.route import MIB
+from apikeychain.ports.locator import Locator
 from apikeychain.ports.upstream import Upstream
 from apikeychain.rules import (
-    admission,
     answer,
     answer_transforms,
     bodies,
@@ -45,6 +45,7 @@ from apikeychain.rules import (
     redaction,
     routing,
     signature,
+    suspension,
 )
 from apikeychain.rules.caller import TrustedProxies, identify
 from apikeychain.rules.routing import CompiledRoute
@@ -60,6 +61,7 @@ from apikeychain.vault.retiring import open_retiring
 from apikeychain.vault.session_keys import session_key
 from apikeychain.vault.vault import Vault
 from apikeychain.watch.claims import Claims
+from apikeychain.watch.countries import Countries
 from apikeychain.watch.mentions import Mentions
 from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
@@ -87,6 +89,7 @@ class Pipeline:
         upstream: Upstream,
         trusted: TrustedProxies,
         observe: Callable[[Passage, int, int], None],
+        locator: Locator | None,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -94,6 +97,7 @@ class Pipeline:
         self._meter, self._refusals, self._claims, self._development = meter, refusals, claims, settings.development
         self._upstream, self._trusted, self._observe, self._now, self._clock = upstream, trusted, observe, now, clock
         self._mentions, self._unverified, self._needles = Mentions(), Unverified(), OpenNeedles()
+        self._countries = Countries(locator)
 
     async def handle(self, call: Call) -> Reply:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
@@ -122,10 +126,12 @@ class Pipeline:
         passage.origin = origin = cors.admit(call, project, caller)
         passage.page = cors.page_of(call, project, caller)
         headers.require_destination(call.headers)
+        if project.names_callers:
+            await self._veil(passage, project)
         passage.signature = await self._admit_signed(passage, project)
-        passage.route = route = passage.route or _admit(passage, project, passage.signature)
+        passage.route = route = passage.route or passage.admit(project, passage.signature)
         passage.limits = await step("spend", self._spend(passage, project, route))
-        await step("record", self._record(passage, project, route), "key_service")
+        await step("record", self._record(passage, project), "key_service")
         body = await self._read(passage, route)
         target = routing.fill(passage.call, route, body)
         if target.body is None:
@@ -169,6 +175,7 @@ class Pipeline:
         key = await self._signing_key(project, sent, passage)
         digest = sent.content_sha256 or await self._digest(passage, project)
         mac = signature.require_mac(key, sent, call, project.project.signed_headers, digest)
+        suspension.admit_caller(project, passage.caller, passage.moment, passage.pseudonym)
         await self._refusals.admit_claim(project.project.id, passage.caller, sent)
         signature.require_window(sent, self._now())
         token = signature.claim_token(project.project.id, sent, mac)
@@ -197,12 +204,12 @@ class Pipeline:
         cap = routing.body_cap(call, project) if passage.origin else MIB
         bodies.require_size(call, cap)
         async with self._unverified.one(call, passage.caller):
-            passage.body = await passage.read(cap)
+            passage.body = await passage.read_body(cap)
         return hashlib.sha256(passage.body).hexdigest().encode()
 
     def _foresee(self, passage: Passage, project: Snapshot, signed: Signature) -> Sequence[Spend]:
         """What a call will spend whose signature holds; raises what will refuse it before."""
-        passage.route = _admit(passage, project, signed)
+        passage.route = passage.admit(project, signed)
         return self._spends(passage, project, passage.route, signed)
 
     def _spends(
@@ -221,14 +228,17 @@ class Pipeline:
             return self._meter.settle(project, passage.balances)
         return await self._meter.spend(project, self._spends(passage, project, route, passage.signature))
 
-    async def _record(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> None:
-        try:
-            key = await self._vault.pseudonym_key(project.tenant)
-        except SealedValueError:
-            raise LedgerUnavailableError from None
-        passage.veil(key, route)
+    async def _record(self, passage: Passage, project: Snapshot) -> None:
+        await self._veil(passage, project)
+        passage.country = self._countries.of(passage.caller)
         slot = self._ledger.reserve(project.tenant.id, quotas.holder(passage.signature, passage.caller))
         passage.slot = slot if slot.is_noted else await slot.note()
+
+    async def _veil(self, passage: Passage, project: Snapshot) -> None:
+        try:
+            passage.veil(await self._vault.pseudonym_key(project.tenant))
+        except SealedValueError:
+            raise LedgerUnavailableError from None
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
         if passage.body is None:
@@ -237,7 +247,7 @@ class Pipeline:
             if route.body.raw:
                 passage.stream_body(route.timeouts.idle)
                 return None
-            passage.body = await step("read", passage.read(route.body.cap))
+            passage.body = await step("read", passage.read_body(route.body.cap))
             signature.require_body(passage.signature, passage.body)
         passage.bytes_in = len(passage.body)
         return passage.body
@@ -285,7 +295,3 @@ class Pipeline:
         reply = problem.answer(error, development=self._development)
         reply.headers = cors.expose(reply.headers, passage.origin)
         return reply
-
-
-def _admit(passage: Passage, project: Snapshot, signed: Signature | None) -> CompiledRoute:
-    return admission.admit(passage.call, project, passage.caller, signed=signed, page=passage.page, now=passage.moment)

@@ -58,13 +58,11 @@ class Residence:
     """An open keychain in the running loop.
 
     Args:
-        sanitizers: the host's functions, by the name of the provider.
-        terms: of the notes on what may be lost.
+        sanitizers: the host's functions, by the name of the provider; `terms`: of the notes on what may be lost.
         clock: monotonic seconds, for how long anything is kept or waited for.
 
     Attributes:
-        office: for the management verbs; `pipeline`: for calls; `asking`: for health checks. They are of use after
-            `opened`.
+        office: for the management verbs; `pipeline`: for calls; `asking`: for health checks. Of use after `opened`.
         entered: how often the keychain was opened into it.
         serving: set by `serve`, once calls are served.
     """
@@ -167,6 +165,7 @@ class Residence:
             plugs.rate_limiter,
             plugs.replay_guard,
             plugs.signals,
+            plugs.locator,
             *plugs.witnesses,
             *plugs.alert_sinks.values(),
             *(account.rotator for account in plugs.rotators.values()),
@@ -197,7 +196,8 @@ class Residence:
             refusals=Refusals(local_limiter()),
             claims=Claims(plugs.replay_guard, plugs.rate_limiter),
             upstream=upstream,
-            trusted=parse_trusted(settings.trusted_proxies),
+            locator=plugs.locator,
+            trusted=parse_trusted(settings.trusted_proxies, settings.country_header),
             observe=upkeep.observer,
             now=_now,
             clock=self._clock,

@@ -4,6 +4,7 @@ Source: contracts 7; spec 8.3.
 """
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -38,7 +39,8 @@ async def suspend(
         tenant_store: the transaction; the caller commits it and publishes the change.
         project: the project that it is part of.
         scope: what `value` names.
-        value: a route's name, an origin, a caller's address (of IPv6 its /64 is meant); "" for the whole project.
+        value: a route's name, an origin, a caller's address (of IPv6 its /64 is meant) or the pseudonym that stands for
+            it in the ledger; "" for the whole project.
         reason: for people, at most 200 characters. It stands in the ledger: no address, no name.
         until: when it ends by itself, or None.
         at: now.
@@ -80,8 +82,19 @@ async def lift(
     at: datetime,
     actor: str,
     pseudonym: str | None = None,
+    also: Sequence[str] = (),
 ) -> Suspension:
-    """End a suspension, over or not, and return what it was. See `suspend` for the arguments.
+    """End a suspension, over or not, and return what it was.
+
+    Args:
+        tenant_store: see `suspend`.
+        project: likewise.
+        scope: likewise.
+        value: likewise.
+        at: likewise.
+        actor: likewise.
+        pseudonym: likewise.
+        also: other values by which the same caller may be suspended: its pseudonym, or its address.
 
     Raises:
         DoesNotExistError: there is no such project or suspension.
@@ -90,20 +103,22 @@ async def lift(
     """
     value = _parse_value(scope, value)
     owner = await owner_of(tenant_store, project)
-    suspension = await tenant_store.get(Suspension, (project, scope, value))
-    if suspension is None:
+    asked = [await tenant_store.get(Suspension, (project, scope, one)) for one in dict.fromkeys([value, *also])]
+    found = [suspension for suspension in asked if suspension is not None]
+    if not found:
         msg = f"this {scope} of {project} is not suspended"
         raise DoesNotExistError(msg)
-    await tenant_store.remove(Suspension, suspension.key, suspension.generation)
     data = _subject(scope, value, pseudonym)
-    await tenant_store.append([chain.admin("suspension.removed", at=at, actor=actor, project=project, data=data)])
+    for suspension in found:
+        await tenant_store.remove(Suspension, suspension.key, suspension.generation)
+        await tenant_store.append([chain.admin("suspension.removed", at=at, actor=actor, project=project, data=data)])
     await raise_generation(tenant_store, owner)
-    return suspension
+    return found[0]
 
 
 def _parse_value(scope: Scope, value: str) -> str:
     if scope == "caller":
-        return _parse_address(value)
+        return parse_caller(value)
     if scope == "route":
         return parse_name(value, "route")
     if scope == "origin":
@@ -114,11 +129,18 @@ def _parse_value(scope: Scope, value: str) -> str:
     return value
 
 
-def _parse_address(text: str) -> str:
+def parse_caller(text: str) -> str:
+    """A caller as it is suspended: by its address as that is counted, or by its pseudonym.
+
+    Raises:
+        InvalidValueError: it is neither.
+    """
+    if chain.is_pseudonym(text):
+        return text
     try:
         ipaddress.ip_address(text.removesuffix("/64"))
     except ValueError:
-        msg = f"not an address: {text!r}"
+        msg = f"not an address, and not the 32 hex digits of a pseudonym: {text!r}"
         raise InvalidValueError(msg) from None
     return bucket_address(text.removesuffix("/64"))
 
@@ -133,7 +155,8 @@ def _require_sense(reason: str, until: datetime | None, at: datetime) -> None:
 
 
 def _subject(scope: Scope, value: str, pseudonym: str | None) -> dict[str, JSON]:
-    return {"scope": scope, "value": pseudonym if scope == "caller" else value}
+    is_told = scope != "caller" or chain.is_pseudonym(value)
+    return {"scope": scope, "value": value if is_told else pseudonym}
 
 
 async def owner_of(tenant_store: TenantReader, project: ProjectId) -> Project:
