@@ -104,7 +104,9 @@ class APIKeyChain(TenantVerbs):
         }
         self._sanitizers = parse_sanitizers(sanitizers)
         self._trusted = parse_trusted(self.settings.trusted_proxies)
-        self._residence, self._left, self._closed = (cast("Residence | None", None),) * 3
+        self._residence: Residence | None = None
+        self._left: Residence | None = None
+        self._closed: Residence | None = None
 
     @classmethod
     def embedded(
@@ -124,8 +126,7 @@ class APIKeyChain(TenantVerbs):
             directory: made at the opening, and not before, when it is missing; empty at the first start.
             development: http on localhost and hints in refusals; short for `settings`.
             settings: instead of `development`.
-            network: see the class.
-            sanitizers: likewise.
+            network, sanitizers: see the class.
             key_file: where the key file is, if not in the directory; APIKEYCHAIN_KEY_FILE says the same.
             instead: plugs of your own, by the names of the class's arguments, in place of those.
 
@@ -216,8 +217,7 @@ class APIKeyChain(TenantVerbs):
         Args:
             reopens: whether the next call may open it again in this event loop, as it may in any other.
         """
-        residence = self._residence
-        if residence is not None:
+        if (residence := self._residence) is not None:
             # Before the plugs close: a call that comes meanwhile would wait for that, and open them again.
             self._closed = None if reopens or residence.entered > 1 else residence
             await self._leave(residence)
