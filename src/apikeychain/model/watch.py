@@ -51,6 +51,8 @@ class Deed:
     Attributes:
         answer: what; `scope` and `value`: to what.
         at: when; `until`: to when it holds, or None.
+        feature: that the finding showed which it answers.
+        observed: whether it is only what would have been done.
     """
 
     answer: Answer
@@ -58,6 +60,8 @@ class Deed:
     value: str
     at: datetime
     until: datetime | None = None
+    feature: str = ""
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
