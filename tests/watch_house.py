@@ -74,7 +74,9 @@ class PlannedDetector:
         self.windows.append(window)
         since = window.begin if not state else datetime.fromisoformat(state)
         found = [
-            replace(one, project=window.project, id=f"f_{window.begin:%Y%m%d%H%M}{order:08}", at=window.begin, since=since)
+            replace(
+                one, project=window.project, id=f"f_{window.begin:%Y%m%d%H%M}{order:08}", at=window.begin, since=since
+            )
             for order, one in enumerate(self.finds)
         ]
         return found, since.isoformat() if found else ""
@@ -127,7 +129,9 @@ class WatchHouse:
     async def counted(self, begin: datetime, worker: str = "w_1", **routes: Tally) -> None:
         """A window of one worker, as it is handed over."""
         name = f"{begin:%Y-%m-%dT%H:%M:%SZ}"
-        window = CountedWindow(project=self.shop.id, begin=name, worker=worker, routes=routes or {"weather": Tally(calls=1)})
+        window = CountedWindow(
+            project=self.shop.id, begin=name, worker=worker, routes=routes or {"weather": Tally(calls=1)}
+        )
         await agenda.note(self.store, TOPIC, self.shop.tenant, self.shop.id, begin + timedelta(seconds=70))
         async with self.store.tenant(self.shop.tenant) as records:
             await records.insert(window)
@@ -165,9 +169,13 @@ class WatchHouse:
     async def configuration(self) -> list[Record]:
         """All of the project that callers or the tenant could see change."""
         kept = {"counted-window", "watch-memory", "finding"}
-        kinds = [kind for name, kind in KINDS.items() if name not in kept | {"tenant", "project-name", "alert", "errand"}]
+        kinds = [
+            kind for name, kind in KINDS.items() if name not in kept | {"tenant", "project-name", "alert", "errand"}
+        ]
         async with self.store.reading(self.shop.tenant) as reader:
-            return [record for kind in kinds for record in await every(reader, kind) if record.key[:1] == (self.shop.id,)]
+            return [
+                record for kind in kinds for record in await every(reader, kind) if record.key[:1] == (self.shop.id,)
+            ]
 
 
 @asynccontextmanager

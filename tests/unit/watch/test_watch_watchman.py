@@ -103,7 +103,7 @@ async def test_a_blatant_caller_is_suspended_and_it_is_told_once(monkeypatch: py
 
 async def test_a_flood_is_answered_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
-        flood = finding("origin", APP)
+        flood = finding("origin", APP, feature="variety")
         for _ in range(4):
             await house.minute(flood)
         (smaller,) = await house.stored(TightenedQuota)
@@ -123,7 +123,7 @@ async def test_a_flood_is_answered_step_by_step(monkeypatch: pytest.MonkeyPatch)
 async def test_a_secret_that_others_use_gets_a_new_key_once_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
         await house.shop.set_watch(answers=["alert", "rotate"])
-        leaked = finding("route", "weather", feature="provider-401")
+        leaked = finding("route", "weather", feature="secret")
         for _ in range(12):
             await house.minute(leaked)
         (rotation,) = await house.stored(Rotation)
@@ -139,7 +139,7 @@ async def test_a_secret_that_does_not_turn_is_left_to_somebody(monkeypatch: pyte
         await house.shop.remove_rotation("weather")
         await house.shop.set_watch(answers=["alert", "rotate"])
         for _ in range(6):
-            await house.minute(finding("route", "weather", feature="provider-401"))
+            await house.minute(finding("route", "weather", feature="secret"))
         assert any("no rotation of 'weather'" in alert.done for alert in await house.alerts())
         assert await house.entries("rotation.ordered") == []
 
