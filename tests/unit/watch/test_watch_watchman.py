@@ -1,7 +1,6 @@
 """One worker looks at what all counted: each window once, and what follows from it once, whoever dies on the way."""
 
 import logging
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,6 @@ from apikeychain import agenda
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ledger.turn import lease
 from apikeychain.listing import every
-from apikeychain.model.alert import OutgoingAlert
 from apikeychain.model.finding import Finding
 from apikeychain.model.rotation_records import Rotation
 from apikeychain.model.suspension import Suspension
@@ -19,7 +17,7 @@ from apikeychain.model.watch import CountedWindow, TightenedQuota, WatchMemory, 
 from apikeychain.watch.handover import TOPIC
 from management import APP
 from rotation_house import Fuse, KilledError
-from watch_house import CALLER, WatchHouse, finding, watched
+from watch_house import CALLER, finding, watched
 
 ALERTED = "watch.noticed"
 
@@ -103,17 +101,17 @@ async def test_a_blatant_caller_is_suspended_and_it_is_told_once(monkeypatch: py
 
 async def test_a_flood_is_answered_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
-        flood = finding("origin", APP, feature="variety")
-        for _ in range(4):
-            await house.minute(flood)
+        flood = finding("origin", APP, feature="variety"), finding("origin", APP, feature="rate")
+        await house.minute(*flood)
+        assert await house.stored(TightenedQuota) == []
+        for _ in range(10):
+            await house.minute(*flood)
         (smaller,) = await house.stored(TightenedQuota)
         assert (smaller.scope, smaller.value, smaller.divisor) == ("origin", APP, 4)
-        assert await house.stored(Suspension) == []
-        for _ in range(4):
-            await house.minute(flood)
+        (suspension,) = await house.stored(Suspension)
+        assert (suspension.scope, suspension.value) == ("origin", APP)
         kinds = [entry["kind"] for entry in await house.entries("watch", "suspension")]
-        assert kinds[:2] == [ALERTED, ALERTED]
-        assert [kind for kind in kinds if kind != ALERTED][0] == "watch.tightened"
+        assert [kind for kind in kinds if kind != ALERTED] == ["watch.tightened", "suspension.created"]
         house.rotation.clock.go_on(3600)
         await house.watchman.look()
         assert await house.stored(TightenedQuota) == []
