@@ -84,7 +84,7 @@ async def test_a_call_is_counted_by_its_route_its_caller_its_page_and_its_values
         ("of/2.5", "GET", b"", [], b"", {"what"}),
     ],
 )
-async def test_values_are_counted_wherever_they_stand_and_undeclared_ones_together(
+async def test_values_are_counted_wherever_they_stand_and_undeclared_ones_together(  # noqa: PLR0917  # of one call
     route: str, method: str, query: bytes, lines: Sequence[Line], body: bytes, names: set[str]
 ) -> None:
     async with open_gate(routes=ROUTES) as gate:
