@@ -9,7 +9,6 @@ from apikeychain.rules import suspension
 from apikeychain.rules.caller import Caller
 from sample_project import APP, NOW, PROJECT, a_snapshot
 
-
 PSEUDONYM = "0f" * 16
 CALLERS_AND_OTHERS: list[tuple[Scope, str]] = [
     ("caller", "192.0.2.1"),
@@ -32,7 +31,9 @@ def _admit(
     held = Suspension(project=PROJECT, scope=scope, value=value, reason="too much", created=NOW, until=until)
     project = a_snapshot(suspensions=[held])
     known = None if origin is None else Origin(origin)
-    suspension.admit(project, project.routes[b"weather"], known, Caller(address, "https", "h"), NOW, pseudonym=pseudonym)
+    suspension.admit(
+        project, project.routes[b"weather"], known, Caller(address, "https", "h"), NOW, pseudonym=pseudonym
+    )
     return True
 
 
