@@ -155,13 +155,8 @@ def compile_snapshot(
     served = [route.route for route in compiled.values()]
     known_secrets = {secret.name: secret for secret in secrets}
     known_keys = {key.id: key for key in signing_keys}
-<<<<<<< HEAD
     quotas = tightened(_quotas(project, served), smaller)
-    suspended = {(one.scope, _counted(one)): one for one in suspensions}
-=======
-    quota = Quota.parse(project.quota)
     suspended: dict[tuple[Scope, str], Suspension] = {(one.scope, _counted(one)): one for one in suspensions}
->>>>>>> c7c5533c44795a12099cce169d6e99135b8a8ea5
     return Snapshot(
         tenant=tenant,
         project=project,
