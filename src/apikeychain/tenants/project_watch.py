@@ -105,8 +105,7 @@ class WatchVerbs(ProjectHandle):
                 suspensions_a_day=before.suspensions_a_day if suspensions_a_day is None else suspensions_a_day,
             )
             _require(wanted)
-            stored = await _store(change, before, wanted)
-        return stored
+            return await _store(change, before, wanted)
 
     async def findings(self, limit: int = 50) -> list[Finding]:
         """What was not expected, the newest first; the last 200 are kept.

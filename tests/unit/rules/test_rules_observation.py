@@ -84,12 +84,16 @@ def test_a_hash_is_of_48_bits_of_one_tenant_and_one_parameter() -> None:
 
 
 def _all(kind: type[AnswerError]) -> set[type[AnswerError]]:
-    return {kind}.union(*map(_all, kind.__subclasses__()))
+    found = {kind}
+    for one in kind.__subclasses__():
+        found |= _all(one)
+    return found
 
 
-@pytest.mark.parametrize(
-    "error", sorted(_all(AnswerError), key=lambda error: error.code), ids=lambda error: error.__name__
-)
+_ERRORS: list[type[AnswerError]] = sorted(_all(AnswerError), key=lambda error: error.__name__)
+
+
+@pytest.mark.parametrize("error", _ERRORS, ids=[error.__name__ for error in _ERRORS])
 def test_every_refusal_and_failure_has_a_class(error: type[AnswerError]) -> None:
     failure = observation.failure_of(error.status, error.code, by_provider=False)
     assert failure in FAILURES

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from apikeychain import agenda
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ledger.passage import Passage
 from apikeychain.model.call import Call
@@ -54,8 +56,6 @@ def _refused(project: Any, code: str = "origin-refused") -> Passage:
 
 
 def _of(house: WatchHouse, name: ProjectId | None = None) -> Any:
-    from dataclasses import replace  # noqa: PLC0415
-
     snapshot = a_snapshot()
     project = replace(snapshot.project, id=name or house.shop.id)
     return replace(snapshot, project=project, tenant=replace(snapshot.tenant, id=house.shop.tenant))
@@ -117,17 +117,17 @@ async def test_a_store_that_is_away_gets_it_later_and_it_is_told_once(
         clock, counts = Clock(), Observer(seconds=Clock())
         hands = Handover(house.store, counts, share=lambda: 0.0)
         counts(_refused(_of(house)), 403, 0)
-        note = handover.agenda.note
+        note = agenda.note
 
         async def away(*_: object) -> None:
             raise BackendUnavailableError
 
-        monkeypatch.setattr(handover.agenda, "note", away)
+        monkeypatch.setattr(agenda, "note", away)
         await hands.close()
         await hands.store()
         told = [record for record in caplog.records if record.levelno >= logging.ERROR]
         assert len(told) == 1
-        monkeypatch.setattr(handover.agenda, "note", note)
+        monkeypatch.setattr(agenda, "note", note)
         await hands.store()
         assert len(await house.stored(CountedWindow)) == 1
         del clock
@@ -144,7 +144,7 @@ async def test_a_bug_is_told_without_a_value_and_the_windows_wait(
         async def broken(*told: object) -> None:
             raise ValueError(*told)
 
-        monkeypatch.setattr(handover.agenda, "note", broken)
+        monkeypatch.setattr(agenda, "note", broken)
         await hands.close()
         assert "ValueError" in caplog.text
         assert house.shop.id not in caplog.text

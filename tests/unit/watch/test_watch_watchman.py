@@ -31,8 +31,8 @@ ALERTED = "watch.noticed"
 async def test_a_window_is_what_all_workers_counted_and_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
         begin = house.rotation.clock.now()
-        await house.counted(begin, "w_1", weather=Tally(calls=2), maps=Tally(calls=1))
-        await house.counted(begin, "w_2", weather=Tally(calls=3, unadmitted={"other": 1}))
+        await house.counted(begin, "w_1", routes={"weather": Tally(calls=2), "maps": Tally(calls=1)})
+        await house.counted(begin, "w_2", routes={"weather": Tally(calls=3, unadmitted={"other": 1})})
         await house.watchman.look()
         assert house.detector.windows == []  # it is not over
         house.rotation.clock.go_on(70)
