@@ -54,7 +54,7 @@ async def carry_out(post: Post, case: Case, ready: Ready, judged: Judged, plans:
     secrets = await _prepare(post, case, allowed, at)
     async with post.store.tenant(case.tenant) as records:
         outcomes = [Outcome(finding) for finding in judged.findings]
-        memory = remembered(case.memory, ready.window, judged.states)
+        memory = remembered(case.memory, judged)
         memory = await keep(records, case, _with_deeds(memory, allowed, at))
         for counted in ready.counted:
             await records.remove(CountedWindow, counted.key, counted.generation)

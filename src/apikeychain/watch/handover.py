@@ -26,6 +26,8 @@ from apikeychain.watch.observer import MOST_WINDOWS, Counted, Observer
 
 TOPIC = "watch"
 LOOK_SECONDS = 1.0
+# Of one record: it is read and written in one piece, while calls wait.
+MOST_ROUTES = 32
 # Workers hand over one after the other: they note the same errands.
 SPREAD_SECONDS = 3.0
 _log = logging.getLogger("apikeychain.watch")
@@ -90,14 +92,18 @@ class Handover:
 
     async def _store_project(self, begin: int, project: ProjectId, counted: Counted) -> None:
         moment = datetime.fromtimestamp(begin, UTC)
-        window = CountedWindow(
-            project=project, begin=f"{moment:%Y-%m-%dT%H:%M:%SZ}", worker=self._worker, routes=counted.tallies()
-        )
-        due = moment + timedelta(seconds=WINDOW_SECONDS) + GRACE
+        due, names = moment + timedelta(seconds=WINDOW_SECONDS) + GRACE, [*counted.routes]
         await agenda.note(self._store, TOPIC, counted.tenant, project, due)
         async with self._store.tenant(counted.tenant) as records:
-            if await records.get(CountedWindow, window.key) is None:
-                await records.insert(window)
+            for first in range(0, len(names), MOST_ROUTES):
+                window = CountedWindow(
+                    project=project,
+                    begin=f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+                    worker=f"{self._worker}-{first}",
+                    routes={name: counted.routes[name].tally for name in names[first : first + MOST_ROUTES]},
+                )
+                if await records.get(CountedWindow, window.key) is None:
+                    await records.insert(window)
 
     def _tell(self, why: str) -> None:
         if not self._is_told:

@@ -20,6 +20,7 @@ from apikeychain.rules.caller import Caller
 from apikeychain.watch import handover, observer
 from apikeychain.watch.handover import Handover
 from apikeychain.watch.observer import Observer
+from management import ROUTE, WEATHER
 from rotation_house import NOON
 from sample_project import a_snapshot
 from watch_house import WatchHouse, watched
@@ -192,3 +193,23 @@ async def test_routes_beyond_the_bound_are_not_counted_and_it_is_told(
         assert sum("more than 2 routes" in record.message for record in caplog.records) == 1
         counts(_refused(_of(house)), 403, 0)
         assert len(counts.take(is_last=True)) == 1
+
+
+async def test_many_routes_are_handed_over_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        monkeypatch.setattr(handover, "MOST_ROUTES", 1)
+        counts = Observer(seconds=Clock())
+        counts(_refused(_of(house)), 403, 0)
+        called = _refused(_of(house), "rate-limited")
+        called.route = a_snapshot(routes=[ROUTE], providers=[WEATHER]).routes[b"weather"]
+        counts(called, 429, 0)
+        await Handover(house.store, counts, share=lambda: 0.0).close()
+        stored = await house.stored(CountedWindow)
+        assert [[*window.routes] for window in stored] == [[""], ["weather"]]
+        house.rotation.clock.go_on(1)
+        await house.watchman.look()
+        (window,) = house.detector.windows
+        assert {name: (tally.calls, tally.failures) for name, tally in window.routes.items()} == {
+            "": (0, {}),
+            "weather": (1, {"refused": 1}),
+        }

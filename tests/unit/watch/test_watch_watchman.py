@@ -404,3 +404,17 @@ async def test_an_alert_that_a_project_does_not_want_is_not_sent(monkeypatch: py
         await house.minute(finding("caller", CALLER))
         assert len(await house.stored(Suspension)) == 1
         assert await house.alerts() == []
+
+
+async def test_what_was_counted_of_one_project_is_not_that_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        others = [await house.rotation.acme.create_project(f"other-{number}") for number in range(3)]
+        begin = house.rotation.clock.now()
+        async with house.store.tenant(house.shop.tenant) as records:
+            for other in others:
+                name = f"{begin:%Y-%m-%dT%H:%M:%SZ}"
+                await records.insert(CountedWindow(project=other.id, begin=name, worker="w_1", routes={}))
+        await house.minute()
+        assert [window.project for window in house.detector.windows] == [house.shop.id]
+        async with house.store.reading(house.shop.tenant) as reader:
+            assert {left.project for left in await every(reader, CountedWindow)} == {other.id for other in others}
