@@ -10,7 +10,7 @@ from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.watch import ANSWERS, Deed, Mode, Sums, TightenedQuota, WatchMemory, WatchPolicy
 from apikeychain.rules.watch_policy import mode_of
 from apikeychain.rules.watch_rules import parse_rules
-from apikeychain.tenants.change import ProjectChange
+from apikeychain.tenants.change import ProjectChange, require_tenant
 from apikeychain.tenants.project_handle import ProjectHandle
 from apikeychain.watch.case import policy_of
 from apikeychain.watch.suspension import owner_of
@@ -55,6 +55,7 @@ class WatchVerbs(ProjectHandle):
         """
         now = self._office.now()
         async with self._office.store.reading(self._tenant) as reader:
+            await require_tenant(reader, self._tenant)
             project = await owner_of(reader, self.id)
             policy = await policy_of(reader, self.id)
             memory = await reader.get(WatchMemory, (self.id,)) or WatchMemory(project=self.id)
@@ -118,6 +119,7 @@ class WatchVerbs(ProjectHandle):
             msg = f"1 finding or more, not {limit}"
             raise InvalidValueError(msg)
         async with self._office.store.reading(self._tenant) as reader:
+            await require_tenant(reader, self._tenant)
             await owner_of(reader, self.id)
             found = await every(reader, Finding, self.id)
         return sorted(found, key=lambda one: (one.at, one.id), reverse=True)[:limit]
