@@ -35,6 +35,7 @@ ADMIN_KINDS = frozenset(
         "rotation": "added changed paused resumed removed ordered reminded started created verified switched revoked "
         "refused failed",
         "checkpoint-key": "made rotated",
+        "watch": "changed noticed tightened relaxed",
     }.items()
     for verb in verbs.split()
 )
@@ -69,6 +70,7 @@ _PLAIN = {
 _COLUMN_TYPES = {(int, str, str), (int, str, type(None))}
 _LONE = re.compile("[\ud800-\udfff]")
 _BEYOND_PLANE = re.compile("[\U00010000-\U0010ffff]")
+_PSEUDONYM = re.compile(f"[0-9a-f]{{{_PSEUDONYM_DIGITS}}}")
 
 
 def verify(head: Head, entries: Iterable[LedgerEntry]) -> Head:
@@ -223,6 +225,11 @@ def _name_fault(names: Iterable[object]) -> str:
     if all(isinstance(name, str) and not _BEYOND_PLANE.search(name) for name in names):
         return ""
     return "the names in an entry are text of the Basic Multilingual Plane"
+
+
+def is_pseudonym(text: str) -> bool:
+    """Whether `text` has the form of one; no address has it."""
+    return _PSEUDONYM.fullmatch(text) is not None
 
 
 def pseudonym(key: bytes, value: str) -> str:
