@@ -111,11 +111,8 @@ def test_a_caller_is_suspended_for_ten_minutes_and_then_twice_as_long_and_an_hou
 
 def test_routes_origins_and_the_project_are_suspended_three_times_a_day_together_whatever_a_policy_says() -> None:
     policy = replace(POLICY, suspensions_a_day=50)
-    findings = [
-        replace(finding, scope=scope, value=value)
-        for scope, value in (("route", "a"), ("route", "b"), ("origin", "https://a.example"), ("project", ""))
-        for finding in (FINDING, SURGE)
-    ]
+    places: list[tuple[Scope, str]] = [("route", "a"), ("route", "b"), ("origin", "https://a.example"), ("project", "")]
+    findings = [replace(one, scope=scope, value=value) for scope, value in places for one in (FINDING, SURGE)]
     told = _live(findings, 1440, policy)
     assert sum(answer == "suspend" for _, answer, _ in told) == 3
     assert all(one.deed.until - one.deed.at <= timedelta(hours=1) for _, _, one in told if one.deed.until)
