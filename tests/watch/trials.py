@@ -39,7 +39,7 @@ class Attacked:
 
     Attributes:
         delays: of those that were found, in windows, the first is 1.
-        suspended: how many were answered by a suspension, `delays_of_deeds` after how many windows.
+        blatant: how many were found blatant; `suspended`: were answered by a suspension or a rotation.
         features: that told of them.
     """
 
@@ -48,6 +48,14 @@ class Attacked:
     blatant: int = 0
     suspended: int = 0
     features: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, other: "Attacked") -> None:
+        """As if both were one."""
+        self.tried += other.tried
+        self.delays += other.delays
+        self.blatant += other.blatant
+        self.suspended += other.suspended
+        self.features += other.features
 
     def within(self, windows: int) -> int:
         """How many were found so soon."""
@@ -67,6 +75,13 @@ class Calm:
     alarms: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     deeds: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     told: list[str] = field(default_factory=list[str])
+
+    def add(self, other: "Calm") -> None:
+        """As if both were one."""
+        self.days += other.days
+        self.alarms += other.alarms
+        self.deeds += other.deeds
+        self.told += other.told
 
     @property
     def suspensions(self) -> int:
@@ -98,7 +113,15 @@ class Watched:
         return other
 
 
-def attack(first: int, projects: int, found: Mapping[str, Attacked], *, each: int = 2, mild: bool = False) -> None:
+def attack(
+    first: int,
+    projects: int,
+    found: Mapping[str, Attacked],
+    *,
+    each: int = 2,
+    mild: bool = False,
+    days: int = _LEARNED_DAYS,
+) -> None:
     """Attack each of some projects with each kind, after days of learning, each time as if it were the first.
 
     Args:
@@ -107,16 +130,17 @@ def attack(first: int, projects: int, found: Mapping[str, Attacked], *, each: in
         found: what comes of it, by kind; it is added to.
         each: how often.
         mild: whether they are hardly more than the busiest minute of an ordinary day.
+        days: that were learned before.
     """
     for seed in range(first, first + projects):
         whose = project(seed)
         watched = Watched(whose)
-        for number in range(_LEARNED_DAYS):
+        for number in range(days):
             for minute, routes in day(whose, number):
                 watched.see(window(whose, minute, routes))
-        minutes = list(day(whose, _LEARNED_DAYS))
+        minutes = list(day(whose, days))
         rng = np.random.default_rng((seed, 77))
-        strengths = _MILD if mild else _STRENGTHS[first]
+        strengths = _MILD if mild else _STRENGTHS[HELD_OUT if seed >= HELD_OUT else TUNING]
         for kind in ATTACKS:
             for _ in range(each):
                 _attack(kind, watched, minutes, rng, strengths=strengths, found=found[kind])
@@ -150,7 +174,7 @@ def _attack(
     was_found = was_suspended = was_blatant = False
     for step, (minute, given) in enumerate(minutes[begin : begin + lasts]):
         routes = copy.deepcopy(given)
-        ATTACKS[kind](Scene(copied.project, rng, key, step, target.name, peak, many, _LEARNED_DAYS, routes))
+        ATTACKS[kind](Scene(copied.project, rng, key, step, target.name, peak, many, minutes[0][0] // MINUTES, routes))
         findings, deeds = copied.see(window(copied.project, minute, routes))
         fresh = [finding for finding in findings if finding.feature not in before]
         if fresh and not was_found:

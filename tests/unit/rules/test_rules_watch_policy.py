@@ -8,6 +8,7 @@ import pytest
 
 from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.ids import ProjectId
+from apikeychain.model.suspension import Scope
 from apikeychain.model.watch import ANSWERS, Deed, WatchPolicy
 from apikeychain.rules.features import FEATURES
 from apikeychain.rules.watch_policy import ALERTS_A_DAY, CALLERS_A_DAY, Planned, decide, mode_of
@@ -110,11 +111,8 @@ def test_a_caller_is_suspended_for_ten_minutes_and_then_twice_as_long_and_an_hou
 
 def test_routes_origins_and_the_project_are_suspended_three_times_a_day_together_whatever_a_policy_says() -> None:
     policy = replace(POLICY, suspensions_a_day=50)
-    findings = [
-        replace(finding, scope=scope, value=value)
-        for scope, value in (("route", "a"), ("route", "b"), ("origin", "https://a.example"), ("project", ""))
-        for finding in (FINDING, SURGE)
-    ]
+    places: list[tuple[Scope, str]] = [("route", "a"), ("route", "b"), ("origin", "https://a.example"), ("project", "")]
+    findings = [replace(one, scope=scope, value=value) for scope, value in places for one in (FINDING, SURGE)]
     told = _live(findings, 1440, policy)
     assert sum(answer == "suspend" for _, answer, _ in told) == 3
     assert all(one.deed.until - one.deed.at <= timedelta(hours=1) for _, _, one in told if one.deed.until)
@@ -149,11 +147,11 @@ def test_the_same_is_told_again_after_six_hours() -> None:
 @pytest.mark.parametrize(("scope", "value"), [("project", ""), ("route", "login"), ("origin", "https://a.example")])
 @pytest.mark.parametrize("detector", ["ewma", "rules", "forest"])
 def test_what_anybody_can_cause_is_told_and_nothing_wide_is_done(
-    feature: str, scope: str, value: str, detector: str
+    feature: str, scope: Scope, value: str, detector: str
 ) -> None:
     text = f"{feature} > 50 / 5 minutes" if detector == "rules" else feature
-    finding = replace(FINDING, feature=text, scope=scope, value=value, detector=detector, admitted=False)  # type: ignore[arg-type]  # of these
-    surges = [replace(SURGE, scope=scope, value=value), replace(SURGE, scope="project", value="")]  # type: ignore[arg-type]  # likewise
+    finding = replace(FINDING, feature=text, scope=scope, value=value, detector=detector, admitted=False)
+    surges = [replace(SURGE, scope=scope, value=value), replace(SURGE, scope="project", value="")]
     assert _beyond_alerts([finding, *(replace(one, admitted=False) for one in surges)], 400) == []
 
 
