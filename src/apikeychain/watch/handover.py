@@ -26,6 +26,8 @@ from apikeychain.watch.observer import MOST_WINDOWS, Counted, Observer
 
 TOPIC = "watch"
 LOOK_SECONDS = 1.0
+# Projects at a time: all of them have to be there before the window is looked at.
+_AT_ONCE = 8
 # Of one record: it is read and written in one piece, while calls wait.
 MOST_ROUTES = 32
 # Workers hand over one after the other: they note the same errands.
@@ -80,15 +82,22 @@ class Handover:
             self._is_told = False
 
     async def _store_window(self, begin: int, projects: dict[ProjectId, Counted]) -> None:
-        for project in [*projects]:
-            # A project that was removed meanwhile has nothing to be watched; one that is damaged is told elsewhere.
-            try:
-                await self._store_project(begin, project, projects[project])
-            except BackendUnavailableError:
-                raise
-            except APIKeyChainError as error:
-                _log.info("what was counted of %s is left out: %s", project, type(error).__name__)
-            del projects[project]
+        names = [*projects]
+        for first in range(0, len(names), _AT_ONCE):
+            some = [self._try(begin, name, projects) for name in names[first : first + _AT_ONCE]]
+            for fault in await asyncio.gather(*some, return_exceptions=True):
+                if isinstance(fault, BaseException):
+                    raise fault
+
+    async def _try(self, begin: int, project: ProjectId, projects: dict[ProjectId, Counted]) -> None:
+        """Store what was counted of one project; one that was removed meanwhile has nothing to be watched."""
+        try:
+            await self._store_project(begin, project, projects[project])
+        except BackendUnavailableError:
+            raise
+        except APIKeyChainError as error:
+            _log.info("what was counted of %s is left out: %s", project, type(error).__name__)
+        del projects[project]
 
     async def _store_project(self, begin: int, project: ProjectId, counted: Counted) -> None:
         moment = datetime.fromtimestamp(begin, UTC)

@@ -11,6 +11,7 @@ import pytest
 from apikeychain import agenda
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ledger.passage import Passage
+from apikeychain.listing import every
 from apikeychain.model.call import Call
 from apikeychain.model.headers import Headers
 from apikeychain.model.ids import ProjectId
@@ -213,3 +214,14 @@ async def test_many_routes_are_handed_over_in_pieces(monkeypatch: pytest.MonkeyP
             "": (0, {}),
             "weather": (1, {"refused": 1}),
         }
+
+
+async def test_many_projects_are_handed_over_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        shops = [await house.rotation.acme.create_project(f"shop-{number}") for number in range(20)]
+        counts = Observer(seconds=Clock())
+        for shop in shops:
+            counts(_refused(_of(house, shop.id)), 403, 0)
+        await Handover(house.store, counts, share=lambda: 0.0).close()
+        async with house.store.reading(house.shop.tenant) as reader:
+            assert {window.project for window in await every(reader, CountedWindow)} == {shop.id for shop in shops}
