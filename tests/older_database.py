@@ -26,6 +26,11 @@ LATER = (
     "alerts",
     "errands",
     "cryptoperiods",
+    "watch_policies",
+    "watch_memories",
+    "counted_windows",
+    "tightened_quotas",
+    "findings",
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypedDict, cast
 from apikeychain.errors import InvalidValueError, SettingsError
 from apikeychain.model.ids import parse_name
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.detector import Detector
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.locator import Locator
 from apikeychain.ports.rate_limiter import RateLimiter
@@ -55,6 +56,7 @@ class Plugs:
         witnesses: to which the checkpoints of the ledger go.
         alert_sinks: to which alerts go, by name.
         rotators: the host's own with whose they are, by the name in rotations.
+        detectors: that look at what calls do; None for that of the house.
         locator: knows in which country callers are; None for nobody.
 
     Raises:
@@ -72,6 +74,7 @@ class Plugs:
     witnesses: Sequence[Witness] = ()
     alert_sinks: Mapping[str, AlertSink] = field(default_factory=dict[str, AlertSink])
     rotators: Mapping[str, Account] = field(default_factory=dict[str, Account])
+    detectors: Sequence[Detector] | None = None
     locator: Locator | None = None
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class Instead(TypedDict, total=False):
     witnesses: Sequence[Witness] | None
     alert_sinks: Mapping[str, AlertSink] | None
     rotators: Mapping[str, Account] | None
+    detectors: Sequence[Detector] | None
     locator: Locator | None
 
 

@@ -19,6 +19,7 @@ from apikeychain.model.provider import BaseURL
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.detector import Detector
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.locator import Locator
 from apikeychain.ports.rate_limiter import RateLimiter
@@ -42,9 +43,9 @@ _NOT_OPEN = "the keychain is not open: use it inside `async with keychain:` or b
 
 @final
 class APIKeyChain(TenantVerbs):
-    """The library in one object: give it to `APIKeyChainMiddleware`, and manage tenants through it.
+    """The library in one object: give it to `APIKeyChainMiddleware`, which enters it, and manage tenants through it.
 
-    An async context manager for scripts, tests and a host's own lifespan; the middleware enters it by itself.
+    An async context manager for scripts, tests and a host's own lifespan.
 
     Args:
         store, key_service, rate_limiter, replay_guard, signals: plugs; an async context manager is entered.
@@ -53,7 +54,7 @@ class APIKeyChain(TenantVerbs):
         key_services: further ones, by the name in the rows of their tenants.
         witnesses: keep the checkpoints of the ledger where this installation cannot take them back.
         alert_sinks, rotators: by name: to which alerts go, the log without any; what makes and ends keys at providers.
-        locator, settings: knows in which country callers are, for ledger and watch; the operator's choices.
+        detectors, locator, settings: look at what calls do; knows where callers are; the operator's choices.
         network: exceptions for providers, by base URL, never stored; for every tenant unless one names its `tenants`.
         sanitizers: by a provider's name, for every tenant: a function that sees what was accepted and may refuse it.
 
@@ -75,6 +76,7 @@ class APIKeyChain(TenantVerbs):
         witnesses: Sequence[Witness] = (),
         alert_sinks: Mapping[str, AlertSink] | None = None,
         rotators: Mapping[str, Account] | None = None,
+        detectors: Sequence[Detector] | None = None,
         locator: Locator | None = None,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
@@ -92,6 +94,7 @@ class APIKeyChain(TenantVerbs):
             witnesses=tuple(witnesses),
             alert_sinks=named_sinks(alert_sinks),
             rotators=rotators or {},
+            detectors=detectors,
             locator=locator,
         )
         self.settings = settings or APIKeyChainSettings()
@@ -199,9 +202,8 @@ class APIKeyChain(TenantVerbs):
             await self._left.leave()
         residence = self._residence
         if residence is None or not residence.is_here:
-            residence = self._residence = Residence(
-                self._plugs, self.settings, self._networks, sanitizers=self._sanitizers
-            )
+            given = self._plugs, self.settings, self._networks
+            residence = self._residence = Residence(*given, sanitizers=self._sanitizers)
         residence.entered += 1
         try:
             await residence.opened()
@@ -215,8 +217,7 @@ class APIKeyChain(TenantVerbs):
         Args:
             reopens: whether the next call may open it again in this event loop, as it may in any other.
         """
-        residence = self._residence
-        if residence is not None:
+        if (residence := self._residence) is not None:
             # Before the plugs close: a call that comes meanwhile would wait for that, and open them again.
             self._closed = None if reopens or residence.entered > 1 else residence
             await self._leave(residence)
@@ -255,10 +256,9 @@ class APIKeyChain(TenantVerbs):
 
         An open keychain is asked; it is not opened for that. What it says of why is for the log, not for callers.
         """
-        residence = self._residence
-        if residence is None or self._pipeline is None:
+        if self._residence is None or self._pipeline is None:
             return Readiness((PlugReadiness("keychain", ok=False, why=_NOT_OPEN),))
-        return await residence.asking.ask()
+        return await self._residence.asking.ask()
 
     def failed(self, call: Call, error: AnswerError) -> Reply:
         """The answer to a call for which `handle` raised."""

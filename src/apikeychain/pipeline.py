@@ -39,6 +39,7 @@ from apikeychain.rules import (
     decoding,
     headers,
     injection,
+    observation,
     problem,
     quotas,
     redaction,
@@ -72,7 +73,7 @@ class Pipeline:
     """The gate.
 
     Args:
-        now: the wall clock, UTC; `clock`: monotonic seconds.
+        observe: told of each call that ended; now: the wall clock, UTC; `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -87,20 +88,21 @@ class Pipeline:
         claims: Claims,
         upstream: Upstream,
         trusted: TrustedProxies,
+        observe: Callable[[Passage, int, int], None],
         locator: Locator | None,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._snapshots, self._vault, self._ledger = settings, snapshots, vault, ledger
         self._meter, self._refusals, self._claims, self._development = meter, refusals, claims, settings.development
-        self._upstream, self._trusted, self._now, self._clock = upstream, trusted, now, clock
+        self._upstream, self._trusted, self._observe, self._now, self._clock = upstream, trusted, observe, now, clock
         self._mentions, self._unverified, self._needles = Mentions(), Unverified(), OpenNeedles()
         self._countries = Countries(locator)
 
     async def handle(self, call: Call) -> Reply:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
         caller = identify(call, self._trusted)
-        passage = Passage(call, caller, self._now(), self._clock)
+        passage = Passage(call, caller, self._now(), self._clock, self._observe)
         with passage:
             try:
                 reply = await self._pass(passage)
@@ -134,6 +136,7 @@ class Pipeline:
         target = routing.fill(passage.call, route, body)
         if target.body is None:
             signature.require_body(passage.signature, b"")
+        passage.values = observation.taken(target, passage.moment.microsecond)
         await passage.intend()
         secret = await self._open(project, route)
         past = await open_retiring(self._vault, project, route, self._snapshots.holds) if project.retiring else ()

@@ -175,14 +175,13 @@ class Residence:
         for name, service in plugs.key_services.items():
             await self._enter_key_service(stack, name, service)
         await self._require_key()
-        guard = Egress(nat64_prefixes=settings.nat64_prefixes)
-        upstream = await _enter(stack, plugs.upstream(guard))
+        upstream = await _enter(stack, plugs.upstream(Egress(nat64_prefixes=settings.nat64_prefixes)))
         if settings.development:
             _log.warning("development mode: http is served on localhost, and refusals carry hints")
         self._tell_of_open_networks()
-        stack.push_async_callback(self._close_notary)
-        stack.push_async_callback(self._ledger.drain)
-        upkeep = Upkeep(self.office, upstream, self.serving, rotators=plugs.rotators)
+        upkeep = Upkeep(self.office, upstream, self.serving, rotators=plugs.rotators, detectors=plugs.detectors)
+        for closing in (self._close_notary, self._ledger.drain, upkeep.close):
+            stack.push_async_callback(closing)
         for work in (*self._ledger.work(), self._listen(), self._notary.run(), *upkeep.work()):
             task = self._loop.create_task(work)
             task.add_done_callback(_tell_unclean)
@@ -199,6 +198,7 @@ class Residence:
             upstream=upstream,
             locator=plugs.locator,
             trusted=parse_trusted(settings.trusted_proxies, settings.country_header),
+            observe=upkeep.observer,
             now=_now,
             clock=self._clock,
         )

@@ -55,6 +55,8 @@ class Passage:
         bytes_in: of the body, as far as it came; `streams` where it goes on while the call is sent.
         answered: who made the answer.
         refusal: the code of a refusal, of a failure, or of what cut the answer.
+        values: some of those that go up, with the names of their parameters; `key` is that of the pseudonyms.
+        observe: told of the passage at its end, with the status and the bytes of its answer; it raises nothing.
         span: current while the passage is entered.
     """
 
@@ -62,6 +64,7 @@ class Passage:
     caller: Caller
     moment: datetime
     clock: Callable[[], float]
+    observe: "Callable[[Passage, int, int], None]" = field(default=lambda _, __, ___: None, repr=False)
     started: float = field(init=False)
     sent: float = field(init=False)
     project: Snapshot | None = None
@@ -82,6 +85,9 @@ class Passage:
     streams: bool = False
     answered: Literal["provider", "gate"] = "gate"
     refusal: str | None = None
+    values: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    key: bytes = field(default=b"", repr=False)
+    is_over: bool = False
     span: CallSpan = field(default_factory=CallSpan)
 
     def __post_init__(self) -> None:
@@ -149,7 +155,7 @@ class Passage:
         """
         if self.pseudonym is None:
             self.pseudonym = pseudonym(key, bucket_address(self.caller.address))
-        tail = self.route.tail_of(self.call) if self.route is not None else ""
+        self.key, tail = key, self.route.tail_of(self.call) if self.route is not None else ""
         self.tail = pseudonym(key, tail) if tail else None
 
     async def intend(self) -> None:
@@ -177,8 +183,11 @@ class Passage:
             await self.upstream.aclose()
 
     def end(self, status: int, bytes_out: int) -> None:
-        """Fill the slot and end the span, once; a call that has no slot leaves no entry."""
+        """Tell of it, fill the slot and end the span, once; a call that has no slot leaves no entry."""
         project, route = self.project, self.route
+        if not self.is_over:
+            self.is_over = True
+            self.observe(self, status, bytes_out)
         slot, self.slot = self.slot, None
         if slot is not None and route is not None and project is not None:
             slot.fill(self._draft(project, route, status, bytes_out))

@@ -35,6 +35,7 @@ ADMIN_KINDS = frozenset(
         "rotation": "added changed paused resumed removed ordered reminded started created verified switched revoked "
         "refused failed",
         "checkpoint-key": "made rotated",
+        "watch": "changed noticed tightened relaxed",
     }.items()
     for verb in verbs.split()
 )

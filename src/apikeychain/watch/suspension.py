@@ -14,7 +14,7 @@ from apikeychain.model.ledger import JSON, timestamp
 from apikeychain.model.origin import parse_origin
 from apikeychain.model.records import Project
 from apikeychain.model.suspension import Scope, Suspension
-from apikeychain.ports.store import TenantStore
+from apikeychain.ports.store import TenantReader, TenantStore
 from apikeychain.rules import chain
 from apikeychain.rules.caller import bucket_address
 
@@ -54,7 +54,7 @@ async def suspend(
     """
     _require_sense(reason, until, at)
     value = _parse_value(scope, value)
-    owner = await _project(tenant_store, project)
+    owner = await owner_of(tenant_store, project)
     before = await tenant_store.get(Suspension, (project, scope, value))
     suspension = Suspension(project=project, scope=scope, value=value, reason=reason, created=at, until=until)
     if before is None:
@@ -69,7 +69,7 @@ async def suspend(
     }
     verb = "changed" if before else "created"
     await tenant_store.append([chain.admin(f"suspension.{verb}", at=at, actor=actor, project=project, data=data)])
-    await _raise_generation(tenant_store, owner)
+    await raise_generation(tenant_store, owner)
     return suspension
 
 
@@ -102,7 +102,7 @@ async def lift(
         ConflictError: somebody else changed the project or the suspension in the meantime.
     """
     value = _parse_value(scope, value)
-    owner = await _project(tenant_store, project)
+    owner = await owner_of(tenant_store, project)
     asked = [await tenant_store.get(Suspension, (project, scope, one)) for one in dict.fromkeys([value, *also])]
     found = [suspension for suspension in asked if suspension is not None]
     if not found:
@@ -112,7 +112,7 @@ async def lift(
     for suspension in found:
         await tenant_store.remove(Suspension, suspension.key, suspension.generation)
         await tenant_store.append([chain.admin("suspension.removed", at=at, actor=actor, project=project, data=data)])
-    await _raise_generation(tenant_store, owner)
+    await raise_generation(tenant_store, owner)
     return found[0]
 
 
@@ -159,7 +159,8 @@ def _subject(scope: Scope, value: str, pseudonym: str | None) -> dict[str, JSON]
     return {"scope": scope, "value": value if is_told else pseudonym}
 
 
-async def _project(tenant_store: TenantStore, project: ProjectId) -> Project:
+async def owner_of(tenant_store: TenantReader, project: ProjectId) -> Project:
+    """The project of something. Raises DoesNotExistError: it is gone."""
     owner = await tenant_store.get(Project, (project,))
     if owner is None:
         msg = f"there is no project {project}"
@@ -167,5 +168,6 @@ async def _project(tenant_store: TenantStore, project: ProjectId) -> Project:
     return owner
 
 
-async def _raise_generation(tenant_store: TenantStore, project: Project) -> None:
+async def raise_generation(tenant_store: TenantStore, project: Project) -> None:
+    """Note that something of the project changed, so that workers read it anew."""
     await tenant_store.replace(replace(project, generation=project.generation + 1), project.generation)
