@@ -4,10 +4,11 @@ It stands on a house whose secret turns: the clock is the test's, and the store'
 """
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -126,12 +127,16 @@ class WatchHouse:
         """One more."""
         return Watchman(self.post(fuse), clock=self.rotation.clock.seconds)
 
-    async def counted(self, begin: datetime, worker: str = "w_1", **routes: Tally) -> None:
+    async def counted(
+        self,
+        begin: datetime,
+        worker: str = "w_1",
+        *,
+        routes: Mapping[str, Tally] = MappingProxyType({"weather": Tally(calls=1)}),
+    ) -> None:
         """A window of one worker, as it is handed over."""
         name = f"{begin:%Y-%m-%dT%H:%M:%SZ}"
-        window = CountedWindow(
-            project=self.shop.id, begin=name, worker=worker, routes=routes or {"weather": Tally(calls=1)}
-        )
+        window = CountedWindow(project=self.shop.id, begin=name, worker=worker, routes=dict(routes))
         await agenda.note(self.store, TOPIC, self.shop.tenant, self.shop.id, begin + timedelta(seconds=70))
         async with self.store.tenant(self.shop.tenant) as records:
             await records.insert(window)

@@ -58,10 +58,11 @@ class Flood:
 
 def serve(port: int) -> None:
     """One worker, until it is ended."""
-    observer.WINDOW_SECONDS = handover.WINDOW_SECONDS = judgement.WINDOW_SECONDS = SECONDS  # type: ignore[misc]
-    judgement.GRACE = handover.GRACE = timedelta(seconds=1)  # type: ignore[misc]
-    handover.SPREAD_SECONDS, handover.LOOK_SECONDS, watchman.LOOK_SECONDS = 0.3, 0.1, 0.2  # type: ignore[misc]
-    watch_policy.COOL, watch_policy.LONGEST = timedelta(seconds=1), HELD  # type: ignore[misc]
+    vars(observer).update(WINDOW_SECONDS=SECONDS)
+    vars(judgement).update(WINDOW_SECONDS=SECONDS, GRACE=timedelta(seconds=1))
+    vars(handover).update(WINDOW_SECONDS=SECONDS, GRACE=timedelta(seconds=1), SPREAD_SECONDS=0.3, LOOK_SECONDS=0.1)
+    vars(watchman).update(LOOK_SECONDS=0.2)
+    vars(watch_policy).update(COOL=timedelta(seconds=1), LONGEST=HELD)
     keychain = Shared(**json.loads(os.environ[VARIABLE])).keychain()
     hook = WebhookAlerts(os.environ["HOOK"], [Secret(os.environ["HOOK_SECRET"])], ca_file=os.environ["HOOK_CA"])
     keychain._plugs = replace(keychain._plugs, detectors=[Flood()], alert_sinks={"hook": hook})

@@ -205,5 +205,5 @@ def test_watch(benchmark: Benchmark) -> None:
 
     benchmark(observed)
     (counted,) = observer.take(is_last=True).popitem()[1].values()
-    tally = counted.tallies()["thing"]
+    tally = counted.routes["thing"].tally
     assert (tally.calls, {*tally.parameters}) == (sum(tally.callers.values()), {"q", "limit"})

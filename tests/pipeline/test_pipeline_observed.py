@@ -52,7 +52,7 @@ def tallies(gate: Gate) -> dict[str, Tally]:
     windows = observer_of(gate).take(is_last=True)
     (counted,) = [projects[gate.shop.id] for projects in windows.values() if gate.shop.id in projects]
     assert counted.tenant == gate.shop.tenant
-    return counted.tallies()
+    return {name: counting.tally for name, counting in counted.routes.items()}
 
 
 async def test_a_call_is_counted_by_its_route_its_caller_its_page_and_its_values() -> None:

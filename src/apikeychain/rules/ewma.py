@@ -62,7 +62,10 @@ class _Found:
 class EWMADetector:
     """See Detector."""
 
-    name: Final = NAME
+    @property
+    def name(self) -> str:
+        """See Detector.name."""
+        return NAME
 
     def observe(self, window: Window, state: str) -> tuple[Sequence[Finding], str]:
         """See Detector.observe."""

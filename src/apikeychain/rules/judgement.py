@@ -9,13 +9,12 @@ Source: contracts 7; decision 33.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import reduce
 
 from apikeychain.model.finding import WINDOW_SECONDS, Finding, Window
-from apikeychain.model.tally import Tally
+from apikeychain.model.tally import SKETCH, Tally
 from apikeychain.model.watch import CountedWindow, Sums, WatchMemory
 from apikeychain.ports.detector import MOST_STATE, Detector
-from apikeychain.rules.tallies import distinct, merged
+from apikeychain.rules.tallies import distinct, merged, smallest
 
 # For so long after its end a window waits for what workers counted of it.
 GRACE = timedelta(seconds=10)
@@ -44,13 +43,14 @@ class Judged:
     """What detectors made of a window.
 
     Attributes:
-        states: the next of each of them, by its name.
+        states: the next of each of them, by its name; of those that did not look, what they were.
         faults: what detectors raised, by their names; their states are those from before.
     """
 
     findings: tuple[Finding, ...]
     states: dict[str, str]
     faults: Mapping[str, Exception]
+    sums: Sums
 
 
 def gathered(counted: Sequence[CountedWindow]) -> list[Ready]:
@@ -64,7 +64,7 @@ def gathered(counted: Sequence[CountedWindow]) -> list[Ready]:
 def judged(window: Window, states: Mapping[str, str], detectors: Sequence[Detector]) -> Judged:
     """What each detector makes of a window. One that fails keeps none of the others from theirs."""
     findings: list[Finding] = []
-    following: dict[str, str] = {}
+    following = dict(states)
     faults: dict[str, Exception] = {}
     for detector in detectors:
         before = states.get(detector.name, "")
@@ -74,21 +74,25 @@ def judged(window: Window, states: Mapping[str, str], detectors: Sequence[Detect
             faults[detector.name], found, state = error, (), before
         findings += found
         following[detector.name] = state if len(state.encode()) <= MOST_STATE else ""
-    return Judged(tuple(findings), following, faults)
+    return Judged(tuple(findings), following, faults, _sums(window))
 
 
-def remembered(memory: WatchMemory, window: Window, states: dict[str, str]) -> WatchMemory:
+def remembered(memory: WatchMemory, seen: Judged) -> WatchMemory:
     """The memory once a window was looked at; deeds are not in it yet."""
-    total = reduce(merged, window.routes.values(), _EMPTY)
-    sums = Sums(
+    last = seen.sums.begin
+    return replace(memory, states=seen.states, last=last, windows=memory.windows + 1, seen=seen.sums)
+
+
+def _sums(window: Window) -> Sums:
+    tallies = [*window.routes.values()]
+    return Sums(
         begin=window.begin,
-        calls=total.calls,
-        failures=sum(total.failures.values()),
-        callers=distinct(total.sketch),
-        bytes_out=total.bytes_out,
-        unadmitted=sum(total.unadmitted.values()),
+        calls=sum(tally.calls for tally in tallies),
+        failures=sum(sum(tally.failures.values()) for tally in tallies),
+        callers=distinct(smallest(set[int]().union(*(tally.sketch for tally in tallies)), SKETCH)),
+        bytes_out=sum(tally.bytes_out for tally in tallies),
+        unadmitted=sum(sum(tally.unadmitted.values()) for tally in tallies),
     )
-    return replace(memory, states=states, last=window.begin, windows=memory.windows + 1, seen=sums)
 
 
 def _window(counted: Sequence[CountedWindow]) -> Window:

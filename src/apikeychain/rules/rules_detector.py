@@ -35,10 +35,13 @@ class RulesDetector:
         rules: of the project, parsed.
     """
 
-    name: Final = NAME
-
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules[:MOST_RULES])
+
+    @property
+    def name(self) -> str:
+        """See Detector.name."""
+        return NAME
 
     def observe(self, window: Window, state: str) -> tuple[Sequence[Finding], str]:
         """See Detector.observe."""

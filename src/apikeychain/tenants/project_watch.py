@@ -10,7 +10,7 @@ from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.watch import ANSWERS, Deed, Mode, Sums, TightenedQuota, WatchMemory, WatchPolicy
 from apikeychain.rules.watch_policy import mode_of
 from apikeychain.rules.watch_rules import parse_rules
-from apikeychain.tenants.change import ProjectChange
+from apikeychain.tenants.change import ProjectChange, require_tenant
 from apikeychain.tenants.project_handle import ProjectHandle
 from apikeychain.watch.case import policy_of
 from apikeychain.watch.suspension import owner_of
@@ -55,6 +55,7 @@ class WatchVerbs(ProjectHandle):
         """
         now = self._office.now()
         async with self._office.store.reading(self._tenant) as reader:
+            await require_tenant(reader, self._tenant)
             project = await owner_of(reader, self.id)
             policy = await policy_of(reader, self.id)
             memory = await reader.get(WatchMemory, (self.id,)) or WatchMemory(project=self.id)
@@ -105,9 +106,7 @@ class WatchVerbs(ProjectHandle):
                 suspensions_a_day=before.suspensions_a_day if suspensions_a_day is None else suspensions_a_day,
             )
             _require(wanted)
-            if wanted != before:
-                wanted = await _store(change, before, wanted)
-        return wanted
+            return await _store(change, before, wanted)
 
     async def findings(self, limit: int = 50) -> list[Finding]:
         """What was not expected, the newest first; the last 200 are kept.
@@ -120,12 +119,16 @@ class WatchVerbs(ProjectHandle):
             msg = f"1 finding or more, not {limit}"
             raise InvalidValueError(msg)
         async with self._office.store.reading(self._tenant) as reader:
+            await require_tenant(reader, self._tenant)
             await owner_of(reader, self.id)
             found = await every(reader, Finding, self.id)
         return sorted(found, key=lambda one: (one.at, one.id), reverse=True)[:limit]
 
 
 async def _store(change: ProjectChange, before: WatchPolicy, wanted: WatchPolicy) -> WatchPolicy:
+    """As it is stored then; what is so already changes nothing."""
+    if wanted == before:
+        return before
     is_new = await change.find(WatchPolicy) is None
     stored = wanted if is_new else replace(wanted, generation=before.generation + 1)
     if is_new:

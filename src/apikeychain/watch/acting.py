@@ -51,10 +51,10 @@ async def carry_out(post: Post, case: Case, ready: Ready, judged: Judged, plans:
     """
     at, project = post.now(), case.project.id
     allowed = _within(plans, case.memory, at)
-    secrets = await _prepare(post, case, allowed, at)
+    secrets, at = await _prepare(post, case, allowed, at), post.now()
     async with post.store.tenant(case.tenant) as records:
         outcomes = [Outcome(finding) for finding in judged.findings]
-        memory = remembered(case.memory, ready.window, judged.states)
+        memory = remembered(case.memory, judged)
         memory = await keep(records, case, _with_deeds(memory, allowed, at))
         for counted in ready.counted:
             await records.remove(CountedWindow, counted.key, counted.generation)
@@ -63,7 +63,8 @@ async def carry_out(post: Post, case: Case, ready: Ready, judged: Judged, plans:
             mine = [one for one in allowed if one.finding.id == outcome.finding.id]
             if mine or outcome.finding.at == outcome.finding.since:
                 await records.append([_noticed(outcome.finding, mine, at)])
-            is_changed |= await _answer(records, outcome, mine, secrets.get(outcome.finding.id, ()))
+            moved = [replace(one, deed=replace(one.deed, at=at)) for one in mine]
+            is_changed |= await _answer(records, outcome, moved, secrets.get(outcome.finding.id, ()))
             if mine and "alert" in case.policy.answers:
                 await outbox.file(records, alert_of(case.tenant, outcome, at))
         await _keep_findings(records, project, outcomes)

@@ -3,6 +3,7 @@
 Source: contracts 7.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +66,8 @@ async def case_of(reader: TenantReader, tenant: TenantId, project: ProjectId) ->
     if found is None:
         return None
     stored = await reader.get(WatchMemory, (project,))
-    windows = gathered(await every(reader, CountedWindow, project))
+    # What many routes have counted takes longer than calls can wait for the loop.
+    windows = await asyncio.to_thread(gathered, await _counted(reader, project))
     last = None if stored is None else stored.last
     late = [one for ready in windows if last and ready.window.begin <= last for one in ready.counted]
     return Case(
@@ -77,6 +79,18 @@ async def case_of(reader: TenantReader, tenant: TenantId, project: ProjectId) ->
         late=late,
         tightened=await every(reader, TightenedQuota, project),
     )
+
+
+async def _counted(reader: TenantReader, project: ProjectId) -> list[CountedWindow]:
+    """What was counted, read one by one: each holds the loop for as long as its text is long."""
+    found: list[CountedWindow] = []
+    after: tuple[str, ...] = (project,)
+    while page := await reader.list(CountedWindow, after, 1):
+        if page[0].project != project:
+            break
+        found += page
+        after = page[0].key
+    return found
 
 
 async def policy_of(reader: TenantReader, project: ProjectId) -> WatchPolicy:

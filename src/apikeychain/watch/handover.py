@@ -26,6 +26,10 @@ from apikeychain.watch.observer import MOST_WINDOWS, Counted, Observer
 
 TOPIC = "watch"
 LOOK_SECONDS = 1.0
+# Projects at a time: all of them have to be there before the window is looked at.
+_AT_ONCE = 8
+# Of one record: it is read and written in one piece, while calls wait.
+MOST_ROUTES = 32
 # Workers hand over one after the other: they note the same errands.
 SPREAD_SECONDS = 3.0
 _log = logging.getLogger("apikeychain.watch")
@@ -78,26 +82,37 @@ class Handover:
             self._is_told = False
 
     async def _store_window(self, begin: int, projects: dict[ProjectId, Counted]) -> None:
-        for project in [*projects]:
-            # A project that was removed meanwhile has nothing to be watched; one that is damaged is told elsewhere.
-            try:
-                await self._store_project(begin, project, projects[project])
-            except BackendUnavailableError:
-                raise
-            except APIKeyChainError as error:
-                _log.info("what was counted of %s is left out: %s", project, type(error).__name__)
-            del projects[project]
+        names = [*projects]
+        for first in range(0, len(names), _AT_ONCE):
+            some = [self._try(begin, name, projects) for name in names[first : first + _AT_ONCE]]
+            for fault in await asyncio.gather(*some, return_exceptions=True):
+                if isinstance(fault, BaseException):
+                    raise fault
+
+    async def _try(self, begin: int, project: ProjectId, projects: dict[ProjectId, Counted]) -> None:
+        """Store what was counted of one project; one that was removed meanwhile has nothing to be watched."""
+        try:
+            await self._store_project(begin, project, projects[project])
+        except BackendUnavailableError:
+            raise
+        except APIKeyChainError as error:
+            _log.info("what was counted of %s is left out: %s", project, type(error).__name__)
+        del projects[project]
 
     async def _store_project(self, begin: int, project: ProjectId, counted: Counted) -> None:
         moment = datetime.fromtimestamp(begin, UTC)
-        window = CountedWindow(
-            project=project, begin=f"{moment:%Y-%m-%dT%H:%M:%SZ}", worker=self._worker, routes=counted.tallies()
-        )
-        due = moment + timedelta(seconds=WINDOW_SECONDS) + GRACE
+        due, names = moment + timedelta(seconds=WINDOW_SECONDS) + GRACE, [*counted.routes]
         await agenda.note(self._store, TOPIC, counted.tenant, project, due)
         async with self._store.tenant(counted.tenant) as records:
-            if await records.get(CountedWindow, window.key) is None:
-                await records.insert(window)
+            for first in range(0, len(names), MOST_ROUTES):
+                window = CountedWindow(
+                    project=project,
+                    begin=f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+                    worker=f"{self._worker}-{first}",
+                    routes={name: counted.routes[name].tally for name in names[first : first + MOST_ROUTES]},
+                )
+                if await records.get(CountedWindow, window.key) is None:
+                    await records.insert(window)
 
     def _tell(self, why: str) -> None:
         if not self._is_told:

@@ -16,7 +16,6 @@ from apikeychain.frames import frames_of
 from apikeychain.ledger.passage import Passage
 from apikeychain.model.finding import WINDOW_SECONDS
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.model.tally import Tally
 from apikeychain.rules import observation
 from apikeychain.rules.caller import bucket_address
 from apikeychain.rules.chain import pseudonym
@@ -122,7 +121,7 @@ class Observer:
 
 @final
 class Counted:
-    """What was counted of a project; the keys of its tenant go with the window."""
+    """What was counted of a project, by the names of routes; the keys of its tenant go with the window."""
 
     __slots__ = ("key", "routes", "tenant", "value_key")
 
@@ -130,10 +129,6 @@ class Counted:
         self.tenant = tenant
         self.routes: dict[str, Counting] = {}
         self.key = self.value_key = b""
-
-    def tallies(self) -> dict[str, Tally]:
-        """By the names of routes."""
-        return {name: counting.tally for name, counting in self.routes.items()}
 
     def caller_of(self, passage: Passage) -> str | None:
         """The pseudonym of a caller who was admitted; of one over a quota it is made here."""

@@ -143,11 +143,9 @@ class Watchman:
 
     async def _judge(self, case: Case, ready: Ready) -> Case:
         mode = mode_of(case.policy, case.project.created, self._post.now())
-        seen = Judged((), case.memory.states, {})
-        if mode != "off":
-            # A detector may take longer than calls can wait for the loop.
-            detectors = self._post.detectors(case.policy)
-            seen = await asyncio.to_thread(judged, ready.window, case.memory.states, detectors)
+        detectors = () if mode == "off" else self._post.detectors(case.policy)
+        # A detector may take longer than calls can wait for the loop.
+        seen = await asyncio.to_thread(judged, ready.window, case.memory.states, detectors)
         for name, fault in seen.faults.items():
             self._tell(f"{case.project.id}, detector {name}", f"there is a fault\n{frames_of(fault)}")
         memory = await acting.carry_out(self._post, case, ready, seen, self._plans(case, seen))

@@ -55,7 +55,8 @@ def test_the_memory_says_the_window_in_a_few_numbers() -> None:
         "a": Tally(calls=3, failures={"refused": 1, "failed": 1}, bytes_out=10, sketch={1, 2}),
         "": Tally(unadmitted={"other": 4, "replayed": 5}, sketch={2}),
     }
-    memory = remembered(WatchMemory(project=SHOP), Window(project=SHOP, begin=NOON, routes=routes), {"d": "s"})
+    seen = judged(Window(project=SHOP, begin=NOON, routes=routes), {"d": "s"}, [])
+    memory = remembered(WatchMemory(project=SHOP), seen)
     assert (memory.last, memory.windows, memory.states) == (NOON, 1, {"d": "s"})
     assert memory.seen is not None
     assert (memory.seen.calls, memory.seen.failures, memory.seen.callers) == (3, 2, 2)

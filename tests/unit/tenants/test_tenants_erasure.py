@@ -6,6 +6,7 @@ import logging
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from apikeychain.tenants import erasure
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from apikeychain.testing.chains import chain
+from apikeychain.testing.records import WATCH_RECORDS
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
 from gate import open_gate
@@ -50,6 +52,9 @@ async def stock(acme: TenantAdmin) -> ProjectAdmin:
     await shop.add_signing_key()
     await shop.add_rotation("weather", ManualRotation())
     await shop.suspend("caller", "192.0.2.1", reason="a finding")
+    async with acme._office.store.tenant(acme.id) as store:
+        for record in WATCH_RECORDS:
+            await store.insert(replace(record, project=shop.id))  # type: ignore[arg-type]  # each is of a project
     await acme.ensure_project("empty")
     return shop
 
@@ -140,6 +145,9 @@ async def test_every_verb_says_that_it_was_erased(keychain: APIKeyChain) -> None
         lambda: shop.session_key(user="u_1"),
         shop.rotate_signing_key,
         shop.turn_key,
+        shop.watch,
+        shop.set_watch,
+        shop.findings,
         found.turn_secret,
     ]
     names = {name for one in (TenantAdmin, ProjectAdmin) for name in dir(one) if not name.startswith("_")}

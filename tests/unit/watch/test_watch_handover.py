@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from apikeychain import agenda
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ledger.passage import Passage
+from apikeychain.listing import every
 from apikeychain.model.call import Call
 from apikeychain.model.headers import Headers
 from apikeychain.model.ids import ProjectId
@@ -18,6 +21,7 @@ from apikeychain.rules.caller import Caller
 from apikeychain.watch import handover, observer
 from apikeychain.watch.handover import Handover
 from apikeychain.watch.observer import Observer
+from management import ROUTE, WEATHER
 from rotation_house import NOON
 from sample_project import a_snapshot
 from watch_house import WatchHouse, watched
@@ -54,8 +58,6 @@ def _refused(project: Any, code: str = "origin-refused") -> Passage:
 
 
 def _of(house: WatchHouse, name: ProjectId | None = None) -> Any:
-    from dataclasses import replace  # noqa: PLC0415
-
     snapshot = a_snapshot()
     project = replace(snapshot.project, id=name or house.shop.id)
     return replace(snapshot, project=project, tenant=replace(snapshot.tenant, id=house.shop.tenant))
@@ -98,6 +100,18 @@ async def test_at_the_end_what_is_left_is_stored_too(monkeypatch: pytest.MonkeyP
         assert len(await house.stored(CountedWindow)) == 1
 
 
+async def test_what_was_stored_and_not_acknowledged_is_stored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        counts = Observer(seconds=Clock())
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+        counts(_refused(_of(house)), 403, 0)
+        ((begin, projects),) = counts.take(is_last=True).items()
+        for _ in range(2):
+            hands._waiting = {begin: dict(projects)}
+            await hands.store()
+        assert len(await house.stored(CountedWindow)) == 1
+
+
 async def test_a_store_that_is_away_gets_it_later_and_it_is_told_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -105,17 +119,17 @@ async def test_a_store_that_is_away_gets_it_later_and_it_is_told_once(
         clock, counts = Clock(), Observer(seconds=Clock())
         hands = Handover(house.store, counts, share=lambda: 0.0)
         counts(_refused(_of(house)), 403, 0)
-        note = handover.agenda.note
+        note = agenda.note
 
         async def away(*_: object) -> None:
             raise BackendUnavailableError
 
-        monkeypatch.setattr(handover.agenda, "note", away)
+        monkeypatch.setattr(agenda, "note", away)
         await hands.close()
         await hands.store()
         told = [record for record in caplog.records if record.levelno >= logging.ERROR]
         assert len(told) == 1
-        monkeypatch.setattr(handover.agenda, "note", note)
+        monkeypatch.setattr(agenda, "note", note)
         await hands.store()
         assert len(await house.stored(CountedWindow)) == 1
         del clock
@@ -132,7 +146,7 @@ async def test_a_bug_is_told_without_a_value_and_the_windows_wait(
         async def broken(*told: object) -> None:
             raise ValueError(*told)
 
-        monkeypatch.setattr(handover.agenda, "note", broken)
+        monkeypatch.setattr(agenda, "note", broken)
         await hands.close()
         assert "ValueError" in caplog.text
         assert house.shop.id not in caplog.text
@@ -180,3 +194,34 @@ async def test_routes_beyond_the_bound_are_not_counted_and_it_is_told(
         assert sum("more than 2 routes" in record.message for record in caplog.records) == 1
         counts(_refused(_of(house)), 403, 0)
         assert len(counts.take(is_last=True)) == 1
+
+
+async def test_many_routes_are_handed_over_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        monkeypatch.setattr(handover, "MOST_ROUTES", 1)
+        counts = Observer(seconds=Clock())
+        counts(_refused(_of(house)), 403, 0)
+        called = _refused(_of(house), "rate-limited")
+        called.route = a_snapshot(routes=[ROUTE], providers=[WEATHER]).routes[b"weather"]
+        counts(called, 429, 0)
+        await Handover(house.store, counts, share=lambda: 0.0).close()
+        stored = await house.stored(CountedWindow)
+        assert [[*window.routes] for window in stored] == [[""], ["weather"]]
+        house.rotation.clock.go_on(1)
+        await house.watchman.look()
+        (window,) = house.detector.windows
+        assert {name: (tally.calls, tally.failures) for name, tally in window.routes.items()} == {
+            "": (0, {}),
+            "weather": (1, {"refused": 1}),
+        }
+
+
+async def test_many_projects_are_handed_over_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        shops = [await house.rotation.acme.create_project(f"shop-{number}") for number in range(20)]
+        counts = Observer(seconds=Clock())
+        for shop in shops:
+            counts(_refused(_of(house, shop.id)), 403, 0)
+        await Handover(house.store, counts, share=lambda: 0.0).close()
+        async with house.store.reading(house.shop.tenant) as reader:
+            assert {window.project for window in await every(reader, CountedWindow)} == {shop.id for shop in shops}

@@ -135,7 +135,7 @@ async def test_a_flood_of_strangers_only_alerts(monkeypatch: pytest.MonkeyPatch)
             calm = Tally(calls=30, callers={CALLER: 3}, sketch=set(range(20)), countries={"DE": 30}, origins={APP: 30})
             flood = Tally(unadmitted=dict.fromkeys(UNADMITTED, strangers))
             of_route = replace(calm, unadmitted={"replayed": strangers}) if strangers else calm
-            await house.counted(begin, **{"weather": of_route, "": flood if strangers else Tally()})
+            await house.counted(begin, routes={"weather": of_route, "": flood if strangers else Tally()})
             clock.past = (begin - NOON).total_seconds() + 75
             await house.watchman.look()
 

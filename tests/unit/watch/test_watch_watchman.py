@@ -31,8 +31,8 @@ ALERTED = "watch.noticed"
 async def test_a_window_is_what_all_workers_counted_and_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
         begin = house.rotation.clock.now()
-        await house.counted(begin, "w_1", weather=Tally(calls=2), maps=Tally(calls=1))
-        await house.counted(begin, "w_2", weather=Tally(calls=3, unadmitted={"other": 1}))
+        await house.counted(begin, "w_1", routes={"weather": Tally(calls=2), "maps": Tally(calls=1)})
+        await house.counted(begin, "w_2", routes={"weather": Tally(calls=3, unadmitted={"other": 1})})
         await house.watchman.look()
         assert house.detector.windows == []  # it is not over
         house.rotation.clock.go_on(70)
@@ -57,6 +57,18 @@ async def test_what_comes_too_late_is_left_out_and_counted(monkeypatch: pytest.M
         assert len(house.detector.windows) == 1
         assert (await house.memory()).late == 1
         assert await house.stored(CountedWindow) == []
+
+
+async def test_a_window_that_is_not_over_is_left_until_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        begin = house.rotation.clock.now()
+        await house.counted(begin)
+        await agenda.note(house.store, TOPIC, house.shop.tenant, house.shop.id, begin)
+        await house.watchman.look()
+        assert house.detector.windows == []
+        house.rotation.clock.go_on(70)
+        await house.watchman.look()
+        assert len(house.detector.windows) == 1
 
 
 async def test_windows_that_waited_are_looked_at_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,3 +404,17 @@ async def test_an_alert_that_a_project_does_not_want_is_not_sent(monkeypatch: py
         await house.minute(finding("caller", CALLER))
         assert len(await house.stored(Suspension)) == 1
         assert await house.alerts() == []
+
+
+async def test_what_was_counted_of_one_project_is_not_that_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        others = [await house.rotation.acme.create_project(f"other-{number}") for number in range(3)]
+        begin = house.rotation.clock.now()
+        async with house.store.tenant(house.shop.tenant) as records:
+            for other in others:
+                name = f"{begin:%Y-%m-%dT%H:%M:%SZ}"
+                await records.insert(CountedWindow(project=other.id, begin=name, worker="w_1", routes={}))
+        await house.minute()
+        assert [window.project for window in house.detector.windows] == [house.shop.id]
+        async with house.store.reading(house.shop.tenant) as reader:
+            assert {left.project for left in await every(reader, CountedWindow)} == {other.id for other in others}
