@@ -12,8 +12,8 @@ from html import escape
 from apikeychain.cli.watch_axes import time_label, times, value_label, values
 from apikeychain.cli.watch_signal import Column, Signal
 
-_WIDTH, _LEFT, _RIGHT = 1_200, 96, 36
-_HEAD, _PANEL, _BETWEEN, _TIMES, _LINE, _FOOT = 118, 170, 56, 52, 23, 26
+_WIDTH, _LEFT, _RIGHT = 1_200, 96, 64
+_HEAD, _PANEL, _BETWEEN, _TIMES, _LINE, _FOOT = 118, 170, 56, 70, 23, 26
 _PLOT = _WIDTH - _LEFT - _RIGHT
 _INK, _PALE, _GRID = "#1b2733", "#5b6773", "#e3e7eb"
 _SEEN, _BAND, _FOUND, _SUSPENDED = "#1f4e8c", "#bcdcf5", "#c0261c", "#f7b267"
@@ -99,8 +99,8 @@ def _head(picture: Picture) -> Iterator[str]:
     yield _text(_LEFT + 126, y, "expected at most")
     yield _dot(_LEFT + 270, y - 5, "1")
     yield _text(_LEFT + 286, y, "finding, told below; the bar is how long it lasted")
-    yield _box(_LEFT + 640, y - 12, 28, 14, _SUSPENDED, opacity=0.45)
-    yield _text(_LEFT + 676, y, "something would have been suspended")
+    yield _box(_LEFT + 610, y - 12, 28, 14, _SUSPENDED, opacity=0.45)
+    yield _text(_LEFT + 646, y, "something would have been suspended")
 
 
 def _body(picture: Picture) -> Iterator[str]:
@@ -169,9 +169,10 @@ def _times(picture: Picture, floor: int, across: Callable[[float], float]) -> It
         hour, day = time_label(moment, before)
         yield _tag("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=floor, y2=floor + 6, stroke=_PALE)
         yield _text(x, floor + 21, hour, anchor="middle", fill=_PALE)
-        yield _text(x, floor + 38, day, anchor="middle", fill=_PALE)
+        if day:
+            yield _text(x, floor + 38, day, anchor="middle", fill=_PALE)
         before = moment
-    yield _text(_LEFT - 10, floor + 21, "UTC", anchor="end", fill=_PALE)
+    yield _text(_LEFT + _PLOT / 2, floor + 60, "time, UTC", anchor="middle", fill=_PALE)
 
 
 def _notes(picture: Picture) -> Iterator[str]:
@@ -192,7 +193,7 @@ def _dot(x: float, y: float, text: str) -> str:
     return circle + _text(x, y + 4, text, size=11, fill="#ffffff", anchor="middle", weight="bold")
 
 
-def _box(x: float, y: float, width: float, height: float, fill: str, opacity: float = 1) -> str:
+def _box(x: float, y: float, width: float, height: float, fill: str, *, opacity: float = 1) -> str:
     at = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{width:.1f}", "height": f"{height:.1f}"}
     return _tag("rect", fill=fill, **at, **({"fill-opacity": opacity} if opacity < 1 else {}))
 

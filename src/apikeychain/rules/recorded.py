@@ -116,8 +116,8 @@ def _text(data: Mapping[str, JSON], name: str) -> str:
 
 
 def _moment(data: Mapping[str, JSON], name: str) -> datetime:
-    moment = datetime.fromisoformat(_text(data, name)).astimezone(UTC)
-    if moment - _EPOCH < _WINDOW:
+    moment = datetime.fromisoformat(_text(data, name))
+    if moment.tzinfo is None or moment - _EPOCH < _WINDOW:
         raise ValueError(name)
     return moment
 
