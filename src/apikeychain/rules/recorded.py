@@ -5,7 +5,7 @@ that order: a window is over once something is told of that happened 15 seconds 
 left out. A project has at most two windows open, so that a ledger of any length takes no more memory.
 
 What is not in a ledger is not in the windows: parameters, the pages that called, and which route a refused call was
-for.
+for. A call over a quota is told as a refused one, also where its caller was admitted.
 
 Source: contracts 6 (`call`, `refusals`), 7; spec 8.2.
 """
@@ -21,6 +21,7 @@ from apikeychain.model.ids import ProjectId
 from apikeychain.model.ledger import JSON
 from apikeychain.model.tally import Tally
 from apikeychain.rules.chain import parse
+from apikeychain.rules.observation import failure_of, unadmitted_of
 from apikeychain.rules.tallies import Counting
 
 LATE = timedelta(seconds=15)
@@ -28,15 +29,6 @@ NOT_RECORDED = ("parameters", "origins", "routes of refused calls")
 _WINDOW = timedelta(seconds=WINDOW_SECONDS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PSEUDONYM = re.compile("[0-9a-f]{32}")
-_LEAST_FAILURE, _LEAST_BROKEN = 400, 500
-_TOLD_STATUSES = {401: "provider-401", 403: "provider-403", 429: "provider-429"}
-_UNADMITTED = {
-    "origin-refused": "origin-refused",
-    "signature-missing": "signature-refused",
-    "signature-refused": "signature-refused",
-    "timestamp-refused": "signature-refused",
-    "replayed": "replayed",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +73,7 @@ def read_call(payload: bytes) -> RecordedCall | None:
 
 
 def _call(project: str, at: datetime, data: Mapping[str, JSON]) -> RecordedCall:
-    caller, country = data.get("caller"), data.get("country")
+    caller, country, refusal = data.get("caller"), data.get("country"), data.get("refusal")
     return RecordedCall(
         project=project,
         at=at + timedelta(milliseconds=_number(data, "duration_ms")),
@@ -89,24 +81,21 @@ def _call(project: str, at: datetime, data: Mapping[str, JSON]) -> RecordedCall:
         caller=caller if isinstance(caller, str) and _PSEUDONYM.fullmatch(caller) else None,
         country=country if isinstance(country, str) else "",
         bytes_out=_number(data, "bytes_out"),
-        failure=_failure(_number(data, "status"), _text(data, "answered"), data.get("refusal")),
+        failure=failure_of(
+            _number(data, "status"),
+            refusal if isinstance(refusal, str) else None,
+            by_provider=data.get("answered") == "provider",
+        ),
     )
 
 
 def _refusals(project: str, data: Mapping[str, JSON]) -> RecordedCall:
-    refused = _UNADMITTED.get(_text(data, "code"), "other")
-    return RecordedCall(project=project, at=_moment(data, "since"), refused=refused, count=_number(data, "count"))
-
-
-def _failure(status: int, answered: str, refusal: JSON) -> str | None:
-    """What came of a call, by the names in FAILURES."""
-    if refusal == "credential-refused":
-        return "provider-401"
-    if answered == "provider" and refusal is None:
-        told = _TOLD_STATUSES.get(status, "provider-5xx" if status >= _LEAST_BROKEN else "provider-other")
-        return told if status >= _LEAST_FAILURE else None
-    is_ours = answered == "gate" and _LEAST_FAILURE <= status < _LEAST_BROKEN and refusal != "caller-gone"
-    return "refused" if is_ours else "failed"
+    return RecordedCall(
+        project=project,
+        at=_moment(data, "since"),
+        refused=unadmitted_of(_text(data, "code")),
+        count=_number(data, "count"),
+    )
 
 
 def _text(data: Mapping[str, JSON], name: str) -> str:

@@ -83,9 +83,9 @@ def test_a_call_is_told_with_its_end_and_without_what_it_was_about() -> None:
         ("provider-other", {"status": 404}),
         ("refused", {"status": 400, "answered": "gate", "refusal": "parameter-refused"}),
         ("failed", {"status": 504, "answered": "gate", "refusal": "upstream-timeout"}),
-        ("failed", {"status": 499, "answered": "gate", "refusal": "caller-gone"}),
-        ("failed", {"refusal": "caller-gone"}),
-        ("failed", {"status": 500, "answered": "gate"}),
+        ("failed", {"refusal": "upstream-refused"}),
+        (None, {"status": 499, "answered": "gate", "refusal": "caller-gone"}),
+        (None, {"refusal": "caller-gone"}),
     ],
 )
 def test_what_came_of_a_call_has_a_name(failure: str | None, changed: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def test_what_came_of_a_call_has_a_name(failure: str | None, changed: dict[str, 
     ("name", "code"),
     [
         ("origin-refused", "origin-refused"),
-        ("signature-refused", "signature-missing"),
+        ("signature-refused", "signature-refused"),
         ("signature-refused", "timestamp-refused"),
         ("replayed", "replayed"),
         ("other", "rate-limited"),
