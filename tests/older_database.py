@@ -25,6 +25,11 @@ LATER = (
     "provider_keys",
     "alerts",
     "errands",
+    "watch_policies",
+    "watch_memories",
+    "counted_windows",
+    "tightened_quotas",
+    "findings",
 )
 
 

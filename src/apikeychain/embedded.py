@@ -13,7 +13,9 @@ from typing import Any, Protocol, TypedDict, cast
 from apikeychain.errors import InvalidValueError, SettingsError
 from apikeychain.model.ids import parse_name
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.detector import Detector
 from apikeychain.ports.key_service import KeyService
+from apikeychain.ports.locator import Locator
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.rotator import Account
@@ -54,6 +56,8 @@ class Plugs:
         witnesses: to which the checkpoints of the ledger go.
         alert_sinks: to which alerts go, by name.
         rotators: the host's own with whose they are, by the name in rotations.
+        detectors: that look at what calls do; None for that of the house.
+        locator: knows in which country callers are; None for nobody.
 
     Raises:
         InvalidValueError: a rotator's name is none, or it does not say whose it is.
@@ -70,6 +74,8 @@ class Plugs:
     witnesses: Sequence[Witness] = ()
     alert_sinks: Mapping[str, AlertSink] = field(default_factory=dict[str, AlertSink])
     rotators: Mapping[str, Account] = field(default_factory=dict[str, Account])
+    detectors: Sequence[Detector] | None = None
+    locator: Locator | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rotators", _named_accounts(self.rotators))
@@ -88,6 +94,8 @@ class Instead(TypedDict, total=False):
     witnesses: Sequence[Witness] | None
     alert_sinks: Mapping[str, AlertSink] | None
     rotators: Mapping[str, Account] | None
+    detectors: Sequence[Detector] | None
+    locator: Locator | None
 
 
 def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instead: Instead) -> Plugs:

@@ -19,7 +19,9 @@ from apikeychain.model.provider import BaseURL
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.detector import Detector
 from apikeychain.ports.key_service import KeyService
+from apikeychain.ports.locator import Locator
 from apikeychain.ports.rate_limiter import RateLimiter
 from apikeychain.ports.replay_guard import ReplayGuard
 from apikeychain.ports.rotator import Account
@@ -41,9 +43,9 @@ _NOT_OPEN = "the keychain is not open: use it inside `async with keychain:` or b
 
 @final
 class APIKeyChain(TenantVerbs):
-    """The library in one object: give it to `APIKeyChainMiddleware`, and manage tenants through it.
+    """The library in one object: give it to `APIKeyChainMiddleware`, which enters it, and manage tenants through it.
 
-    An async context manager for scripts, tests and a host's own lifespan; the middleware enters it by itself.
+    An async context manager for scripts, tests and a host's own lifespan.
 
     Args:
         store, key_service, rate_limiter, replay_guard, signals: plugs; an async context manager is entered.
@@ -52,9 +54,9 @@ class APIKeyChain(TenantVerbs):
         key_services: further ones, by the name in the rows of their tenants.
         witnesses: keep the checkpoints of the ledger where this installation cannot take them back.
         alert_sinks, rotators: by name: to which alerts go, the log without any; what makes and ends keys at providers.
-        settings: the operator's choices.
-        network: exceptions for single providers, by base URL; never stored and never a tenant's. One holds for every
-            tenant that registers that base URL, unless it names its `tenants`.
+        detectors: that look at what calls do; that of the house without any.
+        locator, settings: knows in which country callers are, for ledger and watch; the operator's choices.
+        network: exceptions for providers, by base URL, never stored; for every tenant unless one names its `tenants`.
         sanitizers: by a provider's name, for every tenant: a function that sees what was accepted and may refuse it.
 
     Raises:
@@ -75,6 +77,8 @@ class APIKeyChain(TenantVerbs):
         witnesses: Sequence[Witness] = (),
         alert_sinks: Mapping[str, AlertSink] | None = None,
         rotators: Mapping[str, Account] | None = None,
+        detectors: Sequence[Detector] | None = None,
+        locator: Locator | None = None,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
@@ -91,6 +95,8 @@ class APIKeyChain(TenantVerbs):
             witnesses=tuple(witnesses),
             alert_sinks=named_sinks(alert_sinks),
             rotators=rotators or {},
+            detectors=detectors,
+            locator=locator,
         )
         self.settings = settings or APIKeyChainSettings()
         self._networks = {
@@ -120,8 +126,7 @@ class APIKeyChain(TenantVerbs):
             directory: made at the opening, and not before, when it is missing; empty at the first start.
             development: http on localhost and hints in refusals; short for `settings`.
             settings: instead of `development`.
-            network: see the class.
-            sanitizers: likewise.
+            network, sanitizers: see the class.
             key_file: where the key file is, if not in the directory; APIKEYCHAIN_KEY_FILE says the same.
             instead: plugs of your own, by the names of the class's arguments, in place of those.
 
@@ -153,14 +158,12 @@ class APIKeyChain(TenantVerbs):
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
     ) -> Self:
-        """Plugs and settings as the variables ``APIKEYCHAIN_...`` say them; the reference of settings lists all.
+        """Plugs and settings as the variables ``APIKEYCHAIN_...`` say them, see the reference; no server is asked yet.
 
         Args:
             variables: instead of those of the process; or what `read_environment` found in them.
             network: see the class.
             sanitizers: likewise.
-
-        No server is asked before the keychain is opened.
 
         Raises:
             SettingsError: with every problem; no value of a variable is told.
@@ -199,9 +202,8 @@ class APIKeyChain(TenantVerbs):
             await self._left.leave()
         residence = self._residence
         if residence is None or not residence.is_here:
-            residence = self._residence = Residence(
-                self._plugs, self.settings, self._networks, sanitizers=self._sanitizers
-            )
+            given = self._plugs, self.settings, self._networks
+            residence = self._residence = Residence(*given, sanitizers=self._sanitizers)
         residence.entered += 1
         try:
             await residence.opened()
@@ -215,8 +217,7 @@ class APIKeyChain(TenantVerbs):
         Args:
             reopens: whether the next call may open it again in this event loop, as it may in any other.
         """
-        residence = self._residence
-        if residence is not None:
+        if (residence := self._residence) is not None:
             # Before the plugs close: a call that comes meanwhile would wait for that, and open them again.
             self._closed = None if reopens or residence.entered > 1 else residence
             await self._leave(residence)
@@ -255,10 +256,9 @@ class APIKeyChain(TenantVerbs):
 
         An open keychain is asked; it is not opened for that. What it says of why is for the log, not for callers.
         """
-        residence = self._residence
-        if residence is None or self._pipeline is None:
+        if self._residence is None or self._pipeline is None:
             return Readiness((PlugReadiness("keychain", ok=False, why=_NOT_OPEN),))
-        return await residence.asking.ask()
+        return await self._residence.asking.ask()
 
     def failed(self, call: Call, error: AnswerError) -> Reply:
         """The answer to a call for which `handle` raised."""

@@ -7,7 +7,6 @@ value or raises its own refusal. Rules decide without waiting; a step that waits
 Source: spec 5, 6, 8.1, 9.2; contracts 1 to 4, 6, 7.
 """
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,6 @@ from typing import final
 
 from apikeychain.errors import (
     AnswerError,
-    BodyTimeoutError,
     HeaderLines,
     LedgerUnavailableError,
     MissingExtraError,
@@ -31,9 +29,9 @@ from apikeychain.ledger.passage import Passage
 from apikeychain.model.call import Call, Reply, UpstreamRequest, has_body
 from apikeychain.model.quota import Spend
 from apikeychain.model.route import MIB
+from apikeychain.ports.locator import Locator
 from apikeychain.ports.upstream import Upstream
 from apikeychain.rules import (
-    admission,
     answer,
     answer_transforms,
     bodies,
@@ -41,11 +39,13 @@ from apikeychain.rules import (
     decoding,
     headers,
     injection,
+    observation,
     problem,
     quotas,
     redaction,
     routing,
     signature,
+    suspension,
 )
 from apikeychain.rules.caller import TrustedProxies, identify
 from apikeychain.rules.routing import CompiledRoute
@@ -61,13 +61,11 @@ from apikeychain.vault.retiring import open_retiring
 from apikeychain.vault.session_keys import session_key
 from apikeychain.vault.vault import Vault
 from apikeychain.watch.claims import Claims
+from apikeychain.watch.countries import Countries
 from apikeychain.watch.mentions import Mentions
 from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
 from apikeychain.watch.unverified import Unverified
-
-# How long the body may take that is read whole before anything is sent.
-READ_SECONDS = 30.0
 
 
 @final
@@ -75,7 +73,7 @@ class Pipeline:
     """The gate.
 
     Args:
-        now: the wall clock, UTC; `clock`: monotonic seconds.
+        observe: told of each call that ended; now: the wall clock, UTC; `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -90,18 +88,21 @@ class Pipeline:
         claims: Claims,
         upstream: Upstream,
         trusted: TrustedProxies,
+        observe: Callable[[Passage, int, int], None],
+        locator: Locator | None,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._snapshots, self._vault, self._ledger = settings, snapshots, vault, ledger
         self._meter, self._refusals, self._claims, self._development = meter, refusals, claims, settings.development
-        self._upstream, self._trusted, self._now, self._clock = upstream, trusted, now, clock
+        self._upstream, self._trusted, self._observe, self._now, self._clock = upstream, trusted, observe, now, clock
         self._mentions, self._unverified, self._needles = Mentions(), Unverified(), OpenNeedles()
+        self._countries = Countries(locator)
 
     async def handle(self, call: Call) -> Reply:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
         caller = identify(call, self._trusted)
-        passage = Passage(call, caller, self._now(), self._clock)
+        passage = Passage(call, caller, self._now(), self._clock, self._observe)
         with passage:
             try:
                 reply = await self._pass(passage)
@@ -125,14 +126,17 @@ class Pipeline:
         passage.origin = origin = cors.admit(call, project, caller)
         passage.page = cors.page_of(call, project, caller)
         headers.require_destination(call.headers)
+        if project.names_callers:
+            await self._veil(passage, project)
         passage.signature = await self._admit_signed(passage, project)
-        passage.route = route = passage.route or _admit(passage, project, passage.signature)
+        passage.route = route = passage.route or passage.admit(project, passage.signature)
         passage.limits = await step("spend", self._spend(passage, project, route))
-        await step("record", self._record(passage, project, route), "key_service")
+        await step("record", self._record(passage, project), "key_service")
         body = await self._read(passage, route)
         target = routing.fill(passage.call, route, body)
         if target.body is None:
             signature.require_body(passage.signature, b"")
+        passage.values = observation.taken(target, passage.moment.microsecond)
         await passage.intend()
         secret = await self._open(project, route)
         past = await open_retiring(self._vault, project, route, self._snapshots.holds) if project.retiring else ()
@@ -171,6 +175,7 @@ class Pipeline:
         key = await self._signing_key(project, sent, passage)
         digest = sent.content_sha256 or await self._digest(passage, project)
         mac = signature.require_mac(key, sent, call, project.project.signed_headers, digest)
+        suspension.admit_caller(project, passage.caller, passage.moment, passage.pseudonym)
         await self._refusals.admit_claim(project.project.id, passage.caller, sent)
         signature.require_window(sent, self._now())
         token = signature.claim_token(project.project.id, sent, mac)
@@ -199,12 +204,12 @@ class Pipeline:
         cap = routing.body_cap(call, project) if passage.origin else MIB
         bodies.require_size(call, cap)
         async with self._unverified.one(call, passage.caller):
-            passage.body = await self._whole(call, cap)
+            passage.body = await passage.read_body(cap)
         return hashlib.sha256(passage.body).hexdigest().encode()
 
     def _foresee(self, passage: Passage, project: Snapshot, signed: Signature) -> Sequence[Spend]:
         """What a call will spend whose signature holds; raises what will refuse it before."""
-        passage.route = _admit(passage, project, signed)
+        passage.route = passage.admit(project, signed)
         return self._spends(passage, project, passage.route, signed)
 
     def _spends(
@@ -223,14 +228,17 @@ class Pipeline:
             return self._meter.settle(project, passage.balances)
         return await self._meter.spend(project, self._spends(passage, project, route, passage.signature))
 
-    async def _record(self, passage: Passage, project: Snapshot, route: CompiledRoute) -> None:
-        try:
-            key = await self._vault.pseudonym_key(project.tenant)
-        except SealedValueError:
-            raise LedgerUnavailableError from None
-        passage.veil(key, route)
+    async def _record(self, passage: Passage, project: Snapshot) -> None:
+        await self._veil(passage, project)
+        passage.country = self._countries.of(passage.caller)
         slot = self._ledger.reserve(project.tenant.id, quotas.holder(passage.signature, passage.caller))
         passage.slot = slot if slot.is_noted else await slot.note()
+
+    async def _veil(self, passage: Passage, project: Snapshot) -> None:
+        try:
+            passage.veil(await self._vault.pseudonym_key(project.tenant))
+        except SealedValueError:
+            raise LedgerUnavailableError from None
 
     async def _read(self, passage: Passage, route: CompiledRoute) -> bytes | None:
         if passage.body is None:
@@ -239,17 +247,10 @@ class Pipeline:
             if route.body.raw:
                 passage.stream_body(route.timeouts.idle)
                 return None
-            passage.body = await step("read", self._whole(passage.call, route.body.cap))
+            passage.body = await step("read", passage.read_body(route.body.cap))
             signature.require_body(passage.signature, passage.body)
         passage.bytes_in = len(passage.body)
         return passage.body
-
-    async def _whole(self, call: Call, cap: int) -> bytes:
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                return await bodies.read(call.body, cap)
-        except TimeoutError:
-            raise BodyTimeoutError from None
 
     async def _open(self, project: Snapshot, route: CompiledRoute) -> Secret:
         tenant, provider, sealed = project.tenant, route.provider, project.secret_of(route)
@@ -294,7 +295,3 @@ class Pipeline:
         reply = problem.answer(error, development=self._development)
         reply.headers = cors.expose(reply.headers, passage.origin)
         return reply
-
-
-def _admit(passage: Passage, project: Snapshot, signed: Signature | None) -> CompiledRoute:
-    return admission.admit(passage.call, project, passage.caller, signed=signed, page=passage.page, now=passage.moment)

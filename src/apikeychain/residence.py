@@ -58,13 +58,11 @@ class Residence:
     """An open keychain in the running loop.
 
     Args:
-        sanitizers: the host's functions, by the name of the provider.
-        terms: of the notes on what may be lost.
+        sanitizers: the host's functions, by the name of the provider; `terms`: of the notes on what may be lost.
         clock: monotonic seconds, for how long anything is kept or waited for.
 
     Attributes:
-        office: for the management verbs; `pipeline`: for calls; `asking`: for health checks. They are of use after
-            `opened`.
+        office: for the management verbs; `pipeline`: for calls; `asking`: for health checks. Of use after `opened`.
         entered: how often the keychain was opened into it.
         serving: set by `serve`, once calls are served.
     """
@@ -167,6 +165,7 @@ class Residence:
             plugs.rate_limiter,
             plugs.replay_guard,
             plugs.signals,
+            plugs.locator,
             *plugs.witnesses,
             *plugs.alert_sinks.values(),
             *(account.rotator for account in plugs.rotators.values()),
@@ -176,14 +175,13 @@ class Residence:
         for name, service in plugs.key_services.items():
             await self._enter_key_service(stack, name, service)
         await self._require_key()
-        guard = Egress(nat64_prefixes=settings.nat64_prefixes)
-        upstream = await _enter(stack, plugs.upstream(guard))
+        upstream = await _enter(stack, plugs.upstream(Egress(nat64_prefixes=settings.nat64_prefixes)))
         if settings.development:
             _log.warning("development mode: http is served on localhost, and refusals carry hints")
         self._tell_of_open_networks()
-        stack.push_async_callback(self._close_notary)
-        stack.push_async_callback(self._ledger.drain)
-        upkeep = Upkeep(self.office, upstream, self.serving, rotators=plugs.rotators)
+        upkeep = Upkeep(self.office, upstream, self.serving, rotators=plugs.rotators, detectors=plugs.detectors)
+        for closing in (self._close_notary, self._ledger.drain, upkeep.close):
+            stack.push_async_callback(closing)
         for work in (*self._ledger.work(), self._listen(), self._notary.run(), *upkeep.work()):
             task = self._loop.create_task(work)
             task.add_done_callback(_tell_unclean)
@@ -198,7 +196,9 @@ class Residence:
             refusals=Refusals(local_limiter()),
             claims=Claims(plugs.replay_guard, plugs.rate_limiter),
             upstream=upstream,
-            trusted=parse_trusted(settings.trusted_proxies),
+            locator=plugs.locator,
+            trusted=parse_trusted(settings.trusted_proxies, settings.country_header),
+            observe=upkeep.observer,
             now=_now,
             clock=self._clock,
         )

@@ -18,6 +18,7 @@ UNIX = "unix"
 LedgerMode = Literal["buffered", "write-ahead"]
 _PREFIX = re.compile(r"(?:/[a-z0-9][a-z0-9._-]*)+")
 _MAX_BODY = 100 * MIB
+_HEADER = re.compile("[A-Za-z0-9-]{1,64}")
 _KEY_BOUNDS = {"key_max_uses": (1, 1 << 32), "key_max_age_days": (0, 36_500)}
 
 
@@ -30,6 +31,8 @@ class APIKeyChainSettings:
         development: allows http on localhost and adds hints to refusals. Never on a public host.
         trusted_proxies: addresses or networks whose X-Forwarded headers are believed; ``"unix"`` stands for whoever
             calls through a Unix socket.
+        country_header: of a trusted proxy that says in which country a caller is, like ``cf-ipcountry``; it has to
+            overwrite what callers send. "" for none.
         outer_cors: whether a CORS middleware of the host may stand outside ours (it answers preflights then).
         body_limit: the largest ``max_body_bytes`` that a route may ask for.
         nat64_prefixes: NAT64 prefixes of this network, beyond which the embedded IPv4 address is judged.
@@ -48,6 +51,7 @@ class APIKeyChainSettings:
     prefix: str = "/api/apikeychain"
     development: bool = False
     trusted_proxies: tuple[str, ...] = ()
+    country_header: str = ""
     outer_cors: bool = False
     body_limit: int = _MAX_BODY
     nat64_prefixes: tuple[str, ...] = ()
@@ -62,6 +66,7 @@ class APIKeyChainSettings:
             *self._prefix_problems(),
             *_network_problems("trusted_proxies", self.trusted_proxies, but=UNIX),
             *_network_problems("nat64_prefixes", self.nat64_prefixes),
+            *self._country_problems(),
         ]
         if not 0 < self.body_limit <= _MAX_BODY:
             problems.append(f"body_limit: write 1 to {_MAX_BODY} bytes")
@@ -79,6 +84,11 @@ class APIKeyChainSettings:
         if _PREFIX.fullmatch(self.prefix):
             return []
         return ["prefix: write a lower-case path without a final slash, like /api/apikeychain"]
+
+    def _country_problems(self) -> list[str]:
+        if not self.country_header or (_HEADER.fullmatch(self.country_header) and self.trusted_proxies):
+            return []
+        return ["country_header: write the name of a header that trusted_proxies set, and name these"]
 
     def _key_problems(self) -> list[str]:
         return [

@@ -5,22 +5,29 @@ Source: architecture, "State, and many workers".
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, final
 
 from apikeychain.alerts.delivery import Delivery
 from apikeychain.errors import DoesNotExistError
 from apikeychain.model.rotators import HostRotation
+from apikeychain.model.watch import WatchPolicy
+from apikeychain.ports.detector import Detector
 from apikeychain.ports.rotator import Account, Rotator
 from apikeychain.ports.upstream import Upstream
 from apikeychain.rotation.engine import Engine
 from apikeychain.rotation.page import Workshop
 from apikeychain.rotation.scene import Scene
 from apikeychain.rotation.stored_secrets import rotator_for
+from apikeychain.rules.ewma import EWMADetector
 from apikeychain.tenants import key_schedule
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.old_signing_keys import OldSigningKeys
+from apikeychain.watch.case import Post
+from apikeychain.watch.handover import Handover
+from apikeychain.watch.observer import Observer
+from apikeychain.watch.watchman import Watchman
 
 
 @final
@@ -33,8 +40,10 @@ class Upkeep:
         serving: set once calls are served. A keychain that is opened for a command or a script delivers no alerts: it
             may have other sinks than the one that serves, and would take alerts away from those.
         rotators: of the host, by name, and whose they are.
+        detectors: that look at what calls do; None for that of the house.
 
     Attributes:
+        observer: counts calls.
         engine: turns the keys of providers.
     """
 
@@ -45,9 +54,12 @@ class Upkeep:
         serving: asyncio.Event,
         *,
         rotators: Mapping[str, Account],
+        detectors: Sequence[Detector] | None = None,
     ) -> None:
         self._office, self._upstream, self._serving = office, upstream, serving
-        self._rotators = rotators
+        self._rotators, self._detectors = rotators, detectors
+        self.observer = Observer()
+        self._handover = Handover(office.store, self.observer)
         self.engine = Engine(
             Workshop(
                 store=office.store,
@@ -67,7 +79,23 @@ class Upkeep:
             _once(self._office.turning, partial(key_schedule.run, self._office)),
             _once(self._office.turning, self.engine.run),
             _once(self._serving, delivery.run),
+            _once(self._serving, self._handover.run),
+            _once(self._serving, Watchman(self.post).run),
         ]
+
+    @property
+    def post(self) -> Post:
+        """What the watch needs."""
+        office = self._office
+        return Post(store=office.store, announce=office.announce, now=office.now, detectors=self._detectors_of)
+
+    def _detectors_of(self, policy: WatchPolicy) -> Sequence[Detector]:
+        given = self._detectors
+        return (EWMADetector(),) if given is None else given
+
+    async def close(self) -> None:
+        """Hand over what was counted, once no more calls come."""
+        await self._handover.close()
 
     def _rotator_of(self, scene: Scene) -> Rotator:
         """What makes and ends the keys of a rotation.

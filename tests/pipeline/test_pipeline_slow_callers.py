@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator
 import pytest
 from starlette.types import Message, Scope
 
-from apikeychain import JSONBody, JSONField, ProxyRoute, RawBody, Timeouts, inbox, pipeline
+from apikeychain import JSONBody, JSONField, ProxyRoute, RawBody, Timeouts, inbox
+from apikeychain.ledger import passage
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.testing.local_provider import Visit
 from apikeychain.testing.upstream_scene import until
@@ -67,7 +68,7 @@ class Caller:
 
 
 async def test_a_body_that_is_read_whole_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(passage, "READ_SECONDS", 0.2)
     async with open_gate(routes=[ASK]) as gate:
         caller = Caller(b'{"q"', b":")
         headers = [ORIGIN, CHUNKED, (b"content-type", b"application/json")]

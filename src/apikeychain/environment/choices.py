@@ -8,7 +8,7 @@ Source: contracts 10; architecture "State, and many workers".
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from apikeychain.environment.key_services import KEY_HEADS, KeyPlace, OpenBao, choose_key_service, choose_key_services
@@ -36,6 +36,7 @@ class Choices:
         key_services: further ones, by name.
         witnesses: none where nothing is said.
         alerts: where they go; None where nothing is said, and they go to the log.
+        countries: an .mmdb file, or ``"registry"``; None where nothing is said.
         url_files: the files that URLs and secrets come from.
     """
 
@@ -50,6 +51,7 @@ class Choices:
     key_services: Mapping[str, KeyPlace] = field(default_factory=dict[str, KeyPlace])
     witnesses: tuple[WitnessPlace, ...] = ()
     alerts: Webhook | None = None
+    countries: Path | Literal["registry"] | None = None
     url_files: tuple[Path, ...] = ()
 
     @property
@@ -101,6 +103,7 @@ def choose(variables: Variables) -> Choices:
         key_services=choose_key_services(variables),
         witnesses=choose_witnesses(variables),
         alerts=choose_alerts(variables),
+        countries=_countries(variables),
         url_files=tuple(Path(text) for name in _HELD_IN_FILES if (text := variables.text(f"{name}_FILE"))),
     )
     for name, what in _wrong(variables):
@@ -117,6 +120,12 @@ def _settings(variables: Variables) -> APIKeyChainSettings:
             name, _, wanted = problem.partition(": ")
             variables.problem(name.upper(), wanted)
         return APIKeyChainSettings()
+
+
+def _countries(variables: Variables) -> Path | Literal["registry"] | None:
+    if variables.text("COUNTRIES") == "registry":
+        return "registry"
+    return variables.file("COUNTRIES", "write registry, or the absolute path of an .mmdb file")
 
 
 def _postgresql(variables: Variables, name: str) -> Secret | None:

@@ -67,6 +67,8 @@ PLUGS: Mapping[str, str] = MappingProxyType(
         "ALERTS_SECRETS": "`whsec_...`: what signs them; two with a space between while the receiver changes.",
         "ALERTS_SECRETS_FILE": "a file that holds these secrets.",
         "ALERTS_CA_FILE": "the authorities that its certificate may be from; the system's without it.",
+        "COUNTRIES": "`registry`: in which country callers are is known by what the registries of addresses say; "
+        "or the absolute path of an .mmdb file. Both need the extra `geo`.",
     }
 )
 COMMAND: Mapping[str, str] = MappingProxyType(
@@ -127,9 +129,9 @@ class Variables:
         """A directory, or None where none is named."""
         return self._path(name, _DIRECTORIES, "write a path that begins with / or ./")
 
-    def file(self, name: str) -> Path | None:
-        """A file, or None where none is named."""
-        return self._path(name, ("/",), "write the absolute path of a file")
+    def file(self, name: str, wanted: str = "write the absolute path of a file") -> Path | None:
+        """A file, or None where none is named. See `problem` for `wanted`."""
+        return self._path(name, ("/",), wanted)
 
     def authorities(self, name: str) -> Path | None:
         """A file with authorities that can be read, or None where none is named."""

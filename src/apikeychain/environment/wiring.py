@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from apikeychain.embedded import KEY_FILE, Instead, Plugs, embedded_plugs
 from apikeychain.environment.choices import Choices, choose
@@ -18,6 +19,7 @@ from apikeychain.environment.witnesses import Bucket, WitnessPlace
 from apikeychain.errors import InvalidValueError, SettingsError
 from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.key_service import KeyService
+from apikeychain.ports.locator import Locator
 from apikeychain.ports.witness import Witness
 from apikeychain.secret import Secret
 
@@ -87,6 +89,9 @@ def _instead(choices: Choices, variables: Variables) -> Instead:
     if choices.alerts:
         with _noting(variables, kind="ALERTS"):
             instead["alert_sinks"] = {"webhook": _alerts(choices.alerts)}
+    if choices.countries:
+        with _noting(variables, "COUNTRIES"):
+            instead["locator"] = _locator(choices.countries)
     return instead | Instead(key_services=others)
 
 
@@ -160,6 +165,16 @@ def _alerts(chosen: Webhook) -> AlertSink:
     from apikeychain.backends.webhook_alerts import WebhookAlerts  # noqa: PLC0415 - likewise
 
     return WebhookAlerts(plain(chosen.url), chosen.secrets, ca_file=chosen.ca_file)
+
+
+def _locator(chosen: Path | Literal["registry"]) -> Locator:
+    if isinstance(chosen, Path):
+        from apikeychain.backends.mmdb_countries import MMDBCountries  # noqa: PLC0415 - likewise
+
+        return MMDBCountries(chosen)
+    from apikeychain.backends.registry_countries import RegistryCountries  # noqa: PLC0415 - likewise
+
+    return RegistryCountries()
 
 
 def _bucket(chosen: Bucket) -> Witness:

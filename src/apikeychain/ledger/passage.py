@@ -20,6 +20,7 @@ from apikeychain.model.ledger import JSON, LedgerDraft
 from apikeychain.model.origin import Origin
 from apikeychain.model.quota import Balance
 from apikeychain.model.route import QueryParameter
+from apikeychain.rules import admission, bodies
 from apikeychain.rules.call_entries import Asked, asked_data, call_data, intent_data
 from apikeychain.rules.caller import Caller, bucket_address
 from apikeychain.rules.chain import pseudonym
@@ -28,6 +29,8 @@ from apikeychain.rules.signature import Signature, matching
 from apikeychain.rules.snapshot import Snapshot
 from apikeychain.telemetry import CallSpan, step
 
+# How long the body may take that is read whole before anything is sent.
+READ_SECONDS = 30.0
 _CLIENT_CLOSED = 499
 
 
@@ -48,10 +51,12 @@ class Passage:
         upstream: the body of the provider's answer, to be let go of where the answer is not passed on.
         slot: the place in the ledger, once there is one; `pseudonym` stands for the caller in it, `tail` for what the
             caller sent beyond the path template, where that is anything; `asked` is what its entries say of the call,
-            once one of them was made.
+            once one of them was made; `country` is where the caller is, "" where that is not known.
         bytes_in: of the body, as far as it came; `streams` where it goes on while the call is sent.
         answered: who made the answer.
         refusal: the code of a refusal, of a failure, or of what cut the answer.
+        values: some of those that go up, with the names of their parameters; `key` is that of the pseudonyms.
+        observe: told of the passage at its end, with the status and the bytes of its answer; it raises nothing.
         span: current while the passage is entered.
     """
 
@@ -59,6 +64,7 @@ class Passage:
     caller: Caller
     moment: datetime
     clock: Callable[[], float]
+    observe: "Callable[[Passage, int, int], None]" = field(default=lambda _, __, ___: None, repr=False)
     started: float = field(init=False)
     sent: float = field(init=False)
     project: Snapshot | None = None
@@ -72,12 +78,16 @@ class Passage:
     slot: Slot | None = None
     upstream: ByteStream | None = None
     pseudonym: str | None = None
+    country: str = ""
     tail: str | None = None
     asked: Asked | None = None
     bytes_in: int = 0
     streams: bool = False
     answered: Literal["provider", "gate"] = "gate"
     refusal: str | None = None
+    values: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    key: bytes = field(default=b"", repr=False)
+    is_over: bool = False
     span: CallSpan = field(default_factory=CallSpan)
 
     def __post_init__(self) -> None:
@@ -98,6 +108,18 @@ class Passage:
         """The signature of a call that may have claimed, and was not held to its quotas."""
         return None if self.limits else self.signature
 
+    def admit(self, project: Snapshot, signed: Signature | None) -> CompiledRoute:
+        """The route of the call, where nothing but its quotas refuses it still. Raises what `admission.admit` does."""
+        return admission.admit(
+            self.call,
+            project,
+            self.caller,
+            signed=signed,
+            page=self.page,
+            now=self.moment,
+            pseudonym=self.pseudonym,
+        )
+
     def stream_body(self, idle: float) -> None:
         """Count the call's body as it streams by, and hold it against its signature.
 
@@ -109,15 +131,31 @@ class Passage:
             body = matching(body, self.signature)
         self.call, self.streams = replace(self.call, body=body), True
 
-    def veil(self, key: bytes, route: CompiledRoute) -> None:
-        """Learn what stands in the ledger for the caller and the tail of the path.
+    async def read_body(self, cap: int) -> bytes:
+        """The call's body, whole.
+
+        Args:
+            cap: in bytes.
+
+        Raises:
+            BodyTooLargeError, CallerGoneError: see `bodies.read`.
+            BodyTimeoutError: it does not come within 30 s.
+        """
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await bodies.read(self.call.body, cap)
+        except TimeoutError:
+            raise BodyTimeoutError from None
+
+    def veil(self, key: bytes) -> None:
+        """Learn what stands in the ledger for the caller, and for the tail of the path once the route is known.
 
         Args:
             key: the tenant's, for pseudonyms.
-            route: of the call.
         """
-        self.pseudonym = pseudonym(key, bucket_address(self.caller.address))
-        tail = route.tail_of(self.call)
+        if self.pseudonym is None:
+            self.pseudonym = pseudonym(key, bucket_address(self.caller.address))
+        self.key, tail = key, self.route.tail_of(self.call) if self.route is not None else ""
         self.tail = pseudonym(key, tail) if tail else None
 
     async def intend(self) -> None:
@@ -145,8 +183,11 @@ class Passage:
             await self.upstream.aclose()
 
     def end(self, status: int, bytes_out: int) -> None:
-        """Fill the slot and end the span, once; a call that has no slot leaves no entry."""
+        """Tell of it, fill the slot and end the span, once; a call that has no slot leaves no entry."""
         project, route = self.project, self.route
+        if not self.is_over:
+            self.is_over = True
+            self.observe(self, status, bytes_out)
         slot, self.slot = self.slot, None
         if slot is not None and route is not None and project is not None:
             slot.fill(self._draft(project, route, status, bytes_out))
@@ -179,6 +220,7 @@ class Passage:
             bytes_out=bytes_out,
             answered=self.answered,
             refusal=self.refusal,
+            country=self.country or None,
         )
         return self._entry("call", project, data)
 

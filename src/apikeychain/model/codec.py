@@ -1,7 +1,8 @@
 """A record as text and back: JSON in which every dataclass carries its name.
 
 Names, because several of our unions hold dataclasses with the same fields (a path and a query parameter), which
-nothing else tells apart. Loading builds nothing but the classes that records are made of, judges every field by its
+nothing else tells apart. A mapping is its pairs, so that no key of one is taken for that name; a set is a sorted list.
+Loading builds nothing but the classes that records are made of, judges every field by its
 type and runs the class's own judgement.
 """
 
@@ -21,6 +22,7 @@ from apikeychain.model.records import KINDS, Record
 R = TypeVar("R", bound=Record)
 _CLASS = "is"
 _BYTES = "base64"
+_PAIRS = "pairs"
 
 
 def dump(record: Record) -> str:
@@ -50,15 +52,23 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return {_BYTES: base64.b64encode(value).decode()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        fields = {field.name: _paired(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {_CLASS: type(value).__name__, **fields}
+    if isinstance(value, set):
+        return sorted(cast("set[int]", value))
     msg = f"a record cannot hold a {type(value).__name__}"
     raise TypeError(msg)
+
+
+def _paired(value: object) -> object:
+    return {_PAIRS: list(cast("dict[str, object]", value).items())} if isinstance(value, dict) else value
 
 
 def _revive(value: dict[str, object]) -> object:
     if _BYTES in value:
         return base64.b64decode(cast("str", value[_BYTES]), validate=True)
+    if _PAIRS in value:
+        return dict(cast("list[tuple[str, object]]", value[_PAIRS]))
     name = cast("str", value.pop(_CLASS))
     cls = _classes()[name]
     unknown = value.keys() - {field.name for field in dataclasses.fields(cls)}

@@ -3,6 +3,7 @@
 Source: contracts 7; spec 8.2.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,12 @@ class Window:
     begin: datetime
     routes: Mapping[str, Tally]
     seconds: int = WINDOW_SECONDS
+
+
+def finding_id(window: Window, detector: str, feature: str, scope: Scope, value: str) -> str:
+    """The same wherever the same is found: ``f_`` and 20 letters and digits."""
+    told = "\n".join((window.project, window.begin.isoformat(), detector, feature, scope, value))
+    return f"f_{hashlib.sha256(told.encode()).hexdigest()[:20]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

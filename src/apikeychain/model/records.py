@@ -18,6 +18,7 @@ from apikeychain.model.provider import Provider
 from apikeychain.model.rotation_records import ProviderKey, Rotation
 from apikeychain.model.route import ProxyRoute, Require
 from apikeychain.model.suspension import Suspension
+from apikeychain.model.watch import WATCH_RECORDS, WatchRecord
 
 Key = tuple[str, ...]
 KDF = Literal["argon2id", "pbkdf2-sha512"]
@@ -266,6 +267,7 @@ Record = (
     | ProviderKey
     | OutgoingAlert
     | Errand
+    | WatchRecord
     | LedgerRecord
 )
 KINDS: dict[str, type[Record]] = {
@@ -285,6 +287,7 @@ KINDS: dict[str, type[Record]] = {
         ProviderKey,
         OutgoingAlert,
         Errand,
+        *WATCH_RECORDS,
         CheckpointKeys,
         SignedChain,
         Worker,

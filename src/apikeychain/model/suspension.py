@@ -18,7 +18,7 @@ class Suspension:
 
     Attributes:
         scope: what `value` names; for a whole project `value` is "".
-        value: a route's name, an origin, or a caller's address.
+        value: a route's name, an origin, or a caller: its address as it is counted, or its pseudonym.
         until: when it ends by itself, or None.
     """
 

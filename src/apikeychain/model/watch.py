@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from apikeychain.model.finding import Answer
+from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.suspension import Scope
 from apikeychain.model.tally import Tally
@@ -51,6 +51,8 @@ class Deed:
     Attributes:
         answer: what; `scope` and `value`: to what.
         at: when; `until`: to when it holds, or None.
+        feature: that the finding showed which it answers.
+        observed: whether it is only what would have been done.
     """
 
     answer: Answer
@@ -58,6 +60,26 @@ class Deed:
     value: str
     at: datetime
     until: datetime | None = None
+    feature: str = ""
+    observed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """A window in a few numbers, all routes and workers together.
+
+    Attributes:
+        calls: that were admitted; `failures` of those.
+        callers: about how many.
+        unadmitted: calls that were not admitted.
+    """
+
+    begin: datetime
+    calls: int
+    failures: int
+    callers: int
+    bytes_out: int
+    unadmitted: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +90,8 @@ class WatchMemory:
         states: of each detector, by its name.
         last: the beginning of the last window that was looked at, or None.
         deeds: of the last two days, the oldest first.
+        windows: how many were looked at; `seen`: the last of them, or None.
+        late: how often what a worker counted came after its window was looked at, and was left out.
     """
 
     kind: ClassVar[str] = "watch-memory"
@@ -75,6 +99,9 @@ class WatchMemory:
     states: dict[str, str] = field(default_factory=dict[str, str])
     last: datetime | None = None
     deeds: tuple[Deed, ...] = ()
+    windows: int = 0
+    seen: Sums | None = None
+    late: int = 0
     generation: int = 1
 
     @property
@@ -129,3 +156,7 @@ class TightenedQuota:
     def key(self) -> tuple[str, ...]:
         """Project, scope and value."""
         return (self.project, self.scope, self.value)
+
+
+WatchRecord = WatchPolicy | WatchMemory | CountedWindow | TightenedQuota | Finding
+WATCH_RECORDS: tuple[type[WatchRecord], ...] = (WatchPolicy, WatchMemory, CountedWindow, TightenedQuota, Finding)

@@ -22,6 +22,7 @@ def admit(
     signed: Signature | None,
     page: Origin | None,
     now: datetime,
+    pseudonym: str | None = None,
 ) -> CompiledRoute:
     """The route of a call that nothing but its quotas keeps from being recorded.
 
@@ -32,6 +33,7 @@ def admit(
         signed: its signature, which holds, or None.
         page: from which it comes, where one is known.
         now: the moment of the call.
+        pseudonym: of the caller, where `project.names_callers`.
 
     Raises:
         SignatureMissingError, CallerMissingError: the project or the route asks for more than the call brings.
@@ -42,5 +44,5 @@ def admit(
     signature.require_caller(project.project.require_caller, call.login)
     route = routing.match(call, project)
     signature.require(route.route.require, signed)
-    suspension.admit(project, route, page, caller, now)
+    suspension.admit(project, route, page, caller, now, pseudonym=pseudonym)
     return route

@@ -58,6 +58,7 @@ def call_data(
     bytes_out: int,
     answered: Literal["provider", "gate"],
     refusal: str | None,
+    country: str | None = None,
 ) -> dict[str, JSON]:
     """The data of a `call` entry. It always fits the chain.
 
@@ -69,6 +70,7 @@ def call_data(
         bytes_out: of the body that the caller got.
         answered: who made the answer.
         refusal: the code where the gate refused, else None.
+        country: where the caller is, two capital letters, or None where that is not known.
     """
     return {
         **asked,
@@ -78,7 +80,7 @@ def call_data(
         "bytes_out": min(bytes_out, MAX_INTEGER),
         "answered": answered,
         "refusal": refusal,
-        "country": None,
+        "country": country,
     }
 
 

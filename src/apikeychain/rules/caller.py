@@ -4,10 +4,12 @@ A proxy appends to ``X-Forwarded-For`` what it saw, so the list is read from its
 proxies wrote it. ``X-Forwarded-Proto`` and ``-Host`` are taken as the nearest proxy set them: their last value. What is
 malformed is ignored and never raised: the peer is then the caller.
 
-Source: contracts 2 ("Own origin"), 7 ("Caller address"); RFC 7239, section 8.1; RFC 4291, section 2.5.5.2 (mapped).
+Source: contracts 2 ("Own origin"), 6 (country), 7 ("Caller address"); RFC 7239, section 8.1; RFC 4291, section 2.5.5.2
+(mapped).
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,6 +28,8 @@ _LONGEST_ADDRESS = 64
 # Of how many texts it is remembered what they are; callers may send any.
 _REMEMBERED = 4096
 _SCHEMES = frozenset({"http", "https"})
+_COUNTRY = re.compile("[A-Z]{2}")
+_NO_COUNTRIES = frozenset({"XX", "ZZ"})
 
 
 class Caller(NamedTuple):
@@ -35,11 +39,13 @@ class Caller(NamedTuple):
         address: an IP address in its canonical text, IPv4-mapped ones as IPv4; else what the server calls the peer.
         scheme: ``"http"`` or ``"https"``, as the caller used it.
         host: host and port as the caller used them, or "".
+        country: two capital letters where a trusted proxy says it, else "".
     """
 
     address: str
     scheme: str
     host: str
+    country: str = ""
 
     @property
     def own_origin(self) -> bytes:
@@ -54,15 +60,18 @@ class TrustedProxies:
     Attributes:
         networks: of proxies.
         unix: whether a peer behind a Unix socket is one: servers name none there.
+        country_header: in which they say where a caller is, lower case; b"" for none.
     """
 
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     unix: bool = False
+    country_header: bytes = b""
 
 
-def parse_trusted(networks: tuple[str, ...]) -> TrustedProxies:
-    """The networks in `networks`, which `APIKeyChainSettings` has accepted."""
-    return TrustedProxies(tuple(ipaddress.ip_network(text) for text in networks if text != UNIX), UNIX in networks)
+def parse_trusted(networks: tuple[str, ...], country_header: str = "") -> TrustedProxies:
+    """The networks in `networks` and their header, which `APIKeyChainSettings` has accepted."""
+    parsed = tuple(ipaddress.ip_network(text) for text in networks if text != UNIX)
+    return TrustedProxies(parsed, UNIX in networks, country_header.lower().encode())
 
 
 def identify(call: Call, trusted: TrustedProxies) -> Caller:
@@ -77,6 +86,7 @@ def identify(call: Call, trusted: TrustedProxies) -> Caller:
         _forwarded_address(headers, trusted) or address or call.peer,
         scheme if scheme in _SCHEMES else call.scheme,
         _nearest(headers, b"x-forwarded-host") or host,
+        _country(headers, trusted.country_header),
     )
 
 
@@ -134,6 +144,12 @@ def _parse(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def _country(headers: Headers, name: bytes) -> str:
+    """What the nearest proxy says, where it is a country: some say of what they do not know XX or ZZ."""
+    told = _nearest(headers, name).upper() if name else ""
+    return told if _COUNTRY.fullmatch(told) and told not in _NO_COUNTRIES else ""
 
 
 def _nearest(headers: Headers, name: bytes) -> str:

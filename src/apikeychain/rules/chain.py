@@ -35,6 +35,7 @@ ADMIN_KINDS = frozenset(
         "rotation": "added changed paused resumed removed ordered reminded started created verified switched revoked "
         "refused failed",
         "checkpoint-key": "made rotated",
+        "watch": "changed noticed tightened relaxed",
     }.items()
     for verb in verbs.split()
 )
@@ -45,6 +46,7 @@ MAX_ACTOR = 128
 MAX_INTEGER = (1 << 53) - 1
 _MEMBERS = frozenset({"v", "tenant", "seq", "at", "kind", "actor", "project", "data"})
 _PSEUDONYM_DIGITS = 32
+_PSEUDONYM = re.compile(f"[0-9a-f]{{{_PSEUDONYM_DIGITS}}}")
 _TEXT = rb'"[ !#-\[\]-~]*"'
 _NUMBER = rb"(?:0|[1-9][0-9]{0,14})"
 _PLAIN_DATA = {
@@ -223,6 +225,11 @@ def _name_fault(names: Iterable[object]) -> str:
     if all(isinstance(name, str) and not _BEYOND_PLANE.search(name) for name in names):
         return ""
     return "the names in an entry are text of the Basic Multilingual Plane"
+
+
+def is_pseudonym(text: str) -> bool:
+    """Whether `text` has the form of one; no address has it."""
+    return _PSEUDONYM.fullmatch(text) is not None
 
 
 def pseudonym(key: bytes, value: str) -> str:

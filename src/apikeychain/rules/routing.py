@@ -6,8 +6,8 @@ Source: contracts 4; spec 6.1.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from apikeychain.errors import InvalidValueError, MethodRefusedError, NotFoundError
@@ -54,6 +54,7 @@ class CompiledRoute:
         shaping: what the route's transforms do, or None.
         sanitizing: what the provider's sanitizers say, or None.
         place: where the credential goes.
+        watched: the names of parameters that callers have a say in; `fixed` those of the others.
     """
 
     route: ProxyRoute
@@ -73,6 +74,8 @@ class CompiledRoute:
     shaping: Shaping | None
     sanitizing: Sanitizing | None
     place: Place
+    watched: frozenset[str]
+    fixed: frozenset[str]
 
     def tail_of(self, call: Call) -> str:
         """What the caller sent beyond the values of the path template, as it came, with its slash; or ""."""
@@ -84,9 +87,18 @@ class CompiledRoute:
 
 @dataclass(slots=True, kw_only=True)
 class Target(Message):
-    """What goes up for a call, on the way of its route."""
+    """What goes up for a call, on the way of its route.
+
+    Attributes:
+        path_values, tail, pairs, members: what was accepted of path, query and body; the last are made once, when they
+            are asked for.
+    """
 
     route: CompiledRoute
+    path_values: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    tail: Sequence[str] = field(default=(), repr=False)
+    pairs: Sequence[Pair] = field(default=(), repr=False)
+    members: Iterable[tuple[str, object]] = field(default=(), repr=False)
 
 
 class Routes(Protocol):
@@ -157,6 +169,8 @@ def compile_route(
         ),
         sanitizing=compile_sanitizers(provider, sanitizer),
         place=place,
+        watched=_names(route, fixed=False),
+        fixed=_names(route, fixed=True),
     )
 
 
@@ -206,6 +220,7 @@ def fill(call: Call, route: CompiledRoute, body: bytes | None) -> Target:
     filled = fill_body(call, route.body, body, content_type)
     if route.sanitizing is not None:
         accepted = (*_accepted_path(values, tail), *_accepted_pairs(pairs), *_accepted_lines(lines, route.forward))
+        filled = replace(filled, values=tuple(filled.values))
         route.sanitizing.judge(AcceptedCall(route.route.name, call.method, (*accepted, *filled.values)))
     if filled.content_type is not None:
         lines.append((b"content-type", filled.content_type))
@@ -217,6 +232,10 @@ def fill(call: Call, route: CompiledRoute, body: bytes | None) -> Target:
         body=filled.body,
         content_length=filled.content_length,
         route=route,
+        path_values=values,
+        tail=tail,
+        pairs=pairs,
+        members=((value.name, value.value) for value in filled.values),
     )
 
 
@@ -269,6 +288,11 @@ def _require_parameters(route: ProxyRoute, provider: Provider) -> None:
             noun = f"the query parameter {parameter.name!r}"
             msg = f"the route {route.name!r} cannot have {noun}: the credential goes there"
             raise InvalidValueError(msg)
+
+
+def _names(route: ProxyRoute, *, fixed: bool) -> frozenset[str]:
+    fields = () if route.body is None or isinstance(route.body, RawBody) else route.body.fields
+    return frozenset(p.name for p in (*route.parameters, *fields) if (p.fixed is not None) is fixed)
 
 
 def _place(parameter: Parameter) -> tuple[type[Parameter], str]:

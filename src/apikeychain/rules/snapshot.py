@@ -27,7 +27,9 @@ from apikeychain.model.records import (
 from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.model.route import HeaderParameter, ProxyRoute
 from apikeychain.model.sanitizers import SanitizerFunction
-from apikeychain.model.suspension import Suspension
+from apikeychain.model.suspension import Scope, Suspension
+from apikeychain.rules.caller import bucket_address
+from apikeychain.rules.chain import is_pseudonym
 from apikeychain.rules.headers import SIGNING
 from apikeychain.rules.request_transforms import caller_headers
 from apikeychain.rules.routing import CompiledRoute, compile_route
@@ -69,6 +71,8 @@ class Snapshot:
         retiring: the values that a secret had before and that live at the provider still, by name, where there are any.
         keys: by version.
         signing_keys: by id.
+        suspensions: by scope and value, past ones too; an address as it is counted.
+        names_callers: whether a caller is suspended by its pseudonym, which a call has to know then to be admitted.
         project_spend: what each call takes from the project's quota.
         route_spends: likewise from its route's, by route name, where a route has one.
     """
@@ -81,7 +85,8 @@ class Snapshot:
     retiring: Mapping[str, Sequence[SealedSecret]] = field(repr=False)
     keys: Mapping[str, ProjectKey] = field(repr=False)
     signing_keys: Mapping[str, SigningKey] = field(repr=False)
-    suspensions: tuple[Suspension, ...]
+    suspensions: Mapping[tuple[Scope, str], Suspension]
+    names_callers: bool
     project_spend: Spend
     address_quota: Quota
     user_quota: Quota | None
@@ -145,6 +150,7 @@ def compile_snapshot(
     known_secrets = {secret.name: secret for secret in secrets}
     known_keys = {key.id: key for key in signing_keys}
     quota = Quota.parse(project.quota)
+    suspended = {(one.scope, _counted(one)): one for one in suspensions}
     return Snapshot(
         tenant=tenant,
         project=project,
@@ -160,7 +166,8 @@ def compile_snapshot(
         retiring=MappingProxyType(_retiring(known_secrets, provider_keys)),
         keys=MappingProxyType({key.version: key for key in keys}),
         signing_keys=MappingProxyType(known_keys),
-        suspensions=tuple(suspensions),
+        suspensions=MappingProxyType(suspended),
+        names_callers=any(scope == "caller" and is_pseudonym(value) for scope, value in suspended),
         project_spend=Spend(f"{project.id}:project", "project", quota),
         address_quota=Quota.parse(project.address_quota) if project.address_quota else _tenth(quota),
         user_quota=Quota.parse(project.user_quota) if project.user_quota else None,
@@ -174,6 +181,10 @@ def compile_snapshot(
         ),
         preflight=_compile_preflight(project, compiled.values(), signs=bool(known_keys)),
     )
+
+
+def _counted(suspension: Suspension) -> str:
+    return bucket_address(suspension.value) if suspension.scope == "caller" else suspension.value
 
 
 def _retiring(

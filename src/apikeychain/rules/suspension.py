@@ -7,31 +7,56 @@ from datetime import datetime
 
 from apikeychain.errors import SuspendedError
 from apikeychain.model.origin import Origin
-from apikeychain.model.suspension import Suspension
+from apikeychain.model.suspension import Scope
 from apikeychain.rules.caller import Caller, bucket_address
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.snapshot import Snapshot
 
 
-def admit(project: Snapshot, route: CompiledRoute, origin: Origin | None, caller: Caller, now: datetime) -> None:
+def admit(
+    project: Snapshot,
+    route: CompiledRoute,
+    origin: Origin | None,
+    caller: Caller,
+    now: datetime,
+    *,
+    pseudonym: str | None = None,
+) -> None:
     """Refuse a call whose project, route, origin or caller is suspended at `now`.
+
+    Args:
+        project: that is called.
+        route: of the call.
+        origin: of the page that calls, where one is known.
+        caller: who calls.
+        now: the moment of the call.
+        pseudonym: of the caller, where `project.names_callers`.
 
     Raises:
         SuspendedError: one of them is.
     """
-    for suspension in project.suspensions:
-        if (suspension.until is None or now < suspension.until) and _meets(suspension, route, origin, caller):
-            until = f"until {suspension.until:%Y-%m-%d %H:%M:%S %Z}" if suspension.until else "until it is lifted"
-            hint = f"This {suspension.scope} is suspended {until}: {suspension.reason}"
-            raise SuspendedError(hint)
+    if project.suspensions:
+        _require_none(project, "project", "", now)
+        _require_none(project, "route", route.route.name, now)
+        _require_none(project, "origin", origin, now)
+        admit_caller(project, caller, now, pseudonym)
 
 
-def _meets(suspension: Suspension, route: CompiledRoute, origin: Origin | None, caller: Caller) -> bool:
-    if suspension.scope == "project":
-        return True
-    if suspension.scope == "route":
-        return suspension.value == route.route.name
-    if suspension.scope == "origin":
-        return suspension.value == origin
-    # An IPv6 caller owns its /64, so the whole of it is meant, however the address was written.
-    return bucket_address(suspension.value) == bucket_address(caller.address)
+def admit_caller(project: Snapshot, caller: Caller, now: datetime, pseudonym: str | None = None) -> None:
+    """Refuse a call of a suspended caller, whatever it asks for. See `admit`.
+
+    Raises:
+        SuspendedError: the caller is suspended, by its address or by its pseudonym.
+    """
+    if project.suspensions:
+        # An IPv6 caller owns its /64, so the whole of it is meant, however the address was written.
+        _require_none(project, "caller", bucket_address(caller.address), now)
+        _require_none(project, "caller", pseudonym, now)
+
+
+def _require_none(project: Snapshot, scope: Scope, value: str | None, now: datetime) -> None:
+    found = None if value is None else project.suspensions.get((scope, value))
+    if found is not None and (found.until is None or now < found.until):
+        until = f"until {found.until:%Y-%m-%d %H:%M:%S %Z}" if found.until else "until it is lifted"
+        hint = f"This {scope} is suspended {until}: {found.reason}"
+        raise SuspendedError(hint)

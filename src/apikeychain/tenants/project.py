@@ -1,11 +1,10 @@
 """`ProjectAdmin`: the management verbs of one project."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import final
 from urllib.parse import quote
 
-from apikeychain.errors import DoesNotExistError, InvalidValueError
+from apikeychain.errors import DoesNotExistError
 from apikeychain.model.ids import parse_name
 from apikeychain.model.ledger import LedgerDraft
 from apikeychain.model.origin import Origin, parse_origin
@@ -18,9 +17,6 @@ from apikeychain.model.records import (
     SealedSecret,
 )
 from apikeychain.model.route import ProxyRoute, Require
-from apikeychain.model.suspension import Scope, Suspension
-from apikeychain.rules import chain
-from apikeychain.rules.caller import bucket_address
 from apikeychain.secret import Secret
 from apikeychain.tenants import origins, providers, rotations, routes, secrets
 from apikeychain.tenants.change import require_tenant
@@ -28,15 +24,15 @@ from apikeychain.tenants.configure import ProviderSecret, Wanted, adjust, config
 from apikeychain.tenants.project_keys import KeyVerbs
 from apikeychain.tenants.project_rotations import RotationVerbs
 from apikeychain.tenants.project_signing import SigningVerbs
+from apikeychain.tenants.project_suspensions import SuspensionVerbs
 from apikeychain.tenants.secrets import SecretInfo
-from apikeychain.watch import suspension
 
 # RFC 3986, pchar and the slash of a tail.
 _UNQUOTED = "/:@!$&'()*+,;="
 
 
 @final
-class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs):
+class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs, SuspensionVerbs):
     """One project of one tenant. Got from a tenant: `ensure_project`, `create_project`, `project`.
 
     Every verb is one transaction: records, one generation, ledger entries. What is so already changes nothing.
@@ -226,69 +222,9 @@ class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs):
         """Name, provider, version, dates and fingerprint of each secret; never its value."""
         return [SecretInfo.of(sealed) for sealed in await self._list(SealedSecret)]
 
-    async def suspend(
-        self,
-        scope: Scope = "project",
-        value: str = "",
-        *,
-        reason: str,
-        seconds: float | None = None,
-    ) -> Suspension:
-        """Refuse a caller, an origin, a route or the whole project for a while.
-
-        Args:
-            scope: what `value` names.
-            value: an address, an origin or a route's name; "" for the project.
-            reason: for the ledger; no personal data.
-            seconds: how long, or None until `lift`.
-
-        Raises:
-            InvalidValueError: `value` does not fit `scope`, or there is no such moment.
-        """
-        now = self._office.now()
-        until = None if seconds is None else _after(now, seconds)
-        pseudonym = await self._pseudonym(scope, value)
-        async with self._office.store.tenant(self._tenant) as store:
-            found = await suspension.suspend(
-                store, self.id, scope, value, reason=reason, until=until, at=now, actor=self.actor, pseudonym=pseudonym
-            )
-        await self._tell()
-        return found
-
-    async def lift(self, scope: Scope = "project", value: str = "") -> None:
-        """End a suspension. Raises DoesNotExistError."""
-        now = self._office.now()
-        pseudonym = await self._pseudonym(scope, value)
-        async with self._office.store.tenant(self._tenant) as store:
-            await suspension.lift(store, self.id, scope, value, at=now, actor=self.actor, pseudonym=pseudonym)
-        await self._tell()
-
-    async def list_suspensions(self) -> list[Suspension]:
-        """Every suspension, past ones too until they are lifted."""
-        return await self._list(Suspension)
-
     def _origin(self, text: str) -> Origin:
         return parse_origin(text, development=self._office.settings.development)
-
-    async def _pseudonym(self, scope: Scope, value: str) -> str | None:
-        """What stands for a caller's address in the ledger; its key is opened before a transaction holds others up."""
-        async with self._office.store.reading(self._tenant) as store:
-            owner = await require_tenant(store, self._tenant)
-        if scope != "caller":
-            return None
-        return chain.pseudonym(await self._office.vault.pseudonym_key(owner), bucket_address(value))
-
-    async def _tell(self) -> None:
-        await self._office.announce(self.id)
 
 
 def _of_provider(name: str, secret: Secret | ProviderSecret) -> ProviderSecret:
     return secret if isinstance(secret, ProviderSecret) else ProviderSecret(secret, name)
-
-
-def _after(now: datetime, seconds: float) -> datetime:
-    try:
-        return now + timedelta(seconds=seconds)
-    except (OverflowError, ValueError):
-        msg = f"not a time to suspend for: {seconds} seconds"
-        raise InvalidValueError(msg) from None

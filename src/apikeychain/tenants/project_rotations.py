@@ -3,10 +3,11 @@
 from apikeychain.alerts import outbox
 from apikeychain.model.rotation_records import DEFAULT_HOURS
 from apikeychain.model.rotators import HowToRotate
+from apikeychain.rotation.orders import Asked
 from apikeychain.tenants import rotations
 from apikeychain.tenants.change import require_tenant
 from apikeychain.tenants.project_handle import ProjectHandle
-from apikeychain.tenants.rotations import Asked, RotationInfo
+from apikeychain.tenants.rotations import RotationInfo
 
 
 class RotationVerbs(ProjectHandle):

@@ -7,7 +7,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
 
 from apikeychain import agenda
 from apikeychain.alerts import outbox
@@ -21,11 +20,10 @@ from apikeychain.model.rotators import HowToRotate, ManualRotation, OAuth2Rotati
 from apikeychain.ports.store import TenantReader
 from apikeychain.rotation import telling
 from apikeychain.rotation.engine import TOPIC, subject_of
+from apikeychain.rotation.orders import Asked, order
 from apikeychain.rules import rotation as rules
 from apikeychain.tenants.change import Office, ProjectChange
 from apikeychain.tenants.rotation_parts import id_within, is_one_account, require_parts
-
-Asked = Literal["command", "compromised"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,15 +145,7 @@ async def rotate(change: ProjectChange, secret: str, reason: Asked) -> None:
         InvalidValueError: it is paused.
     """
     stored = await change.require(Rotation, secret)
-    if stored.paused:
-        msg = f"the rotation of the secret {secret!r} is paused: resume it first"
-        raise InvalidValueError(msg)
-    is_graver = stored.reason == "compromised" and stored.due <= change.moment
-    told: RotationReason = "compromised" if is_graver else reason
-    await change.store_changed(stored, due=min(stored.due, change.moment), reason=told)
-    waiting = rules.in_the_making(await every(change.store, ProviderKey, change.project.id, secret))
-    if waiting is not None and waiting.after > change.moment:
-        await change.store_changed(waiting, after=change.moment)
+    told = await order(change.store, stored, reason, change.moment)
     change.note("rotation.ordered", secret=secret, reason=told)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from apikeychain.model.alert import Alert, OutgoingAlert
 from apikeychain.model.answer_transforms import DropFields, KeepFields, RenameField
 from apikeychain.model.errand import Errand
+from apikeychain.model.finding import Finding
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.key_steps import Search, Step
 from apikeychain.model.ledger import LedgerDraft
@@ -55,6 +56,8 @@ from apikeychain.model.route import (
 from apikeychain.model.sanitizers import Sanitizer
 from apikeychain.model.signing_credentials import AWSCredential, HMACCredential
 from apikeychain.model.suspension import Suspension
+from apikeychain.model.tally import Tally, ValueTally
+from apikeychain.model.watch import CountedWindow, Deed, Sums, TightenedQuota, WatchMemory, WatchPolicy
 
 ACME = TenantId("acme")
 GLOBEX = TenantId("globex")
@@ -166,6 +169,8 @@ CHAIN_RECORDS: tuple[Record, ...] = (
     ),
     Errand(topic="alerts", tenant=GLOBEX, subject="", due=NOW),
 )
+_ALERTED = Deed(answer="alert", scope="project", value="", at=NOW)
+_COUNTED = Tally(parameters={"pairs": ValueTally(values=3, hashes={3, 1, 2}), "": ValueTally()})
 _PROBE = Step(method="GET", path="/v1/models")
 _HOWS: tuple[HowToRotate, ...] = (
     HTTPRotation(
@@ -184,6 +189,40 @@ _HOWS: tuple[HowToRotate, ...] = (
     OAuth2Rotation(provider="idp", credential="client", path="/token", grant="refresh_token", refresh="refresh"),
     ManualRotation(),
     HostRotation(name="own"),
+)
+WATCH_RECORDS: tuple[Record, ...] = (
+    WatchPolicy(project=SHOP, mode="act", answers=("alert", "rotate"), rules=("rate > 5 / minute",)),
+    WatchMemory(
+        project=SHOP,
+        states={"ewma": '{"v":1}', "base64": "", "is": "\u00e4"},
+        last=NOW,
+        deeds=(Deed(answer="suspend", scope="route", value="plain", at=NOW, until=NOW), _ALERTED),
+        seen=Sums(begin=NOW, calls=1, failures=2, callers=3, bytes_out=4, unadmitted=5),
+    ),
+    CountedWindow(
+        project=SHOP,
+        begin="2026-02-28T23:59:00Z",
+        worker="w_1",
+        routes={"plain": Tally(calls=2, callers={"ab": 2}, sketch={2**48 - 1, 0}, countries={"": 1}), "is": _COUNTED},
+    ),
+    TightenedQuota(project=SHOP, scope="origin", value="http://[::1]:3000", divisor=4, created=NOW, until=NOW),
+    Finding(
+        project=SHOP,
+        id="f_" + "a" * 20,
+        at=NOW,
+        since=NOW,
+        detector="ewma",
+        feature="rate",
+        scope="project",
+        value="",
+        expected=0.1,
+        seen=1e300,
+        sure=99,
+        blatant=True,
+        admitted=True,
+        why="\u00e4",
+        done=("alert", "suspend"),
+    ),
 )
 RECORDS: tuple[Record, ...] = (
     ProjectName(name="shop", project=SHOP),
@@ -250,5 +289,6 @@ RECORDS: tuple[Record, ...] = (
     ),
     Suspension(project=SHOP, scope="project", value="", reason="by hand", created=NOW),
     Suspension(project=SHOP, scope="caller", value="192.0.2.1", reason="'; --", created=NOW, until=NOW),
+    *WATCH_RECORDS,
     *CHAIN_RECORDS,
 )

@@ -4,6 +4,7 @@ Source: contracts 7; spec 8.3.
 """
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from apikeychain.model.ledger import JSON, timestamp
 from apikeychain.model.origin import parse_origin
 from apikeychain.model.records import Project
 from apikeychain.model.suspension import Scope, Suspension
-from apikeychain.ports.store import TenantStore
+from apikeychain.ports.store import TenantReader, TenantStore
 from apikeychain.rules import chain
 from apikeychain.rules.caller import bucket_address
 
@@ -38,7 +39,8 @@ async def suspend(
         tenant_store: the transaction; the caller commits it and publishes the change.
         project: the project that it is part of.
         scope: what `value` names.
-        value: a route's name, an origin, a caller's address (of IPv6 its /64 is meant); "" for the whole project.
+        value: a route's name, an origin, a caller's address (of IPv6 its /64 is meant) or the pseudonym that stands for
+            it in the ledger; "" for the whole project.
         reason: for people, at most 200 characters. It stands in the ledger: no address, no name.
         until: when it ends by itself, or None.
         at: now.
@@ -52,7 +54,7 @@ async def suspend(
     """
     _require_sense(reason, until, at)
     value = _parse_value(scope, value)
-    owner = await _project(tenant_store, project)
+    owner = await owner_of(tenant_store, project)
     before = await tenant_store.get(Suspension, (project, scope, value))
     suspension = Suspension(project=project, scope=scope, value=value, reason=reason, created=at, until=until)
     if before is None:
@@ -67,7 +69,7 @@ async def suspend(
     }
     verb = "changed" if before else "created"
     await tenant_store.append([chain.admin(f"suspension.{verb}", at=at, actor=actor, project=project, data=data)])
-    await _raise_generation(tenant_store, owner)
+    await raise_generation(tenant_store, owner)
     return suspension
 
 
@@ -80,8 +82,19 @@ async def lift(
     at: datetime,
     actor: str,
     pseudonym: str | None = None,
+    also: Sequence[str] = (),
 ) -> Suspension:
-    """End a suspension, over or not, and return what it was. See `suspend` for the arguments.
+    """End a suspension, over or not, and return what it was.
+
+    Args:
+        tenant_store: see `suspend`.
+        project: likewise.
+        scope: likewise.
+        value: likewise.
+        at: likewise.
+        actor: likewise.
+        pseudonym: likewise.
+        also: other values by which the same caller may be suspended: its pseudonym, or its address.
 
     Raises:
         DoesNotExistError: there is no such project or suspension.
@@ -89,21 +102,23 @@ async def lift(
         ConflictError: somebody else changed the project or the suspension in the meantime.
     """
     value = _parse_value(scope, value)
-    owner = await _project(tenant_store, project)
-    suspension = await tenant_store.get(Suspension, (project, scope, value))
-    if suspension is None:
+    owner = await owner_of(tenant_store, project)
+    asked = [await tenant_store.get(Suspension, (project, scope, one)) for one in dict.fromkeys([value, *also])]
+    found = [suspension for suspension in asked if suspension is not None]
+    if not found:
         msg = f"this {scope} of {project} is not suspended"
         raise DoesNotExistError(msg)
-    await tenant_store.remove(Suspension, suspension.key, suspension.generation)
     data = _subject(scope, value, pseudonym)
-    await tenant_store.append([chain.admin("suspension.removed", at=at, actor=actor, project=project, data=data)])
-    await _raise_generation(tenant_store, owner)
-    return suspension
+    for suspension in found:
+        await tenant_store.remove(Suspension, suspension.key, suspension.generation)
+        await tenant_store.append([chain.admin("suspension.removed", at=at, actor=actor, project=project, data=data)])
+    await raise_generation(tenant_store, owner)
+    return found[0]
 
 
 def _parse_value(scope: Scope, value: str) -> str:
     if scope == "caller":
-        return _parse_address(value)
+        return parse_caller(value)
     if scope == "route":
         return parse_name(value, "route")
     if scope == "origin":
@@ -114,11 +129,18 @@ def _parse_value(scope: Scope, value: str) -> str:
     return value
 
 
-def _parse_address(text: str) -> str:
+def parse_caller(text: str) -> str:
+    """A caller as it is suspended: by its address as that is counted, or by its pseudonym.
+
+    Raises:
+        InvalidValueError: it is neither.
+    """
+    if chain.is_pseudonym(text):
+        return text
     try:
         ipaddress.ip_address(text.removesuffix("/64"))
     except ValueError:
-        msg = f"not an address: {text!r}"
+        msg = f"not an address, and not the 32 hex digits of a pseudonym: {text!r}"
         raise InvalidValueError(msg) from None
     return bucket_address(text.removesuffix("/64"))
 
@@ -133,10 +155,12 @@ def _require_sense(reason: str, until: datetime | None, at: datetime) -> None:
 
 
 def _subject(scope: Scope, value: str, pseudonym: str | None) -> dict[str, JSON]:
-    return {"scope": scope, "value": pseudonym if scope == "caller" else value}
+    is_told = scope != "caller" or chain.is_pseudonym(value)
+    return {"scope": scope, "value": value if is_told else pseudonym}
 
 
-async def _project(tenant_store: TenantStore, project: ProjectId) -> Project:
+async def owner_of(tenant_store: TenantReader, project: ProjectId) -> Project:
+    """The project of something. Raises DoesNotExistError: it is gone."""
     owner = await tenant_store.get(Project, (project,))
     if owner is None:
         msg = f"there is no project {project}"
@@ -144,5 +168,6 @@ async def _project(tenant_store: TenantStore, project: ProjectId) -> Project:
     return owner
 
 
-async def _raise_generation(tenant_store: TenantStore, project: Project) -> None:
+async def raise_generation(tenant_store: TenantStore, project: Project) -> None:
+    """Note that something of the project changed, so that workers read it anew."""
     await tenant_store.replace(replace(project, generation=project.generation + 1), project.generation)

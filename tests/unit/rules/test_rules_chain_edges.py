@@ -44,6 +44,7 @@ def test_these_are_the_kinds_and_no_others() -> None:
         "rotation": "added changed paused resumed removed ordered reminded started created verified switched revoked "
         "refused failed",
         "checkpoint-key": "made rotated",
+        "watch": "changed noticed tightened relaxed",
     }
     admin = {f"{noun}.{verb}" for noun, verbs in nouns.items() for verb in verbs.split()}
     assert admin == chain.ADMIN_KINDS

@@ -125,7 +125,7 @@ def test_keys_suspensions_and_route_quotas_are_ready_to_look_up() -> None:
     routes[2] = replace(routes[2], enabled=False)
     project = a_snapshot(keys=[key], suspensions=[held], routes=routes)
     assert project.keys == {"0" * 32: key}
-    assert project.suspensions == (held,)
+    assert (project.suspensions, project.names_callers) == ({("project", ""): held}, False)
     assert project.route_spends == {"scarce": Spend(f"{PROJECT}:route:scarce", "route", Quota(3, 3600))}
 
 

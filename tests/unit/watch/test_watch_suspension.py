@@ -111,6 +111,30 @@ async def test_a_caller_is_one_however_the_address_is_written(store: MemoryStore
     assert (await stored(store, "caller", "2001:db8::/64"))[0] is None
 
 
+async def test_a_caller_is_named_by_its_pseudonym_as_well(store: MemoryStore) -> None:
+    for until in (None, NOON + HOUR):
+        assert (await suspended(store, "caller", "0f" * 16, until=until)).value == "0f" * 16
+    async with store.tenant(ACME) as rows:
+        await lift(rows, PROJECT, "caller", "0f" * 16, at=NOON, actor="ops")
+    assert (await stored(store, "caller", "0f" * 16))[0] is None
+    told = [(entry.kind, json.loads(entry.payload)["data"]["value"]) for entry in await entries(store)]
+    verbs = ("created", "changed", "removed")
+    assert told == [(f"suspension.{verb}", "0f" * 16) for verb in verbs]
+
+
+async def test_a_caller_that_is_suspended_by_several_names_is_lifted_by_one(store: MemoryStore) -> None:
+    for value in ("203.0.113.9", "0f" * 16):
+        await suspended(store, "caller", value, pseudonym="0f" * 16)
+    async with store.tenant(ACME) as rows:
+        lifted = await lift(
+            rows, PROJECT, "caller", "203.0.113.9", at=NOON, actor="ops", pseudonym="0f" * 16, also=["0f" * 16]
+        )
+    assert lifted.value == "203.0.113.9"
+    assert [(await stored(store, "caller", value))[0] for value in ("203.0.113.9", "0f" * 16)] == [None, None]
+    kinds = [entry.kind for entry in await entries(store)]
+    assert kinds == ["suspension.created"] * 2 + ["suspension.removed"] * 2
+
+
 async def test_no_address_gets_into_the_ledger(store: MemoryStore) -> None:
     await suspended(store, "caller", "203.0.113.9")
     async with store.tenant(ACME) as rows:
@@ -129,6 +153,9 @@ async def test_no_address_gets_into_the_ledger(store: MemoryStore) -> None:
         ("caller", "", "not an address"),
         ("caller", "ann", "not an address"),
         ("caller", "10.0.0.0/8", "not an address"),
+        ("caller", "0F" * 16, "not an address, and not the 32 hex digits of a pseudonym"),
+        ("caller", "0f" * 15, "not an address"),
+        ("caller", "0f" * 16 + "\n", "not an address"),
     ],
 )
 async def test_a_value_that_is_none_of_its_scope_changes_nothing(

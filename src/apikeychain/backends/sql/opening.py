@@ -21,7 +21,14 @@ from apikeychain.backends.sql.faults import FAULTS, name_of
 from apikeychain.errors import BackendUnavailableError, DatabaseVersionError, DataDirectoryError, SetupError
 
 # In their order: each is a module of migrations/versions, whose revision has its name.
-VERSIONS = ("v0001_the_first_tables", "v0002_signing_keys", "v0003_key_services", "v0004_checkpoints", "v0005_rotation")
+VERSIONS = (
+    "v0001_the_first_tables",
+    "v0002_signing_keys",
+    "v0003_key_services",
+    "v0004_checkpoints",
+    "v0005_rotation",
+    "v0006_watch",
+)
 MIGRATIONS = str(Path(__file__).parent / "migrations")
 VERSION_TABLE = "apikeychain_version"
 NO_WAY_BACK = "or restore the backup from before: migrations have no way back"

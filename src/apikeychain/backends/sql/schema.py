@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from apikeychain.model.alert import OutgoingAlert
 from apikeychain.model.errand import Errand
+from apikeychain.model.finding import Finding
 from apikeychain.model.ledger_records import CheckpointKeys, OpenEntries, SignedChain, Worker
 from apikeychain.model.records import (
     AddedRoute,
@@ -36,6 +37,7 @@ from apikeychain.model.records import (
 )
 from apikeychain.model.rotation_records import ProviderKey, Rotation
 from apikeychain.model.suspension import Suspension
+from apikeychain.model.watch import CountedWindow, TightenedQuota, WatchMemory, WatchPolicy
 
 SCHEMA = "apikeychain"
 metadata = MetaData(schema=SCHEMA)
@@ -107,6 +109,11 @@ SHELVES: dict[str, Shelf] = {
     Suspension.kind: _of_project("suspensions", "scope", "value"),
     Rotation.kind: _of_project("rotations", "secret"),
     ProviderKey.kind: _of_project("provider_keys", "secret", "number"),
+    WatchPolicy.kind: _of_project("watch_policies"),
+    WatchMemory.kind: _of_project("watch_memories"),
+    CountedWindow.kind: _of_project("counted_windows", "begun", "worker"),
+    TightenedQuota.kind: _of_project("tightened_quotas", "scope", "value"),
+    Finding.kind: _of_project("findings", "id"),
     # Like the chains they outlive a tenant, and the platform is none: no reference.
     CheckpointKeys.kind: _shelf("checkpoint_keys", ("id",)),
     SignedChain.kind: _shelf("checkpoints", ()),

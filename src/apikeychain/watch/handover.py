@@ -1,0 +1,105 @@
+"""Hands over what this worker counted, window after window, to whoever adds up what all workers counted.
+
+A worker that dies takes the current window with it, and one that cannot reach the store for some minutes what is older
+than that: the watch sees less then, and no call waits for it.
+
+Source: architecture, "State, and many workers"; decision 33.
+"""
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import final
+
+from apikeychain import agenda
+from apikeychain.errors import APIKeyChainError, BackendUnavailableError
+from apikeychain.frames import frames_of
+from apikeychain.model.finding import WINDOW_SECONDS
+from apikeychain.model.ids import ProjectId
+from apikeychain.model.watch import CountedWindow
+from apikeychain.ports.store import Store
+from apikeychain.rules.judgement import GRACE
+from apikeychain.watch.observer import MOST_WINDOWS, Counted, Observer
+
+TOPIC = "watch"
+_LOOK_SECONDS = 1.0
+# Workers hand over one after the other: they note the same errands.
+SPREAD_SECONDS = 3.0
+_log = logging.getLogger("apikeychain.watch")
+
+
+@final
+class Handover:
+    """Stores what an observer counted.
+
+    Args:
+        store: that all workers share.
+        observer: of this one.
+        share: draws from [0, 1).
+    """
+
+    def __init__(self, store: Store, observer: Observer, *, share: Callable[[], float] = random.random) -> None:
+        self._store, self._observer, self._share = store, observer, share
+        # A worker that begins anew within a window is another one.
+        self._worker = secrets.token_hex(8)
+        self._waiting: dict[int, dict[ProjectId, Counted]] = {}
+        self._is_told = False
+
+    async def run(self) -> None:
+        """Store each window once it is over, until cancelled. Raises nothing."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._waiting |= self._observer.take()
+            if self._waiting:
+                await asyncio.sleep(SPREAD_SECONDS * self._share())
+                await self.store()
+
+    async def close(self) -> None:
+        """Store what is left, also of the window that is not over. Raises nothing."""
+        self._waiting |= self._observer.take(is_last=True)
+        await self.store()
+
+    async def store(self) -> None:
+        """Store what waits; what cannot be stored now waits on, the oldest of too many no more. Raises nothing."""
+        for begin in sorted(self._waiting)[:-MOST_WINDOWS]:
+            del self._waiting[begin]
+        try:
+            for begin in sorted(self._waiting):
+                await self._store_window(begin, self._waiting[begin])
+                del self._waiting[begin]
+        except BackendUnavailableError:
+            self._tell("the store does not answer")
+        except Exception as error:  # noqa: BLE001 - it is tried again, and must not end the background work
+            self._tell(f"there is a fault\n{frames_of(error)}")
+        else:
+            self._is_told = False
+
+    async def _store_window(self, begin: int, projects: dict[ProjectId, Counted]) -> None:
+        for project in [*projects]:
+            # A project that was removed meanwhile has nothing to be watched; one that is damaged is told elsewhere.
+            try:
+                await self._store_project(begin, project, projects[project])
+            except BackendUnavailableError:
+                raise
+            except APIKeyChainError as error:
+                _log.info("what was counted of %s is left out: %s", project, type(error).__name__)
+            del projects[project]
+
+    async def _store_project(self, begin: int, project: ProjectId, counted: Counted) -> None:
+        moment = datetime.fromtimestamp(begin, UTC)
+        window = CountedWindow(
+            project=project, begin=f"{moment:%Y-%m-%dT%H:%M:%SZ}", worker=self._worker, routes=counted.tallies()
+        )
+        due = moment + timedelta(seconds=WINDOW_SECONDS) + GRACE
+        await agenda.note(self._store, TOPIC, counted.tenant, project, due)
+        async with self._store.tenant(counted.tenant) as records:
+            if await records.get(CountedWindow, window.key) is None:
+                await records.insert(window)
+
+    def _tell(self, why: str) -> None:
+        if not self._is_told:
+            _log.error("what was counted of calls is kept for now: %s", why)
+        self._is_told = True
