@@ -9,7 +9,7 @@ from apikeychain.cli.watch_report import sentence
 from apikeychain.cli.watch_signal import Signal
 from apikeychain.model.finding import WINDOW_SECONDS
 from apikeychain.rules.features import counts_of, whole_of
-from apikeychain.watch.replay import Episode, Judged, Replay
+from apikeychain.watch.replay import Episode, Looked, Replay
 
 MOST_MARKS, MOST_PANELS = 20, 5
 _WINDOW = timedelta(seconds=WINDOW_SECONDS)
@@ -46,7 +46,7 @@ class Drawing:
         self._name, self._how = name, how
         self._signals: dict[str, Signal] = {}
 
-    def take(self, judged: Judged) -> None:
+    def take(self, judged: Looked) -> None:
         """Take another window in."""
         begin = judged.window.begin
         for feature, seen in counts_of(whole_of(judged.window)).items():

@@ -205,6 +205,6 @@ def _text(
     return _tag("text", escape(text), x=f"{x:.1f}", y=f"{y:.1f}", fill=fill, **style)
 
 
-def _tag(name: str, content: str = "", **attributes: object) -> str:
+def _tag(name: str, content: str = "", /, **attributes: object) -> str:
     given = "".join(f' {key}="{escape(str(value))}"' for key, value in attributes.items())
     return f"<{name}{given}>{content}</{name}>" if content else f"<{name}{given}/>"

@@ -129,6 +129,7 @@ class Report:
             "calls": replay.calls,
             "refused": replay.refused,
             "late": replay.late,
+            "faults": dict(replay.faults),
             "not_recorded": list(NOT_RECORDED),
             "findings": [_episode_facts(episode) for episode in replay.episodes],
             "findings_beyond": replay.beyond,
@@ -159,10 +160,11 @@ class Report:
             return f"nothing is recorded of calls of {self.name} then"
         found = len(replay.episodes) + replay.beyond
         late = f"; {replay.late} calls were told of too late" if replay.late else ""
+        failed = "".join(f"; the detector {name} failed in {count} of them" for name, count in replay.faults.items())
         return (
             f"{self.name}, {self.begin:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC, "
             f"{' and '.join(self.detectors)}, mode {self.policy.mode}:\n"
-            f"{replay.calls} admitted calls in {replay.windows} minutes{late}\n"
+            f"{replay.calls} admitted calls in {replay.windows} minutes{late}{failed}\n"
             f"{found} findings, {len(replay.done)} answers; {replay.refused} calls would have met a suspension"
         )
 

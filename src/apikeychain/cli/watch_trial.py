@@ -17,7 +17,7 @@ from apikeychain.ports.detector import Detector
 from apikeychain.rules.ewma import EWMADetector
 from apikeychain.rules.recorded import RecordedCall
 from apikeychain.rules.watch_rules import RulesDetector
-from apikeychain.watch.replay import Judged, Replay
+from apikeychain.watch.replay import Looked, Replay
 
 DetectorName = Literal["ewma", "forest", "rules"]
 # Those that every project is watched by.
@@ -125,7 +125,7 @@ class Run:
             picture=str(self._picture) if drawn else None,
         )
 
-    def _see(self, judged: Judged) -> None:
+    def _see(self, judged: Looked) -> None:
         begin = judged.window.begin
         self._begin, self._end = self._begin or begin, begin + _WINDOW
         if self._picture:

@@ -7,6 +7,7 @@ tightened quota or a rotation.
 Source: contracts 7; spec 8.2.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,12 +16,14 @@ from typing import Protocol, final, runtime_checkable
 from apikeychain.model.finding import WINDOW_SECONDS, Finding, Window
 from apikeychain.model.watch import Deed, WatchPolicy
 from apikeychain.ports.detector import Detector
+from apikeychain.rules.judgement import judged
 from apikeychain.rules.recorded import LATE, RecordedCall, Recording
+from apikeychain.rules.watch_bounds import is_within
 from apikeychain.rules.watch_policy import Planned, decide
+from apikeychain.watch.acting import DEEDS_KEPT
 
 # Beyond them findings are only counted.
 MOST_EPISODES = 1_000
-_REMEMBERED = timedelta(days=2)
 _WINDOW = timedelta(seconds=WINDOW_SECONDS)
 # What is found again later is another one: no suspension lasts longer.
 _SAME = timedelta(hours=1)
@@ -74,7 +77,7 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Looked:
     """A window, and what was made of it.
 
     Attributes:
@@ -100,6 +103,7 @@ class Replay:
         windows: how many were judged; `calls` of them admitted; `late` calls that came too late for theirs.
         refused: how many calls would have met a suspension.
         episodes: what was found, the oldest first; `beyond` how many are not among them.
+        faults: in how many windows each detector failed.
         done: what would have been done or, of a policy that observes, told; the oldest first.
     """
 
@@ -109,11 +113,12 @@ class Replay:
         self._policy, self._detectors, self._created = policy, detectors, created
         self._expecting = [one for one in detectors if isinstance(one, Expecting)] if is_expecting else []
         self._recording = Recording(policy.project)
-        self._states = {detector.name: "" for detector in detectors}
+        self._states: dict[str, str] = {}
         self._going_on: dict[tuple[str, ...], Episode] = {}
         self._suspended: dict[tuple[str, str], datetime] = {}
         self._deeds: tuple[Deed, ...] = ()
         self.windows = self.calls = self.refused = self.beyond = 0
+        self.faults: Counter[str] = Counter()
         self.episodes: list[Episode] = []
         self.done: list[Planned] = []
 
@@ -122,7 +127,7 @@ class Replay:
         """See above."""
         return self._recording.late
 
-    def take(self, call: RecordedCall) -> Iterator[Judged]:
+    def take(self, call: RecordedCall) -> Iterator[Looked]:
         """Judge the windows that are over, then count another call of the project. To be read to its end."""
         for window in self._recording.over(call.at):
             yield self._judge(window)
@@ -131,33 +136,37 @@ class Replay:
         else:
             self._recording.count(call)
 
-    def end(self) -> Iterator[Judged]:
+    def end(self) -> Iterator[Looked]:
         """Judge what is left. To be read to its end."""
         for window in self._recording.rest():
             yield self._judge(window)
 
-    def _judge(self, window: Window) -> Judged:
+    def _judge(self, window: Window) -> Looked:
         self.windows += 1
         self.calls += sum(tally.calls for tally in window.routes.values())
-        expected, findings = dict[tuple[str, str], float](), list[Finding]()
+        expected: dict[tuple[str, str], float] = {}
         for detector in self._expecting:
-            expected.update(detector.expected(window, self._states[detector.name]))
-        for detector in self._detectors:
-            found, self._states[detector.name] = detector.observe(window, self._states[detector.name])
-            findings += found
-        self._act(findings, window.begin + _WINDOW + LATE)
-        return Judged(window=window, expected=expected, findings=findings)
+            expected.update(detector.expected(window, self._states.get(detector.name, "")))
+        seen = judged(window, self._states, self._detectors)
+        self._states = seen.states
+        self.faults += Counter(seen.faults.keys())
+        self._act(seen.findings, window.begin + _WINDOW + LATE)
+        return Looked(window=window, expected=expected, findings=seen.findings)
 
     def _act(self, findings: Sequence[Finding], now: datetime) -> None:
         """Take what the policy would have done about findings for done."""
-        planned = decide(self._policy, findings, self._deeds, self._created, now)
-        deeds = [one.deed for one in planned]
-        self._deeds = tuple(deed for deed in (*self._deeds, *deeds) if now - deed.at < _REMEMBERED)
-        for deed in deeds:
-            if deed.answer == "suspend" and deed.until is not None and not deed.observed:
-                self._suspended[deed.scope, deed.value] = deed.until
+        planned: list[Planned] = []
+        for one in decide(self._policy, findings, self._deeds, self._created, now):
+            if is_within(one, self._deeds, now):
+                self._do(one.deed, now)
+                planned.append(one)
         self._note(findings, planned)
         self.done += planned
+
+    def _do(self, deed: Deed, now: datetime) -> None:
+        self._deeds = (*(past for past in self._deeds if now - past.at < DEEDS_KEPT), deed)
+        if deed.answer == "suspend" and deed.until is not None and not deed.observed:
+            self._suspended[deed.scope, deed.value] = deed.until
 
     def _note(self, findings: Sequence[Finding], planned: Sequence[Planned]) -> None:
         for finding in findings:

@@ -23,7 +23,7 @@ _CALLER = "0123456789abcdef" * 2
 
 def payload(kind: str = "call", at: datetime = _NOON, **changed: Any) -> bytes:
     """Of an entry, as the gate writes it."""
-    data = {
+    data: dict[str, Any] = {
         "call": {
             "route": "weather",
             "base_url": "https://api.weather.example",

@@ -32,7 +32,9 @@ def _admit(
     held = Suspension(project=PROJECT, scope=scope, value=value, reason="too much", created=NOW, until=until)
     project = a_snapshot(suspensions=[held])
     known = None if origin is None else Origin(origin)
-    suspension.admit(project, project.routes[b"weather"], known, Caller(address, "https", "h"), NOW, pseudonym=pseudonym)
+    suspension.admit(
+        project, project.routes[b"weather"], known, Caller(address, "https", "h"), NOW, pseudonym=pseudonym
+    )
     return True
 
 

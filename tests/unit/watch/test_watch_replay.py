@@ -11,7 +11,7 @@ from apikeychain.model.suspension import Scope
 from apikeychain.model.watch import WatchPolicy
 from apikeychain.rules.recorded import LATE, RecordedCall
 from apikeychain.watch import replay as module
-from apikeychain.watch.replay import Judged, Replay
+from apikeychain.watch.replay import Looked, Replay
 from ledger_house import NOON, PROJECT
 
 _MINUTE = timedelta(minutes=1)
@@ -62,7 +62,7 @@ def refused(minute: float) -> RecordedCall:
     return RecordedCall(project=PROJECT, at=NOON + minute * _MINUTE, refused="replayed", count=3)
 
 
-def run(replay: Replay, calls: Iterable[RecordedCall]) -> list[Judged]:
+def run(replay: Replay, calls: Iterable[RecordedCall]) -> list[Looked]:
     judged = [one for call in calls for one in replay.take(call)]
     return [*judged, *replay.end()]
 
@@ -129,3 +129,19 @@ def test_what_detectors_expect_is_asked_before_they_look_and_only_where_it_is_wa
     wanted = run(Replay(_POLICY, [Crowds()], NOON, is_expecting=True), [call(0), call(2)])
     assert [one.expected for one in wanted] == [{("", "rate"): 0}, {("", "rate"): 1}]
     assert [one.expected for one in run(Replay(_POLICY, [Crowds()], NOON), [call(0)])] == [{}]
+
+
+class Broken:
+    """A detector that raises."""
+
+    name = "broken"
+
+    def observe(self, window: Window, state: str) -> tuple[Sequence[Finding], str]:
+        raise ZeroDivisionError
+
+
+def test_a_detector_that_fails_is_counted_and_keeps_no_other_from_looking() -> None:
+    replay = Replay(_POLICY, [Broken(), Crowds()], NOON)
+    run(replay, crowd([0, 1]))
+    assert replay.faults == {"broken": 2}
+    assert replay.episodes
