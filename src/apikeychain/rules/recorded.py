@@ -10,17 +10,18 @@ for. A call over a quota is told as a refused one, also where its caller was adm
 Source: contracts 6 (`call`, `refusals`), 7; spec 8.2.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import cast, final
+from typing import Any, final
 
 from apikeychain.model.finding import WINDOW_SECONDS, Window
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.ledger import JSON
 from apikeychain.model.tally import Tally
-from apikeychain.rules.chain import parse
+from apikeychain.rules.chain import MAX_INTEGER
 from apikeychain.rules.observation import failure_of, unadmitted_of
 from apikeychain.rules.tallies import Counting
 
@@ -59,16 +60,17 @@ class RecordedCall:
 
 
 def read_call(payload: bytes) -> RecordedCall | None:
-    """What the payload of an entry tells of calls; None where that is nothing, or nothing that can be read."""
-    entry = parse(payload)
-    if entry is None or not isinstance(project := entry.get("project"), str):
-        return None
+    """What the payload of an entry tells of calls; None where that is nothing, or nothing that can be read.
+
+    Whether it is what was written down, `ledger verify` tells.
+    """
     try:
-        data, at = cast("Mapping[str, JSON]", entry["data"]), _moment(entry, "at")
+        entry: Any = json.loads(payload)
+        project, data, at = _text(entry, "project"), entry["data"], _moment(entry, "at")
         if entry.get("kind") == "call":
             return _call(project, at, data)
         return _refusals(project, data) if entry.get("kind") == "refusals" else None
-    except (LookupError, TypeError, ValueError, OverflowError):
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         return None
 
 
@@ -79,7 +81,7 @@ def _call(project: str, at: datetime, data: Mapping[str, JSON]) -> RecordedCall:
         at=at + timedelta(milliseconds=_number(data, "duration_ms")),
         route=_text(data, "route"),
         caller=caller if isinstance(caller, str) and _PSEUDONYM.fullmatch(caller) else None,
-        country=country if isinstance(country, str) else "",
+        country=country if isinstance(country, str) and country.isprintable() else "",
         bytes_out=_number(data, "bytes_out"),
         failure=failure_of(
             _number(data, "status"),
@@ -99,8 +101,8 @@ def _refusals(project: str, data: Mapping[str, JSON]) -> RecordedCall:
 
 
 def _text(data: Mapping[str, JSON], name: str) -> str:
-    if not isinstance(value := data[name], str):
-        raise TypeError(name)
+    if not isinstance(value := data[name], str) or not value.isprintable():
+        raise ValueError(name)
     return value
 
 
@@ -112,8 +114,8 @@ def _moment(data: Mapping[str, JSON], name: str) -> datetime:
 
 
 def _number(data: Mapping[str, JSON], name: str) -> int:
-    if not isinstance(value := data[name], int) or value < 0:
-        raise TypeError(name)
+    if not isinstance(value := data[name], int) or not 0 <= value <= MAX_INTEGER:
+        raise ValueError(name)
     return value
 
 

@@ -41,7 +41,7 @@ def payload(kind: str = "call", at: datetime = _NOON, **changed: Any) -> bytes:
         },
         "refusals": {"code": "origin-refused", "count": 7, "since": timestamp(at)},
     }.get(kind, {})
-    entry = {"v": 1, "tenant": "acme", "seq": 1, "at": timestamp(at), "kind": kind, "actor": "gate"}
+    entry: dict[str, Any] = {"v": 1, "tenant": "acme", "seq": 1, "at": timestamp(at), "kind": kind, "actor": "gate"}
     return canonical_json({**entry, "project": _PROJECT, "data": {**data, **changed}})
 
 
@@ -118,6 +118,11 @@ def test_refused_calls_are_told_together(name: str, code: str) -> None:
         payload(duration_ms=-1),
         payload(duration_ms=(1 << 53) - 1),
         payload(bytes_out=None),
+        payload(bytes_out=1.5),
+        payload(bytes_out=1 << 53),
+        payload(route="a\nb"),
+        payload(status="200"),
+        payload().replace(b"weather", b"\\ud800"),
         payload(kind="refusals", since="2026-01-02"),
         payload(kind="refusals", since="never"),
         payload(at=datetime(1, 1, 1, tzinfo=UTC)),
@@ -125,6 +130,10 @@ def test_refused_calls_are_told_together(name: str, code: str) -> None:
         json.dumps({"kind": "call", "project": _PROJECT}, separators=(",", ":")).encode(),
         b"",
         b"[]",
+        b"7",
+        b'{"at":7,"project":"p","data":{}}',
+        b'{"at":"2026-01-02T12:00:00Z","project":"p","data":7,"kind":"call"}',
+        b"[" * 100_000,
         b"\xff",
     ],
 )
