@@ -54,8 +54,7 @@ class APIKeyChain(TenantVerbs):
         key_services: further ones, by the name in the rows of their tenants.
         witnesses: keep the checkpoints of the ledger where this installation cannot take them back.
         alert_sinks, rotators: by name: to which alerts go, the log without any; what makes and ends keys at providers.
-        detectors: that look at what calls do; that of the house without any.
-        locator, settings: knows in which country callers are, for ledger and watch; the operator's choices.
+        detectors, locator, settings: look at what calls do; knows where callers are; the operator's choices.
         network: exceptions for providers, by base URL, never stored; for every tenant unless one names its `tenants`.
         sanitizers: by a provider's name, for every tenant: a function that sees what was accepted and may refuse it.
 
@@ -126,7 +125,8 @@ class APIKeyChain(TenantVerbs):
             directory: made at the opening, and not before, when it is missing; empty at the first start.
             development: http on localhost and hints in refusals; short for `settings`.
             settings: instead of `development`.
-            network, sanitizers: see the class.
+            network: see the class.
+            sanitizers: likewise.
             key_file: where the key file is, if not in the directory; APIKEYCHAIN_KEY_FILE says the same.
             instead: plugs of your own, by the names of the class's arguments, in place of those.
 

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ from apikeychain.model.records import (
 from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.model.suspension import Suspension
+from apikeychain.model.watch import TightenedQuota
 from apikeychain.ports.store import Store, TenantReader
 from apikeychain.rules.snapshot import Snapshot, compile_snapshot
 from apikeychain.telemetry import reach
@@ -220,6 +222,7 @@ class Snapshots:
             keys=await every(store, ProjectKey, project),
             signing_keys=await every(store, SigningKey, project),
             suspensions=await every(store, Suspension, project),
+            smaller=[one for one in await every(store, TightenedQuota, project) if one.until > datetime.now(UTC)],
             networks=self._networks,
             body_limit=self._body_limit,
             sanitizers=self._sanitizers,

@@ -80,8 +80,9 @@ def spends(
         found.append(Spend(bucket, "user", project.user_quota))
     if (of_route := project.route_spends.get(route.route.name)) is not None:
         found.append(of_route)
-    if project.origin_quota is not None and origin is not None:
-        found.append(Spend(f"{key}:origin:{origin}", "origin", project.origin_quota))
+    of_origin = None if origin is None else project.origin_quotas.get(origin, project.origin_quota)
+    if of_origin is not None:
+        found.append(Spend(f"{key}:origin:{origin}", "origin", of_origin))
     return (*found, project.project_spend)
 
 

@@ -28,11 +28,13 @@ from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.model.route import HeaderParameter, ProxyRoute
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.model.suspension import Scope, Suspension
+from apikeychain.model.watch import TightenedQuota
 from apikeychain.rules.caller import bucket_address
 from apikeychain.rules.chain import is_pseudonym
 from apikeychain.rules.headers import SIGNING
 from apikeychain.rules.request_transforms import caller_headers
 from apikeychain.rules.routing import CompiledRoute, compile_route
+from apikeychain.rules.tightened import Quotas, tightened
 
 # Of one secret, the newest: a provider that ends none would else make every answer dearer.
 _MOST_RETIRING = 4
@@ -73,6 +75,7 @@ class Snapshot:
         signing_keys: by id.
         suspensions: by scope and value, past ones too; an address as it is counted.
         names_callers: whether a caller is suspended by its pseudonym, which a call has to know then to be admitted.
+        origin_quotas: of origins that have another one than `origin_quota` for now.
         project_spend: what each call takes from the project's quota.
         route_spends: likewise from its route's, by route name, where a route has one.
     """
@@ -91,6 +94,7 @@ class Snapshot:
     address_quota: Quota
     user_quota: Quota | None
     origin_quota: Quota | None
+    origin_quotas: Mapping[str, Quota]
     route_spends: Mapping[str, Spend]
     preflight: Preflight
 
@@ -121,6 +125,7 @@ def compile_snapshot(
     keys: Iterable[ProjectKey],
     signing_keys: Iterable[SigningKey],
     suspensions: Iterable[Suspension],
+    smaller: Iterable[TightenedQuota] = (),
     networks: Mapping[str, Network],
     body_limit: int,
     sanitizers: Mapping[str, SanitizerFunction] = MappingProxyType({}),
@@ -139,6 +144,7 @@ def compile_snapshot(
         keys: every version that may have sealed something.
         signing_keys: valid ones.
         suspensions: past ones too; the moment decides.
+        smaller: quotas that are smaller for now.
         networks: the host's exceptions, by provider base URL.
         body_limit: the most that a route may take, in bytes.
         sanitizers: the host's functions, by the name of the provider.
@@ -149,7 +155,7 @@ def compile_snapshot(
     served = [route.route for route in compiled.values()]
     known_secrets = {secret.name: secret for secret in secrets}
     known_keys = {key.id: key for key in signing_keys}
-    quota = Quota.parse(project.quota)
+    quotas = tightened(_quotas(project, served), smaller)
     suspended = {(one.scope, _counted(one)): one for one in suspensions}
     return Snapshot(
         tenant=tenant,
@@ -168,16 +174,13 @@ def compile_snapshot(
         signing_keys=MappingProxyType(known_keys),
         suspensions=MappingProxyType(suspended),
         names_callers=any(scope == "caller" and is_pseudonym(value) for scope, value in suspended),
-        project_spend=Spend(f"{project.id}:project", "project", quota),
-        address_quota=Quota.parse(project.address_quota) if project.address_quota else _tenth(quota),
+        project_spend=Spend(f"{project.id}:project", "project", quotas.project),
+        address_quota=quotas.address,
         user_quota=Quota.parse(project.user_quota) if project.user_quota else None,
-        origin_quota=Quota.parse(project.origin_quota) if project.origin_quota else None,
+        origin_quota=quotas.origin,
+        origin_quotas=MappingProxyType(quotas.origins),
         route_spends=MappingProxyType(
-            {
-                route.name: Spend(f"{project.id}:route:{route.name}", "route", Quota.parse(route.quota))
-                for route in served
-                if route.quota
-            }
+            {name: Spend(f"{project.id}:route:{name}", "route", quota) for name, quota in quotas.routes.items()}
         ),
         preflight=_compile_preflight(project, compiled.values(), signs=bool(known_keys)),
     )
@@ -185,6 +188,17 @@ def compile_snapshot(
 
 def _counted(suspension: Suspension) -> str:
     return bucket_address(suspension.value) if suspension.scope == "caller" else suspension.value
+
+
+def _quotas(project: Project, routes: Iterable[ProxyRoute]) -> Quotas:
+    quota = Quota.parse(project.quota)
+    return Quotas(
+        project=quota,
+        address=Quota.parse(project.address_quota) if project.address_quota else _tenth(quota),
+        origin=Quota.parse(project.origin_quota) if project.origin_quota else None,
+        routes={route.name: Quota.parse(route.quota) for route in routes if route.quota},
+        origins={},
+    )
 
 
 def _retiring(

@@ -25,6 +25,7 @@ from apikeychain.tenants.project_keys import KeyVerbs
 from apikeychain.tenants.project_rotations import RotationVerbs
 from apikeychain.tenants.project_signing import SigningVerbs
 from apikeychain.tenants.project_suspensions import SuspensionVerbs
+from apikeychain.tenants.project_watch import WatchVerbs
 from apikeychain.tenants.secrets import SecretInfo
 
 # RFC 3986, pchar and the slash of a tail.
@@ -32,7 +33,7 @@ _UNQUOTED = "/:@!$&'()*+,;="
 
 
 @final
-class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs, SuspensionVerbs):
+class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs, WatchVerbs, SuspensionVerbs):
     """One project of one tenant. Got from a tenant: `ensure_project`, `create_project`, `project`.
 
     Every verb is one transaction: records, one generation, ledger entries. What is so already changes nothing.

@@ -24,6 +24,7 @@ from apikeychain.model.records import (
 )
 from apikeychain.model.rotation_records import ProviderKey, Rotation
 from apikeychain.model.suspension import Suspension
+from apikeychain.model.watch import WATCH_RECORDS
 from apikeychain.ports.store import TenantReader, TenantStore
 from apikeychain.rules import chain
 from apikeychain.tenants import keys
@@ -43,6 +44,7 @@ _OF_PROJECT: tuple[type[Record], ...] = (
     RegisteredProvider,
     AllowedOrigin,
     Suspension,
+    *WATCH_RECORDS,
     ProjectKey,
 )
 
