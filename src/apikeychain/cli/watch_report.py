@@ -25,7 +25,7 @@ def where(scope: str, value: str) -> str:
     return f"{scope} {shown}" if shown else scope
 
 
-def answer(deed: Deed) -> str:
+def answer_of(deed: Deed) -> str:
     """What was done, and for how long; in brackets where it is only told."""
     minutes = f" {(deed.until - deed.at) // _MINUTE} min" if deed.until is not None else ""
     return f"({deed.answer}{minutes})" if deed.observed else f"{deed.answer}{minutes}"
@@ -44,7 +44,7 @@ def sentence(episode: Episode) -> str:
 
 
 def _answers(episode: Episode) -> str:
-    return ", ".join(dict.fromkeys(answer(one.deed) for one in episode.planned))
+    return ", ".join(dict.fromkeys(answer_of(one.deed) for one in episode.planned))
 
 
 def _found_row(number: int, episode: Episode) -> Mapping[str, object]:
@@ -68,7 +68,7 @@ def _done_row(planned: Planned, episodes: Sequence[Episode]) -> Mapping[str, obj
     return {
         "at": f"{deed.at:%m-%d %H:%M:%S}",
         "where": where(deed.scope, deed.value),
-        "answer": answer(deed),
+        "answer": answer_of(deed),
         "about": ", ".join(f"#{number}" for number in about),
     }
 
