@@ -34,7 +34,7 @@ class Window:
 
 def finding_id(window: Window, detector: str, feature: str, scope: Scope, value: str) -> str:
     """The same wherever the same is found: ``f_`` and 20 letters and digits."""
-    told = "\n".join((window.project, window.begin.isoformat(), detector, feature, scope, value))
+    told = f"{window.project}\n{window.begin.isoformat()}\n{detector}\n{feature}\n{scope}\n{value}"
     return f"f_{hashlib.sha256(told.encode()).hexdigest()[:20]}"
 
 

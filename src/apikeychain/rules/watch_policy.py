@@ -1,0 +1,205 @@
+"""What is done about findings: the least that may help, and one step more only where that did not.
+
+===================================================  ===============================================
+what was found                                       the most that is done, in steps
+===================================================  ===============================================
+anybody can cause it; an outage                      alert
+one caller, who was admitted, not blatant            alert
+one caller, blatant                                  alert and suspend at once
+wide, blatant, and more calls came too: abuse        alert, tighten, suspend
+the same: strangers                                  alert, tighten
+a crowd, as launches bring it                        alert
+what a tenant's rule says, wide                      alert, tighten
+the secret, blatant                                  alert, rotate
+anything else                                        alert
+===================================================  ===============================================
+
+Wide is an origin, a route or the project. A step up is taken where the finding lasts, or is back within a day, `COOL`
+after the step before; what still holds is not done again. An outage that is seen in the same window leaves nothing
+wide but alerts.
+
+Source: contracts 7; spec 8.2; decision 32.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from apikeychain.model.finding import Answer, Finding
+from apikeychain.model.suspension import Scope
+from apikeychain.model.watch import Deed, WatchPolicy
+from apikeychain.rules.features import Points, feature_of
+
+OBSERVED: Final = timedelta(days=7)
+DAY: Final = timedelta(hours=24)
+COOL: Final = timedelta(minutes=3)
+# The same is not told again sooner.
+QUIET: Final = timedelta(hours=6)
+TIGHT: Final = timedelta(minutes=30)
+LONGEST: Final = timedelta(hours=1)
+# Whatever a policy says.
+WIDE_A_DAY: Final = 3
+# So that what is remembered has a bound: of callers, and of alerts.
+CALLERS_A_DAY: Final = 50
+ALERTS_A_DAY: Final = 100
+_RULES = "rules"
+_WIDE: Final[Mapping[Points, tuple[Answer, ...]]] = {"abuse": ("tighten", "suspend"), "stranger": ("tighten",)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What is to be done about a finding.
+
+    Attributes:
+        deed: what, to which scope, until when; `observed` where it is only told.
+        finding: that it answers.
+        why: in one sentence.
+    """
+
+    deed: Deed
+    finding: Finding
+    why: str
+
+
+def mode_of(policy: WatchPolicy, created: datetime, now: datetime) -> str:
+    """``"off"``, ``"observe"`` or ``"act"``; where the policy leaves it open, the second for a week, then the third."""
+    return policy.mode or ("observe" if now < created + OBSERVED else "act")
+
+
+def decide(
+    policy: WatchPolicy, findings: Sequence[Finding], deeds: Sequence[Deed], project_created: datetime, now: datetime
+) -> list[Planned]:
+    """What is to be done about the findings of one window, worst first; each is to be remembered as a deed.
+
+    Args:
+        policy: of the project.
+        findings: of all detectors.
+        deeds: that were planned before, also those that were only observed.
+        project_created: when.
+        now: the moment.
+    """
+    mode = mode_of(policy, project_created, now)
+    if mode == "off":
+        return []
+    observes = mode == "observe"
+    known = [deed for deed in deeds if now - deed.at < DAY and (observes or not deed.observed)]
+    planned: list[Planned] = []
+    for finding in findings:
+        for answer in _answers(policy, finding, findings, known, now):
+            deed = _deed(policy, finding, answer, known, now, observed=observes and answer != "alert")
+            known.append(deed)
+            planned.append(Planned(deed=deed, finding=finding, why=_why(finding)))
+    return planned
+
+
+def _answers(
+    policy: WatchPolicy, finding: Finding, findings: Sequence[Finding], known: Sequence[Deed], now: datetime
+) -> Iterator[Answer]:
+    if "alert" in policy.answers and _may_tell(finding, known, now):
+        yield "alert"
+    steps: list[Answer] = [answer for answer in _steps(finding, findings) if answer in policy.answers]
+    same = [deed for deed in known if (deed.scope, deed.value) == (finding.scope, finding.value)]
+    if steps and (finding.scope == "caller" or _lasts(finding, same, now)):
+        following = _following(steps, [deed for deed in same if deed.answer in steps], now)
+        if following is not None and _may(policy, following, finding.scope, known):
+            yield following
+
+
+def _lasts(finding: Finding, same: Sequence[Deed], now: datetime) -> bool:
+    """Whether a finding lasts, or is back."""
+    told = [deed.at for deed in same if deed.feature == finding.feature]
+    return now - min([finding.since, *told]) >= COOL
+
+
+def _following(steps: Sequence[Answer], done: Sequence[Deed], now: datetime) -> Answer | None:
+    """The next step of a scope, or None where it is not time for one.
+
+    Args:
+        steps: beyond an alert, least first.
+        done: of these, about this scope within a day.
+        now: the moment.
+    """
+    if not done:
+        return steps[0]
+    if any(_holds(deed, now) and deed.answer == steps[-1] for deed in done):
+        return None
+    if now - max(deed.at for deed in done) < COOL:
+        return None
+    highest = max(steps.index(deed.answer) for deed in done)
+    return steps[min(highest + 1, len(steps) - 1)]
+
+
+def _holds(deed: Deed, now: datetime) -> bool:
+    return deed.until is not None and now < deed.until
+
+
+def _steps(finding: Finding, findings: Sequence[Finding]) -> tuple[Answer, ...]:
+    """What may be done beyond an alert."""
+    points = _points(finding)
+    if finding.scope == "caller":
+        return ("suspend",) if finding.blatant and points != "outage" else ()
+    if not finding.admitted or any(_points(one) == "outage" for one in findings):
+        return ()
+    if finding.detector == _RULES:
+        return ("tighten",)
+    if points == "secret":
+        return ("rotate",) if finding.blatant else ()
+    return _WIDE.get(points, ()) if finding.blatant and _surges(finding, findings) else ()
+
+
+def _points(finding: Finding) -> Points:
+    """At what it points; what the house has no name for explains nothing but itself."""
+    name = finding.feature.split()[0] if finding.detector == _RULES else finding.feature
+    feature = feature_of(name)
+    return "crowd" if feature is None else feature.points
+
+
+def _surges(finding: Finding, findings: Sequence[Finding]) -> bool:
+    """Whether more calls came too, to the same or to all: what was always there is not answered for what it is."""
+    wheres = {(finding.scope, finding.value), ("project", "")}
+    return any(one.feature == "rate" and (one.scope, one.value) in wheres for one in findings)
+
+
+def _may_tell(finding: Finding, known: Sequence[Deed], now: datetime) -> bool:
+    told = [deed for deed in known if deed.answer == "alert"]
+    same = (finding.scope, finding.value, finding.feature)
+    lately = [deed for deed in told if (deed.scope, deed.value, deed.feature) == same and now - deed.at < QUIET]
+    return not lately and len(told) < ALERTS_A_DAY
+
+
+def _may(policy: WatchPolicy, answer: Answer, scope: Scope, known: Sequence[Deed]) -> bool:
+    """Whether there is room for it today."""
+    if answer == "rotate":
+        return not any(deed.answer == "rotate" for deed in known)
+    if answer != "suspend":
+        return True
+    is_caller = scope == "caller"
+    done = [deed for deed in known if deed.answer == "suspend" and (deed.scope == "caller") == is_caller]
+    return len(done) < (CALLERS_A_DAY if is_caller else min(policy.suspensions_a_day, WIDE_A_DAY))
+
+
+def _deed(
+    policy: WatchPolicy, finding: Finding, answer: Answer, known: Sequence[Deed], now: datetime, *, observed: bool
+) -> Deed:
+    until = None
+    if answer == "tighten":
+        until = now + TIGHT
+    if answer == "suspend":
+        same = (finding.scope, finding.value)
+        times = sum(deed.answer == "suspend" and (deed.scope, deed.value) == same for deed in known)
+        until = now + min(timedelta(minutes=policy.suspend_minutes) * 2 ** min(times, 10), LONGEST)
+    return Deed(
+        answer=answer,
+        scope=finding.scope,
+        value=finding.value,
+        at=now,
+        until=until,
+        feature=finding.feature,
+        observed=observed,
+    )
+
+
+def _why(finding: Finding) -> str:
+    begun = f"since {finding.since:%Y-%m-%d %H:%M} UTC" if finding.since != finding.at else "in one window"
+    return f"{finding.why} ({begun}, {finding.sure} % sure)"
