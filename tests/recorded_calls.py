@@ -10,8 +10,8 @@ from ledger_house import NOON, PROJECT
 MINUTE = timedelta(minutes=1)
 CALLERS = [f"{number:032x}" for number in range(1, 9)]
 GREEDY = "f" * 32
-# When it begins, and how long it lasts.
-BEGINS, LASTS = 150, 5
+# When it begins, how many minutes it lasts, and with how many calls in each.
+BEGINS, LASTS, CALLS = 150, 8, 500
 
 
 def called(at: datetime, caller: str = CALLERS[0], project: ProjectId = PROJECT, **changed: JSON) -> LedgerDraft:
@@ -41,7 +41,7 @@ def refused(at: datetime, count: int = 1, code: str = "origin-refused", project:
 
 
 def an_attack(project: ProjectId = PROJECT, begin: datetime = NOON) -> Sequence[LedgerDraft]:
-    """Three hours of eight calls a minute, within which one caller makes two hundred a minute."""
+    """Three hours of eight calls a minute, within which one caller makes five hundred a minute."""
     return [draft for minute in range(180) for draft in _minute(project, begin + minute * MINUTE, minute)]
 
 
@@ -49,5 +49,5 @@ def _minute(project: ProjectId, at: datetime, minute: int) -> Iterator[LedgerDra
     for place, caller in enumerate(CALLERS):
         yield called(at + place * timedelta(seconds=7), caller, project)
     if BEGINS <= minute < BEGINS + LASTS:
-        for place in range(200):
-            yield called(at + timedelta(seconds=57, milliseconds=10 * place), GREEDY, project)
+        for place in range(CALLS):
+            yield called(at + timedelta(seconds=57, milliseconds=4 * place), GREEDY, project)

@@ -94,7 +94,7 @@ def _mark(number: int, episode: Episode, signal: Signal) -> Mark:
     place = (episode.most.at - signal.begin) // signal.width
     at = signal.begin + (place + 0.5) * signal.width
     seen = signal.columns[place].seen
-    return Mark(number=number, begin=episode.first.at, end=episode.end, at=at, seen=seen)
+    return Mark(number=number, begin=episode.begin, end=episode.end, at=at, seen=seen)
 
 
 def _columns(signal: Signal) -> str:

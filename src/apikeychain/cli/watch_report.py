@@ -34,9 +34,9 @@ def answer_of(deed: Deed) -> str:
 def sentence(episode: Episode) -> str:
     """A finding in a line."""
     most, end = episode.most, episode.end
-    until = f"{end:%H:%M}" if end.date() == episode.first.at.date() else f"{end:%a} {end.day} {end:%b %H:%M}"
+    until = f"{end:%H:%M}" if end.date() == episode.begin.date() else f"{end:%a} {end.day} {end:%b %H:%M}"
     return (
-        f"{episode.first.at:%a} {episode.first.at.day} {episode.first.at:%b %H:%M} to {until}, "
+        f"{episode.begin:%a} {episode.begin.day} {episode.begin:%b %H:%M} to {until}, "
         f"{where(most.scope, most.value)}: {most.feature} "
         f"{value_label(most.seen)}, expected {value_label(most.expected)} at most, {most.sure} % sure; "
         f"{_answers(episode) or 'nothing done'}"
@@ -51,8 +51,8 @@ def _found_row(number: int, episode: Episode) -> Mapping[str, object]:
     most = episode.most
     return {
         "#": number,
-        "at": f"{episode.first.at:%m-%d %H:%M}",
-        "min": (episode.end - episode.first.at) // _MINUTE,
+        "at": f"{episode.begin:%m-%d %H:%M}",
+        "min": (episode.end - episode.begin) // _MINUTE,
         "where": where(most.scope, most.value),
         "what": most.feature,
         "seen": value_label(most.seen),
@@ -176,7 +176,7 @@ def _say_more(rows: int) -> None:
 
 def _episode_facts(episode: Episode) -> Mapping[str, object]:
     return {
-        "from": episode.first.at,
+        "from": episode.begin,
         "to": episode.end,
         "windows": episode.windows,
         "answers": [one.deed.answer for one in episode.planned],

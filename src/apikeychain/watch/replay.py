@@ -71,6 +71,11 @@ class Episode:
             self.most = finding
 
     @property
+    def begin(self) -> datetime:
+        """Of the first window in a row that showed it, which may be before it was said."""
+        return self.first.since
+
+    @property
     def end(self) -> datetime:
         """Of its last window."""
         return self.last.at + _WINDOW
