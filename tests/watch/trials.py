@@ -30,7 +30,7 @@ _STRENGTHS = {TUNING: (1.0, 2.0), HELD_OUT: (0.9, 3.0)}
 _MILD = (0.2, 0.4)
 _LEARNED_DAYS = 8
 # So many calls in a window, or what happens to all of them is not seen in one.
-_VISIBLE = 25
+_VISIBLE = 30
 
 
 @dataclass(slots=True)
@@ -116,9 +116,10 @@ def attack(first: int, projects: int, found: Mapping[str, Attacked], *, each: in
                 watched.see(window(whose, minute, routes))
         minutes = list(day(whose, _LEARNED_DAYS))
         rng = np.random.default_rng((seed, 77))
+        strengths = _MILD if mild else _STRENGTHS[first]
         for kind in ATTACKS:
             for _ in range(each):
-                _attack(kind, watched, minutes, rng, _MILD if mild else _STRENGTHS[first], found[kind])
+                _attack(kind, watched, minutes, rng, strengths=strengths, found=found[kind])
 
 
 def _attack(
@@ -126,6 +127,7 @@ def _attack(
     watched: Watched,
     minutes: Sequence[tuple[int, dict[str, Tally]]],
     rng: Any,
+    *,
     strengths: tuple[float, float],
     found: Attacked,
 ) -> None:

@@ -90,13 +90,15 @@ _REFUSED = tuple(
     for name in _UNADMITTED.values()
 )
 _POINTS: Mapping[str, Points] = {"provider-429": "crowd", "provider-5xx": "outage", "failed": "outage"}
+# Of what the provider says about the key few are many.
+_ANSWERED = frozenset({"provider-401", "provider-403", "provider-429"})
 _FAILED = tuple(
     Feature(
         name=name,
         kind="share",
         says=f"calls that ended as {name}",
         points=_POINTS.get(name, "abuse"),
-        least=15,
+        least=10 if name in _ANSWERED else 15,
         drips=name not in {"provider-5xx", "failed"},
     )
     for name in FAILURES
