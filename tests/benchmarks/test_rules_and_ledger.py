@@ -12,7 +12,10 @@ import pytest
 from apikeychain import HeaderCredential, Provider, ProxyRoute, QueryParameter, Secret
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
+from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.client.signing import Signer, sign
+from apikeychain.ledger.ledger import Ledger
+from apikeychain.ledger.passage import Passage
 from apikeychain.model.call import Call, Reply, UpstreamReply
 from apikeychain.model.headers import Headers
 from apikeychain.model.ids import TenantId
@@ -20,9 +23,21 @@ from apikeychain.model.ledger import Head
 from apikeychain.model.origin import Origin
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.primitives import open_value, random_bytes, seal_value
-from apikeychain.rules import answer, chain, cors, headers, injection, quotas, redaction, routing, signature
+from apikeychain.rules import (
+    answer,
+    chain,
+    cors,
+    headers,
+    injection,
+    observation,
+    quotas,
+    redaction,
+    routing,
+    signature,
+)
 from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.rules.signed_text import NOTHING_SHA256
+from apikeychain.watch.observer import Observer
 from benchmarks.ledger import a_draft
 from benchmarks.load import BROWSER, ORIGIN
 from exchange import NOW
@@ -165,3 +180,22 @@ def _done(deed: Callable[[], Any]) -> Any:
         return over.value
     msg = "it waits"
     raise AssertionError(msg)
+
+
+def test_watch(benchmark: Benchmark) -> None:
+    """What the watch takes of a call with two parameters: those that it judges, and the count of it at its end."""
+    observer, target = Observer(), routing.fill(CALL, ROUTE, None)
+    passage = Passage(CALL, CALLER, NOW, time.monotonic, observer)
+    passage.project, passage.route, passage.page = PROJECT_OF_IT, ROUTE, Origin(ORIGIN)
+    passage.country, passage.answered = "DE", "provider"
+    passage.veil(b"k" * 32)
+    passage.slot = Ledger(MemoryStore(), now=lambda: NOW).reserve(TenantId("acme"), None)
+
+    def observed() -> None:
+        passage.values = observation.taken(target, 7)
+        observer(passage, 200, 1000)
+
+    benchmark(observed)
+    (counted,) = observer.take(is_last=True).popitem()[1].values()
+    tally = counted.tallies()["thing"]
+    assert (tally.calls, {*tally.parameters}) == (sum(tally.callers.values()), {"q", "limit"})

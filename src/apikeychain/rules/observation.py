@@ -25,8 +25,9 @@ from apikeychain.rules.routing import Target
 from apikeychain.rules.tallies import HASH_BITS, OTHERS
 
 KEY_BYTES = 32
-# Of one call as many values are judged, of more of them some in turn: it costs the same whatever callers send.
-MOST_JUDGED = 3
+# Of one call one value is judged, or two that are short together, of more of them some in turn: it costs about the same
+# whatever callers send.
+_SHORT = 24
 _MOST_LOOKED_AT = 64
 _CLASSES = {401: "provider-401", 403: "provider-403", 429: "provider-429"}
 _SERVER_ERROR, _CLIENT_ERROR = 500, 400
@@ -80,9 +81,9 @@ def taken(target: Target, turn: int) -> tuple[tuple[str, str], ...]:
         turn: any number, another one for each call: where to begin where there are many values.
     """
     found = [*_values(target)]
-    if len(found) > MOST_JUDGED:
-        begin = turn % len(found)
-        found = [*found, *found][begin : begin + MOST_JUDGED]
+    if len(found) > 1:
+        first, second = found[turn % len(found)], found[(turn + 1) % len(found)]
+        found = [first, second] if len(first[1]) + len(second[1]) <= _SHORT else [first]
     watched = target.route.watched
     return tuple([(name if name in watched else OTHERS, value[:LONGEST_VALUE]) for name, value in found])
 

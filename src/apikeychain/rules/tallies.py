@@ -30,8 +30,8 @@ OTHERS = ""
 HASH_BITS = 48
 # While it is counted, as many times more is kept than in the end, so that those who come often are not cut early.
 _ROOM = 16
-# Of a value so many characters tell how evenly its characters are spread.
-_SPREAD = 32
+# So many characters of a value, from all over it, tell how evenly its characters are spread.
+_SPREAD = 20
 # n * log2(n), which the entropy of a value is made of.
 _WEIGHTS = (0.0, *(n * log2(n) for n in range(1, _SPREAD + 1)))
 _LETTERS = bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B))
@@ -186,7 +186,7 @@ def judge_value(tally: ValueTally, value: str) -> None:
         tally.letters += sum(map(str.isalpha, value))
         tally.digits += sum(map(str.isdecimal, value))
     if size > 1:
-        tally.millibits += _millibits(value[:_SPREAD])
+        tally.millibits += _millibits(value if size <= _SPREAD else value[:: -(-size // _SPREAD)])
 
 
 def _millibits(value: str) -> int:

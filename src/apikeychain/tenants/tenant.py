@@ -9,6 +9,7 @@ from apikeychain.alerts import outbox
 from apikeychain.errors import AlreadyExistsError, APIKeyChainError, DoesNotExistError, InvalidValueError
 from apikeychain.ledger.retain import RetainedLedger, retain
 from apikeychain.listing import every
+from apikeychain.model.finding import Finding
 from apikeychain.model.ids import ProjectId, TenantId, new_project_id, parse_name, parse_project_id
 from apikeychain.model.ledger import JSON
 from apikeychain.model.records import (
@@ -24,7 +25,7 @@ from apikeychain.model.records import (
 )
 from apikeychain.model.rotation_records import ProviderKey, Rotation
 from apikeychain.model.suspension import Suspension
-from apikeychain.model.watch import WATCH_RECORDS
+from apikeychain.model.watch import CountedWindow, TightenedQuota, WatchMemory, WatchPolicy
 from apikeychain.ports.store import TenantReader, TenantStore
 from apikeychain.rules import chain
 from apikeychain.tenants import keys
@@ -44,7 +45,9 @@ _OF_PROJECT: tuple[type[Record], ...] = (
     RegisteredProvider,
     AllowedOrigin,
     Suspension,
-    *WATCH_RECORDS,
+    CountedWindow,
+    TightenedQuota,
+    Finding,
     ProjectKey,
 )
 
@@ -253,6 +256,10 @@ async def _remove_all(store: TenantStore, project: Project) -> None:
     for kind in _OF_PROJECT:
         for record in await every(store, kind, project.id):
             await store.remove(kind, record.key, record.generation)
+    for kind in (WatchPolicy, WatchMemory):
+        single = await store.get(kind, project.key)
+        if single is not None:
+            await store.remove(kind, single.key, single.generation)
     named = await store.get(ProjectName, (project.name,))
     if named is not None:
         await store.remove(ProjectName, named.key, named.generation)

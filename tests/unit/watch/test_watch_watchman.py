@@ -1,0 +1,290 @@
+"""One worker looks at what all counted: each window once, and what follows from it once, whoever dies on the way."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from apikeychain import agenda
+from apikeychain.errors import BackendUnavailableError
+from apikeychain.ledger.turn import lease
+from apikeychain.listing import every
+from apikeychain.model.finding import Finding
+from apikeychain.model.rotation_records import Rotation
+from apikeychain.model.suspension import Suspension
+from apikeychain.model.tally import Tally
+from apikeychain.model.watch import CountedWindow, TightenedQuota, WatchMemory, WatchPolicy
+from apikeychain.watch.handover import TOPIC
+from management import APP
+from rotation_house import Fuse, KilledError
+from watch_house import CALLER, finding, watched
+
+ALERTED = "watch.noticed"
+
+
+async def test_a_window_is_what_all_workers_counted_and_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        begin = house.rotation.clock.now()
+        await house.counted(begin, "w_1", weather=Tally(calls=2), maps=Tally(calls=1))
+        await house.counted(begin, "w_2", weather=Tally(calls=3, unadmitted={"other": 1}))
+        await house.watchman.look()
+        assert house.detector.windows == []  # it is not over
+        house.rotation.clock.go_on(70)
+        await house.watchman.look()
+        await house.watchman.look()
+        (window,) = house.detector.windows
+        assert (window.project, window.begin, window.seconds) == (house.shop.id, begin, 60)
+        assert window.routes == {"weather": Tally(calls=5, unadmitted={"other": 1}), "maps": Tally(calls=1)}
+        memory = await house.memory()
+        assert (memory.last, memory.windows, memory.late) == (begin, 1, 0)
+        assert memory.seen is not None
+        assert (memory.seen.calls, memory.seen.unadmitted) == (6, 1)
+        assert await house.stored(CountedWindow) == []
+
+
+async def test_what_comes_too_late_is_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        begin = house.rotation.clock.now()
+        await house.minute()
+        await house.counted(begin, "w_2")
+        await house.watchman.look()
+        assert len(house.detector.windows) == 1
+        assert (await house.memory()).late == 1
+        assert await house.stored(CountedWindow) == []
+
+
+async def test_windows_that_waited_are_looked_at_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        begin = house.rotation.clock.now()
+        for minutes in (2, 0, 1):
+            await house.counted(begin + timedelta(minutes=minutes))
+        house.rotation.clock.go_on(300)
+        await house.watchman.look()
+        assert [window.begin for window in house.detector.windows] == [begin + timedelta(minutes=n) for n in range(3)]
+        assert (await house.memory()).windows == 3
+
+
+async def test_who_has_not_the_lease_looks_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.counted(house.rotation.clock.now())
+        house.rotation.clock.go_on(70)
+        other = house.rotation.store.sibling()
+        assert await lease(other, TOPIC, 60)
+        await house.watchman.look()
+        assert house.detector.windows == []
+        house.rotation.clock.go_on(61)
+        await house.watchman.look()
+        assert len(house.detector.windows) == 1
+
+
+async def test_a_blatant_caller_is_suspended_and_it_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.minute(finding("caller", CALLER))
+        now = house.rotation.clock.now()
+        (suspension,) = await house.stored(Suspension)
+        assert (suspension.scope, suspension.value, suspension.until) == ("caller", CALLER, now + timedelta(minutes=10))
+        (alert,) = await house.alerts()
+        assert (alert.topic, alert.severity, alert.project) == ("watch.suspended", "warning", house.shop.id)
+        assert CALLER in alert.what
+        assert "suspended the caller" in alert.done
+        assert "project lift" in alert.todo
+        told = await house.entries("watch", "suspension")
+        assert [entry["kind"] for entry in told] == [ALERTED, "suspension.created"]
+        assert {entry["actor"] for entry in told} == {"watch"}
+        assert told[0]["data"]["answers"] == ["alert", "suspend"]
+        assert house.told == [house.shop.id]
+        (stored,) = await house.stored(Finding)
+        assert stored.done == ("alert", "suspend")
+        await house.minute(finding("caller", CALLER))
+        assert len(await house.stored(Suspension)) == len(await house.alerts()) == 1
+
+
+async def test_a_flood_is_answered_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        flood = finding("origin", APP, feature="variety"), finding("origin", APP, feature="rate")
+        await house.minute(*flood)
+        assert await house.stored(TightenedQuota) == []
+        for _ in range(10):
+            await house.minute(*flood)
+        (smaller,) = await house.stored(TightenedQuota)
+        assert (smaller.scope, smaller.value, smaller.divisor) == ("origin", APP, 4)
+        (suspension,) = await house.stored(Suspension)
+        assert (suspension.scope, suspension.value) == ("origin", APP)
+        kinds = [entry["kind"] for entry in await house.entries("watch", "suspension")]
+        assert [kind for kind in kinds if kind != ALERTED] == ["watch.tightened", "suspension.created"]
+        house.rotation.clock.go_on(3600)
+        await house.watchman.look()
+        assert await house.stored(TightenedQuota) == []
+        assert (await house.entries("watch.relaxed"))[0]["data"] == {"scope": "origin", "value": APP}
+
+
+async def test_a_secret_that_others_use_gets_a_new_key_once_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(answers=["alert", "rotate"])
+        leaked = finding("route", "weather", feature="secret")
+        for _ in range(12):
+            await house.minute(leaked)
+        (rotation,) = await house.stored(Rotation)
+        assert rotation.reason == "compromised"
+        ordered = await house.entries("rotation.ordered")
+        assert [(entry["actor"], entry["data"]["reason"]) for entry in ordered] == [("watch", "compromised")]
+        alerts = [alert for alert in await house.alerts() if alert.topic == "watch.rotated"]
+        assert [(alert.severity, "'weather'" in alert.done) for alert in alerts] == [("critical", True)]
+
+
+async def test_a_secret_that_does_not_turn_is_left_to_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.remove_rotation("weather")
+        await house.shop.set_watch(answers=["alert", "rotate"])
+        for _ in range(6):
+            await house.minute(finding("route", "weather", feature="secret"))
+        assert any("no rotation of 'weather'" in alert.done for alert in await house.alerts())
+        assert await house.entries("rotation.ordered") == []
+
+
+async def test_in_its_first_week_a_project_is_only_observed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch, age=timedelta(hours=1)) as house:
+        before = await house.configuration()
+        await house.minute(finding("caller", CALLER))
+        assert await house.configuration() == before
+        (alert,) = await house.alerts()
+        assert alert.topic == "watch.noticed"
+        assert "It only observes; otherwise it would have suspended the caller" in alert.done
+        (entry,) = await house.entries("watch")
+        assert (entry["data"]["answers"], entry["data"]["observed"]) == (["alert"], ["suspend"])
+        assert house.told == []
+
+
+async def test_a_watch_that_is_off_learns_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(mode="off")
+        await house.minute(finding("caller", CALLER))
+        assert (house.detector.windows, await house.alerts()) == ([], [])
+        assert await house.stored(CountedWindow) == []
+
+
+@pytest.mark.parametrize("places", range(14))
+async def test_wherever_a_worker_dies_the_next_does_it_once(monkeypatch: pytest.MonkeyPatch, places: int) -> None:
+    async with watched(monkeypatch) as house:
+        fuse = Fuse(left=places)
+        died = False
+        try:
+            await house.minute(finding("caller", CALLER), worker=house.worker(fuse))
+        except KilledError:
+            died = True
+        house.rotation.clock.go_on(61)
+        for _ in range(3):
+            await house.watchman.look()
+            house.rotation.clock.go_on(1)
+        assert len(await house.stored(Suspension)) == 1
+        assert len(await house.alerts()) == 1
+        assert len(await house.entries("suspension.created")) == 1
+        assert len(await house.entries("watch.noticed")) == 1
+        assert (await house.memory()).windows == 1
+        assert died == (places < 13) or not died
+
+
+async def test_two_that_look_at_the_same_window_do_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        one, other = house.worker(), house.worker()
+        house.detector.finds = [finding("caller", CALLER)]
+        await house.counted(house.rotation.clock.now())
+        house.rotation.clock.go_on(70)
+        (errand,) = await agenda.due(house.store, TOPIC, house.rotation.clock.now())
+        # A lease that ran out under the first: both have read the same.
+        from apikeychain.watch import acting, case  # noqa: PLC0415
+
+        async with house.store.reading(house.shop.tenant) as reader:
+            read = await case.case_of(reader, house.shop.tenant, house.shop.id)
+        assert read is not None
+        await one.attend(errand)
+        from apikeychain.errors import AlreadyExistsError, ConflictError  # noqa: PLC0415
+        from apikeychain.rules.judgement import judged  # noqa: PLC0415
+
+        seen = judged(read.ready[0].window, {}, [house.detector])
+        with pytest.raises((AlreadyExistsError, ConflictError)):
+            await acting.carry_out(house.post(), read, read.ready[0], seen, [])
+        assert len(await house.stored(Suspension)) == len(await house.alerts()) == 1
+        del other
+
+
+async def test_a_detector_that_breaks_keeps_its_state_and_nobody_from_the_next_window(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(monkeypatch) as house:
+        await house.minute(finding("caller", CALLER, blatant=False))
+        state = (await house.memory()).states
+        house.detector.fault = ValueError("secret text")
+        await house.minute()
+        assert (await house.memory()).states == state
+        assert (await house.memory()).windows == 2
+        assert "ValueError" in caplog.text
+        assert "secret text" not in caplog.text
+
+
+async def test_what_breaks_with_one_project_is_told_once_and_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(monkeypatch) as house:
+        worker = house.worker()
+        now = house.rotation.clock.now()
+        await agenda.note(house.store, TOPIC, house.shop.tenant, "p_" + "z" * 20, now)
+        await house.minute(worker=worker)
+        assert len(house.detector.windows) == 1
+        assert caplog.records == [] or all(record.levelno < logging.ERROR for record in caplog.records)
+
+
+async def test_the_last_findings_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        many = [finding("route", f"r{number}", blatant=False) for number in range(60)]
+        for _ in range(4):
+            await house.minute(*many)
+        stored = await house.stored(Finding)
+        assert len(stored) == 200
+        assert len({one.at for one in stored}) == 4
+        found = await house.shop.findings(1)
+        assert found[0].at == max(one.at for one in stored)
+
+
+async def test_what_somebody_suspended_for_longer_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.suspend("caller", CALLER, reason="by hand")
+        await house.minute(finding("caller", CALLER))
+        (suspension,) = await house.stored(Suspension)
+        assert (suspension.reason, suspension.until) == ("by hand", None)
+        (alert,) = await house.alerts()
+        assert "already" in alert.done
+
+
+async def test_a_project_that_goes_takes_all_of_it_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.minute(finding("caller", CALLER))
+        await house.shop.set_watch(mode="act")
+        await house.counted(house.rotation.clock.now())
+        await house.rotation.acme.remove_project("shop")
+        house.rotation.clock.go_on(700)
+        await house.watchman.look()
+        async with house.store.reading(house.shop.tenant) as reader:
+            kinds = (WatchMemory, WatchPolicy, CountedWindow, Finding, TightenedQuota)
+            assert [await every(reader, kind) for kind in kinds] == [[]] * 5
+
+
+async def test_old_deeds_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.minute(finding("caller", CALLER))
+        house.rotation.clock.go_on(3 * 86400)
+        await house.minute()
+        assert (await house.memory()).deeds == ()
+
+
+async def test_a_store_that_is_away_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(monkeypatch) as house:
+
+        async def away(*_: object) -> None:
+            raise BackendUnavailableError
+
+        monkeypatch.setattr(agenda, "due", away)
+        with pytest.raises(BackendUnavailableError):
+            await house.watchman.look()
