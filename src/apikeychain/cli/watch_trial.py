@@ -7,16 +7,18 @@ from typing import Annotated, Any, Literal, final
 
 from cyclopts import Parameter, validators
 
+from apikeychain.backends.forest import ForestDetector
 from apikeychain.cli.files import write_own
 from apikeychain.cli.watch_drawing import Drawing
 from apikeychain.cli.watch_report import Report
-from apikeychain.errors import MissingExtraError
 from apikeychain.model.finding import WINDOW_SECONDS, Answer
 from apikeychain.model.watch import ANSWERS, WatchPolicy
 from apikeychain.ports.detector import Detector
 from apikeychain.rules.ewma import EWMADetector
+from apikeychain.rules.features import vector
 from apikeychain.rules.recorded import RecordedCall
-from apikeychain.rules.watch_rules import RulesDetector
+from apikeychain.rules.rules_detector import RulesDetector
+from apikeychain.rules.watch_rules import parse_rules
 from apikeychain.watch.replay import Looked, Replay
 
 DetectorName = Literal["ewma", "forest", "rules"]
@@ -65,16 +67,9 @@ class Trial:
 
 
 def _detector(name: DetectorName, policy: WatchPolicy) -> Detector:
-    if name == "ewma":
-        return EWMADetector()
-    if name == "rules":
-        return RulesDetector(policy.rules)
-    try:
-        from apikeychain.backends.forest import ForestDetector  # noqa: PLC0415 - it needs the extra `ai`
-    except ImportError:
-        asked = "the detector 'forest'"
-        raise MissingExtraError(asked, "ai") from None
-    return ForestDetector()
+    if name == "forest":
+        return ForestDetector(vector)
+    return EWMADetector() if name == "ewma" else RulesDetector(parse_rules(policy.rules))
 
 
 @final

@@ -131,10 +131,16 @@ def test_calls_that_are_told_of_too_late_are_counted(terminal: Terminal, tmp_pat
 
 @pytest.fixture
 def without_forest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "apikeychain.backends.forest", None)
+    monkeypatch.setitem(sys.modules, "rcf3", None)
 
 
 @pytest.mark.usefixtures("without_forest")
 def test_the_forest_needs_its_extra(terminal: Terminal, log: Path) -> None:
     problem = terminal.refused("watch", "replay", "--file", log, "--detector", "forest")
-    assert problem == "the detector 'forest' needs more packages: pip install 'apikeychain[ai]'"
+    assert problem.endswith("needs more packages: pip install 'apikeychain[ai]'")
+
+
+def test_a_forest_looks_at_it_too(terminal: Terminal, log: Path) -> None:
+    told = replayed(terminal, "--file", log, "--detector", "forest", "--detector", "ewma", "--detector", "forest")
+    assert (told["detectors"], told["faults"]) == (["forest", "ewma"], {})
+    assert {one["most"]["detector"] for one in told["findings"]} >= {"ewma"}
