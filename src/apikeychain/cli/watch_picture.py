@@ -82,7 +82,7 @@ class Picture:
     @property
     def svg(self) -> str:
         """It as a file."""
-        height = _HEAD + len(self.panels) * (_PANEL + _BETWEEN) + _TIMES - _BETWEEN + len(self.notes) * _LINE + _FOOT
+        height = _floor(self) + _TIMES + len(self.notes) * _LINE + _FOOT
         frame = {"viewBox": f"0 0 {_WIDTH} {height}", "width": _WIDTH, "height": height, "font-family": _FONT}
         paper = _tag("rect", width=_WIDTH, height=height, fill="#ffffff")
         parts = [_tag("title", escape(self.title)), paper, *_head(self), *_body(self), *_notes(self)]
@@ -103,12 +103,16 @@ def _head(picture: Picture) -> Iterator[str]:
     yield _text(_LEFT + 646, y, "something would have been suspended")
 
 
+def _floor(picture: Picture) -> int:
+    """Of the last panel."""
+    return _HEAD + len(picture.panels) * (_PANEL + _BETWEEN) - _BETWEEN
+
+
 def _body(picture: Picture) -> Iterator[str]:
     across = _scale(picture.begin.timestamp(), picture.end.timestamp(), _LEFT, _LEFT + _PLOT)
     for number, panel in enumerate(picture.panels):
-        top = _HEAD + number * (_PANEL + _BETWEEN)
-        yield from _panel(picture, panel, top, across)
-    yield from _times(picture, top + _PANEL, across)
+        yield from _panel(picture, panel, _HEAD + number * (_PANEL + _BETWEEN), across)
+    yield from _times(picture, _floor(picture), across)
 
 
 def _panel(picture: Picture, panel: Panel, top: int, across: Callable[[float], float]) -> Iterator[str]:
@@ -176,7 +180,7 @@ def _times(picture: Picture, floor: int, across: Callable[[float], float]) -> It
 
 
 def _notes(picture: Picture) -> Iterator[str]:
-    top = _HEAD + len(picture.panels) * (_PANEL + _BETWEEN) - _BETWEEN + _TIMES + 16
+    top = _floor(picture) + _TIMES + 16
     for place, (number, note) in enumerate(picture.notes):
         y = top + place * _LINE
         yield _dot(_LEFT - 18, y - 5, str(number))

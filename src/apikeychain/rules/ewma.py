@@ -63,7 +63,7 @@ class _Found:
 class EWMADetector:
     """See Detector."""
 
-    name: Final = NAME
+    name: str = NAME
 
     def observe(self, window: Window, state: str) -> tuple[Sequence[Finding], str]:
         """See Detector.observe."""

@@ -35,7 +35,7 @@ class RulesDetector:
         rules: of the project, parsed.
     """
 
-    name: Final = NAME
+    name: str = NAME
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules[:MOST_RULES])
