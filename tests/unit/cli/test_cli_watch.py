@@ -153,5 +153,7 @@ def test_a_recorded_ledger_is_replayed_with_the_policy_of_its_project(
     first = next(one for one in told["done"] if one["answer"] == "suspend")
     assert datetime.fromisoformat(first["until"]) - datetime.fromisoformat(first["at"]) == 2 * _MINUTE
     assert "acme/shop: what the watch would have found and done" in (tmp_path / "attack.svg").read_text()
-    nothing = terminal.told("watch", "replay", project, "--from", "2027-01-01")
+    none = tmp_path / "none.svg"
+    nothing = terminal.told("watch", "replay", project, "--from", "2027-01-01", "--picture", none)
     assert nothing.startswith("nothing is recorded of calls of acme/shop then\n")
+    assert not none.exists()

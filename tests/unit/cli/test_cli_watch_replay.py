@@ -129,6 +129,14 @@ def test_calls_that_are_told_of_too_late_are_counted(terminal: Terminal, tmp_pat
     assert "; 1 calls were told of too late" in terminal.told("watch", "replay", "--file", tmp_path / "late.jsonl")
 
 
+def test_a_table_has_an_end(terminal: Terminal, tmp_path: Path) -> None:
+    calls = [recorded.called(NOON + 70 * number * recorded.MINUTE) for number in range(52)]
+    often = export(tmp_path / "often.jsonl", calls)
+    told = terminal.told("watch", "replay", "--file", often, "--rule", "rate > 0 / minute", "--detector", "rules")
+    assert "and 2 more; --json tells them all" in told
+    assert told.count("rate > 0") == 50
+
+
 @pytest.fixture
 def without_forest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rcf3", None)

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from apikeychain.model.finding import Finding, Window
 from apikeychain.model.suspension import Scope
-from apikeychain.model.watch import WatchPolicy
+from apikeychain.model.watch import Deed, WatchPolicy
 from apikeychain.rules.recorded import LATE, RecordedCall
+from apikeychain.rules.watch_policy import Planned
 from apikeychain.watch import replay as module
 from apikeychain.watch.replay import Looked, Replay
 from ledger_house import NOON, PROJECT
@@ -25,7 +26,7 @@ class Crowds:
     name = "crowds"
 
     def __init__(self, scope: Scope = "caller", value: str = ALICE, feature: str = "heaviest") -> None:
-        self._scope, self._value, self._feature = scope, value, feature
+        self._scope, self.value, self._feature = scope, value, feature
 
     def observe(self, window: Window, state: str) -> tuple[Sequence[Finding], str]:
         seen = sum(tally.calls for tally in window.routes.values())
@@ -44,7 +45,7 @@ class Crowds:
             detector=self.name,
             feature=feature,
             scope=self._scope,
-            value=self._value,
+            value=self.value,
             expected=10,
             seen=seen,
             sure=99,
@@ -123,6 +124,30 @@ def test_beyond_a_bound_findings_are_only_counted(monkeypatch: pytest.MonkeyPatc
     run(replay, crowd(range(0, 500, 100)))
     assert (len(replay.episodes), replay.beyond) == (2, 3)
     assert len(replay._going_on) == 1
+
+
+def test_what_is_over_is_not_looked_for_any_more() -> None:
+    detector = Crowds(feature="rate")
+    replay = Replay(replace(_POLICY, mode="observe"), [detector], NOON)
+    for minute, value in ((0, ALICE), (1, BOB), (100, "c" * 32)):
+        detector.value = value
+        run(replay, crowd([minute]))
+    assert [one.most.value for one in replay.episodes] == [ALICE, BOB, "c" * 32]
+    assert len(replay._going_on) == 1
+
+
+def test_what_no_policy_may_do_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_long(
+        policy: WatchPolicy, findings: Sequence[Finding], deeds: object, created: object, now: datetime
+    ) -> list[Planned]:
+        deed = Deed(answer="suspend", scope="project", value="", at=now, until=now + timedelta(hours=2))
+        return [Planned(deed=deed, finding=finding, why="it wants to") for finding in findings]
+
+    monkeypatch.setattr(module, "decide", too_long)
+    replay = Replay(_POLICY, [Crowds()], NOON)
+    run(replay, crowd(range(3)))
+    assert replay.episodes
+    assert (replay.done, replay.refused) == ([], 0)
 
 
 def test_what_detectors_expect_is_asked_before_they_look_and_only_where_it_is_wanted() -> None:
