@@ -75,8 +75,9 @@ def _caller(verdict: Verdict, excess: float, tally: Tally, route: Route) -> str:
 
 
 def _origin(excess: float, tally: Tally, whole: Route) -> str:
+    usual = max(tally.calls - excess, 0)
     for origin, count in sorted(tally.origins.items()):
         share = whole.origins.get(origin, 0.0)
-        if origin and share < _MAIN and count - share * tally.calls >= _MOST * max(excess, 1):
+        if origin and share < _MAIN and count - share * usual >= _MOST * max(excess, 1):
             return origin
     return ""
