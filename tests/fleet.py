@@ -9,9 +9,10 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -41,7 +42,7 @@ from served_postgres import Database
 from signer import Signer
 
 WORKERS = 4
-_VARIABLE = "FLEET"
+VARIABLE = "FLEET"
 _WIDE = "1000000/minute"
 
 
@@ -87,7 +88,7 @@ class Shared:
 
 def serve(port: int) -> None:
     """One worker, until it is ended. Where nobody tells of changes, each listens to itself alone."""
-    shared = json.loads(os.environ[_VARIABLE])
+    shared = json.loads(os.environ[VARIABLE])
     if shared["news"] == "nobody":
         shared["news"] = f"nobody-{port}"
     # So that checkpoints are signed while others write.
@@ -237,8 +238,16 @@ async def running(
     news: str,
     mode: LedgerMode,
     terms: Terms = TERMS,
+    script: str = "fleet.py",
+    told: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncGenerator[Workers, None]:
-    """Four workers, each in a process of its own."""
+    """Four workers, each in a process of its own.
+
+    Args:
+        database: and what follows, which they share.
+        script: that serves, as this one does.
+        told: what it is told beside what this one is.
+    """
     login = openbao.app_role("gate")
     assert isinstance(login.secret_id, Secret)
     shared = Shared(
@@ -259,7 +268,7 @@ async def running(
         ports: list[int] = []
         while len(ports) < WORKERS:
             ports += {free_port()}.difference(ports)
-        forks = await stack.enter_async_context(forking("fleet.py", {_VARIABLE: json.dumps(asdict(shared))}))
+        forks = await stack.enter_async_context(forking(script, {VARIABLE: json.dumps(asdict(shared)), **told}))
         pids = [await forks.begin(port) for port in ports]
         await asyncio.gather(*(until_open(port, forks.process) for port in ports))
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))

@@ -76,12 +76,16 @@ def test_a_file_with_damage_inside_raises_for_no_address(tmp_path: Path) -> None
     assert {locator.country(f"203.0.113.{number}") for number in range(256)} == {""}
 
 
-@pytest.mark.parametrize(("package", "make"), [("iptocc", RegistryCountries), ("maxminddb", lambda: MMDBCountries("/x"))])
+@pytest.mark.parametrize(
+    ("package", "make"), [("iptocc", RegistryCountries), ("maxminddb", lambda: MMDBCountries("/x"))]
+)
 def test_a_package_that_is_missing_is_told_with_its_extra(
     monkeypatch: pytest.MonkeyPatch, package: str, make: type[RegistryCountries]
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=r"countries by .* needs more packages: pip install 'apikeychain\[geo\]'"):
+    with pytest.raises(
+        MissingExtraError, match=r"countries by .* needs more packages: pip install 'apikeychain\[geo\]'"
+    ):
         make()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
 
-from apikeychain.model.finding import Finding, Window
+from apikeychain.model.finding import WINDOW_SECONDS, Finding, Window
 from apikeychain.model.tally import Tally
 from apikeychain.model.watch import CountedWindow, Sums, WatchMemory
 from apikeychain.ports.detector import MOST_STATE, Detector
@@ -96,4 +96,5 @@ def _window(counted: Sequence[CountedWindow]) -> Window:
     for one in counted:
         for name, tally in one.routes.items():
             routes[name] = merged(routes.get(name, _EMPTY), tally)
-    return Window(project=counted[0].project, begin=datetime.fromisoformat(counted[0].begin), routes=routes)
+    begin = datetime.fromisoformat(counted[0].begin)
+    return Window(project=counted[0].project, begin=begin, routes=routes, seconds=WINDOW_SECONDS)

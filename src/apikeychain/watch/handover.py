@@ -25,7 +25,7 @@ from apikeychain.rules.judgement import GRACE
 from apikeychain.watch.observer import MOST_WINDOWS, Counted, Observer
 
 TOPIC = "watch"
-_LOOK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 # Workers hand over one after the other: they note the same errands.
 SPREAD_SECONDS = 3.0
 _log = logging.getLogger("apikeychain.watch")
@@ -51,7 +51,7 @@ class Handover:
     async def run(self) -> None:
         """Store each window once it is over, until cancelled. Raises nothing."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
             self._waiting |= self._observer.take()
             if self._waiting:
                 await asyncio.sleep(SPREAD_SECONDS * self._share())

@@ -9,7 +9,6 @@ from apikeychain.rules import suspension
 from apikeychain.rules.caller import Caller
 from sample_project import APP, NOW, PROJECT, a_snapshot
 
-
 PSEUDONYM = "0f" * 16
 CALLERS_AND_OTHERS: list[tuple[Scope, str]] = [
     ("caller", "192.0.2.1"),

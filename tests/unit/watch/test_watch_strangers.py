@@ -45,7 +45,9 @@ async def _carry_out(house: WatchHouse, *plans: Planned) -> None:
     assert case is not None
     now = house.rotation.clock.now()
     moved = [
-        replace(one, deed=replace(one.deed, at=now, until=now + LONG), finding=replace(one.finding, project=house.shop.id))
+        replace(
+            one, deed=replace(one.deed, at=now, until=now + LONG), finding=replace(one.finding, project=house.shop.id)
+        )
         for one in plans
     ]
     seen = judged(case.ready[0].window, {}, [PlannedDetector()])
@@ -91,7 +93,7 @@ async def test_what_anybody_can_cause_changes_nothing_whatever_was_planned(
     minutes=st.one_of(st.none(), st.integers(-5, 200)),
 )
 def test_no_plan_goes_beyond_the_bounds(
-    admitted: bool,  # noqa: FBT001 - Hypothesis gives it
+    admitted: bool,
     answer: Answer,
     scope: Scope,
     value: str,
@@ -115,9 +117,7 @@ def test_no_plan_goes_beyond_the_bounds(
 
 async def test_three_suspensions_a_day_and_no_more_whatever_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
-        many = [
-            _planned("suspend", finding("route", f"r{number}", id=f"f_{number:020}")) for number in range(10)
-        ]
+        many = [_planned("suspend", finding("route", f"r{number}", id=f"f_{number:020}")) for number in range(10)]
         await _carry_out(house, *many)
         assert len(await house.stored(Suspension)) == 3
 
@@ -148,9 +148,10 @@ async def test_a_flood_of_strangers_only_alerts(monkeypatch: pytest.MonkeyPatch)
         alerts = await house.alerts()
         assert {alert.topic for alert in alerts} == {"watch.noticed"}
         assert 1 <= len(alerts) <= 20
-        assert {entry["kind"] for entry in await house.entries("watch.noticed", "watch.tightened", "suspension", "rotation.ordered")} == {
-            "watch.noticed"
-        }
+        assert {
+            entry["kind"]
+            for entry in await house.entries("watch.noticed", "watch.tightened", "suspension", "rotation.ordered")
+        } == {"watch.noticed"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)

@@ -1,0 +1,182 @@
+"""What a worker counted reaches the store, once, whatever is away meanwhile, and what it holds is bounded."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from apikeychain.errors import BackendUnavailableError
+from apikeychain.ledger.passage import Passage
+from apikeychain.model.call import Call
+from apikeychain.model.headers import Headers
+from apikeychain.model.ids import ProjectId
+from apikeychain.model.tally import Tally
+from apikeychain.model.watch import CountedWindow
+from apikeychain.rules.caller import Caller
+from apikeychain.watch import handover, observer
+from apikeychain.watch.handover import Handover
+from apikeychain.watch.observer import Observer
+from rotation_house import NOON
+from sample_project import a_snapshot
+from watch_house import WatchHouse, watched
+
+BEGIN = int(NOON.timestamp())
+
+
+class Clock:
+    """Of the wall."""
+
+    def __init__(self) -> None:
+        self.seconds = float(BEGIN)
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def _refused(project: Any, code: str = "origin-refused") -> Passage:
+    """A call that came to nothing."""
+    call = Call(
+        method="GET",
+        scheme="https",
+        project=project.project.id,
+        area="proxy",
+        path=b"weather",
+        query=b"",
+        headers=Headers([]),
+        peer="192.0.2.1",
+        body=None,  # type: ignore[arg-type]  # a GET has none
+    )
+    passage = Passage(call, Caller("192.0.2.1", "https", "host.example"), NOON, lambda: 0.0)
+    passage.project, passage.refusal = project, code
+    return passage
+
+
+def _of(house: WatchHouse, name: ProjectId | None = None) -> Any:
+    from dataclasses import replace  # noqa: PLC0415
+
+    snapshot = a_snapshot()
+    project = replace(snapshot.project, id=name or house.shop.id)
+    return replace(snapshot, project=project, tenant=replace(snapshot.tenant, id=house.shop.tenant))
+
+
+async def test_a_window_is_stored_once_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        clock = Clock()
+        counts = Observer(seconds=clock)
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+        counts(_refused(_of(house)), 403, 0)
+        counts(_refused(_of(house)), 403, 0)
+        monkeypatch.setattr(handover, "LOOK_SECONDS", 0.0)
+        task = asyncio.create_task(hands.run())
+        await asyncio.sleep(0)
+        assert await house.stored(CountedWindow) == []
+        clock.seconds += 60
+        found: list[CountedWindow] = []
+        async with asyncio.timeout(10):
+            while not found:
+                found = await house.stored(CountedWindow)
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+        (window,) = found
+        assert window.begin == f"{datetime.fromtimestamp(BEGIN, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        assert window.routes == {"": Tally(unadmitted={"origin-refused": 2})}
+        async with house.store.reading(house.shop.tenant) as reader:
+            assert await reader.get(CountedWindow, window.key) == window
+
+
+async def test_at_the_end_what_is_left_is_stored_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        counts = Observer(seconds=Clock())
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+        counts(_refused(_of(house)), 403, 0)
+        await hands.close()
+        assert len(await house.stored(CountedWindow)) == 1
+        await hands.close()
+        assert len(await house.stored(CountedWindow)) == 1
+
+
+async def test_a_store_that_is_away_gets_it_later_and_it_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(monkeypatch) as house:
+        clock, counts = Clock(), Observer(seconds=Clock())
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+        counts(_refused(_of(house)), 403, 0)
+        note = handover.agenda.note
+
+        async def away(*_: object) -> None:
+            raise BackendUnavailableError
+
+        monkeypatch.setattr(handover.agenda, "note", away)
+        await hands.close()
+        await hands.store()
+        told = [record for record in caplog.records if record.levelno >= logging.ERROR]
+        assert len(told) == 1
+        monkeypatch.setattr(handover.agenda, "note", note)
+        await hands.store()
+        assert len(await house.stored(CountedWindow)) == 1
+        del clock
+
+
+async def test_a_bug_is_told_without_a_value_and_the_windows_wait(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(monkeypatch) as house:
+        counts = Observer(seconds=Clock())
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+        counts(_refused(_of(house)), 403, 0)
+
+        async def broken(*told: object) -> None:
+            raise ValueError(*told)
+
+        monkeypatch.setattr(handover.agenda, "note", broken)
+        await hands.close()
+        assert "ValueError" in caplog.text
+        assert house.shop.id not in caplog.text
+
+
+async def test_of_a_project_that_is_gone_it_is_left_out_and_the_others_are_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with watched(monkeypatch) as house:
+        counts = Observer(seconds=Clock())
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+        counts(_refused(_of(house, ProjectId("p_" + "z" * 20))), 403, 0)
+        counts(_refused(_of(house)), 403, 0)
+        await hands.close()
+        assert len(await house.stored(CountedWindow)) == 1
+
+
+async def test_windows_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        clock = Clock()
+        counts = Observer(seconds=clock)
+        for _ in range(10):
+            counts(_refused(_of(house)), 403, 0)
+            clock.seconds += 60
+        over = counts.take()
+        assert [*over] == [BEGIN + 60 * minute for minute in (7, 8, 9)]
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+        hands._waiting = {begin: over[BEGIN + 540] for begin in range(0, 600, 60)}
+        await hands.store()
+        assert hands._waiting == {}
+        stored = await house.stored(CountedWindow)
+        assert len(stored) <= observer.MOST_WINDOWS
+
+
+async def test_routes_beyond_the_bound_are_not_counted_and_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(monkeypatch) as house:
+        monkeypatch.setattr(observer, "MOST_COUNTS", 2)
+        counts = Observer(seconds=Clock())
+        for number in range(5):
+            counts(_refused(_of(house, ProjectId(f"p_{number:020}"))), 403, 0)
+        (projects,) = counts.take(is_last=True).values()
+        assert len(projects) == 2
+        assert sum("more than 2 routes" in record.message for record in caplog.records) == 1
+        counts(_refused(_of(house)), 403, 0)
+        assert len(counts.take(is_last=True)) == 1
