@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdb_writer import MMDBWriter
-from netaddr import IPSet
+from netaddr import IPSet  # type: ignore[import-untyped]  # what the writer takes
 
 # By network, as files of several makers say it.
 RECORDS: Mapping[str, Any] = {

@@ -55,7 +55,7 @@ from apikeychain.rules.snapshot import Snapshot
 from apikeychain.secret import Secret
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
-from apikeychain.telemetry import secret_used, sent, step
+from apikeychain.telemetry import reach, secret_used, sent, step
 from apikeychain.vault.open_needles import OpenNeedles
 from apikeychain.vault.retiring import open_retiring
 from apikeychain.vault.session_keys import session_key
@@ -127,7 +127,7 @@ class Pipeline:
         passage.page = cors.page_of(call, project, caller)
         headers.require_destination(call.headers)
         if project.names_callers:
-            await self._veil(passage, project)
+            await reach("key_service", self._veil(passage, project))
         passage.signature = await self._admit_signed(passage, project)
         passage.route = route = passage.route or passage.admit(project, passage.signature)
         passage.limits = await step("spend", self._spend(passage, project, route))

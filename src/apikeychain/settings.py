@@ -16,9 +16,9 @@ from apikeychain.proof.note import ORIGIN
 
 UNIX = "unix"
 LedgerMode = Literal["buffered", "write-ahead"]
+_HEADER = re.compile("[A-Za-z0-9-]{1,64}")
 _PREFIX = re.compile(r"(?:/[a-z0-9][a-z0-9._-]*)+")
 _MAX_BODY = 100 * MIB
-_HEADER = re.compile("[A-Za-z0-9-]{1,64}")
 _KEY_BOUNDS = {"key_max_uses": (1, 1 << 32), "key_max_age_days": (0, 36_500)}
 
 

@@ -13,6 +13,7 @@ from apikeychain import HeaderCredential, Provider, ProxyRoute, QueryParameter, 
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
 from apikeychain.backends.memory_store import MemoryStore
+from apikeychain.backends.registry_countries import RegistryCountries
 from apikeychain.client.signing import Signer, sign
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.passage import Passage
@@ -37,6 +38,7 @@ from apikeychain.rules import (
 )
 from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.rules.signed_text import NOTHING_SHA256
+from apikeychain.watch.countries import Countries
 from apikeychain.watch.observer import Observer
 from benchmarks.ledger import a_draft
 from benchmarks.load import BROWSER, ORIGIN
@@ -96,6 +98,12 @@ def test_headers(benchmark: Benchmark) -> None:
 
 def test_identify(benchmark: Benchmark) -> None:
     assert benchmark(identify, CALL, TRUSTED).address == "203.0.113.7"
+
+
+def test_a_country_that_is_remembered(benchmark: Benchmark) -> None:
+    known = Countries(RegistryCountries())
+    caller = CALLER._replace(address="193.0.6.139")
+    assert benchmark(known.of, caller) == "NL"
 
 
 def test_origin(benchmark: Benchmark) -> None:

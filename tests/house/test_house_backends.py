@@ -21,6 +21,7 @@ _VERBS = {
     "Upstream": {"send", "__aenter__"},
     "Witness": {"latest", "publish", "vouch", "key_lists"},
     "AlertSink": {"send"},
+    "Locator": {"country"},
 }
 # Of two that have a verb of one name: what it takes.
 _TAKES = {"Upstream": ("send", "request"), "AlertSink": ("send", "alert")}
@@ -153,6 +154,8 @@ PLUGS = (
         "test_alert_sinks.py",
     ),
     Plug("AlertSink", "WebhookAlerts", "", "network", "as its receiver", "yes", _ALL, "test_alert_sinks.py"),
+    Plug("Locator", "RegistryCountries", "geo", "", "as its package", "", _ALL, "test_locators.py"),
+    Plug("Locator", "MMDBCountries", "geo", "", "as its file", "", _ALL, "test_locators.py"),
 )
 _HEAD = "| port | plug | extra | shared between processes | outlives the process | TLS | clauses that it holds |"
 # Its verbs are those that the client of AWS asks for.

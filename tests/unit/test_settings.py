@@ -11,6 +11,7 @@ def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
     assert settings.prefix == "/api/apikeychain"
     assert not settings.development
     assert settings.trusted_proxies == ()
+    assert settings.country_header == ""
     assert not settings.outer_cors
     assert settings.body_limit == 100 * 1024 * 1024
     assert settings.nat64_prefixes == ()
@@ -26,6 +27,7 @@ def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
         {"prefix": "/keys"},
         {"prefix": "/api/v1.2/key_chain-x"},
         {"trusted_proxies": ("10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1", "unix")},
+        {"trusted_proxies": ("unix",), "country_header": "CF-IPCountry"},
         {"nat64_prefixes": ("64:ff9b::/96",)},
         {"body_limit": 1},
         {"kdf": "pbkdf2-sha512"},
@@ -51,6 +53,7 @@ def test_what_is_safe_can_be_chosen(chosen: dict[str, Any]) -> None:
             ("trusted_proxies", (network,))
             for network in ("0.0.0.0/0", "::/0", "10.0.0.1/8", "*", "proxy.example", "", "10.0.0.0/33", "1.2.3")
         ],
+        ("country_header", "cf-ipcountry"),
         ("nat64_prefixes", ("::/0",)),
         ("nat64_prefixes", ("64:ff9b::1/96",)),
         ("body_limit", 0),
@@ -72,6 +75,12 @@ def test_what_is_unsafe_or_wrong_is_refused_by_name(name: str, value: object) ->
     with pytest.raises(SettingsError) as refused:
         APIKeyChainSettings(**{name: value})  # type: ignore[arg-type]  # what a user may write
     assert [problem.startswith(name) for problem in refused.value.problems] == [True]
+
+
+@pytest.mark.parametrize("name", ["cf ipcountry", "cf_ipcountry", ":path", "x" * 65, "cf-ipcountry\n", "l\xe4nd"])
+def test_a_header_of_countries_has_the_name_of_one(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"^country_header: write the name of a header that trusted_proxies set"):
+        APIKeyChainSettings(trusted_proxies=("10.0.0.0/8",), country_header=name)
 
 
 def test_every_problem_is_told_at_once() -> None:

@@ -7,6 +7,7 @@ Source: MaxMind DB File Format Specification, v2.0.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -34,22 +35,25 @@ class MMDBCountries:
             from maxminddb import (  # noqa: PLC0415 - who wants no countries needs no package
                 MODE_MEMORY,
                 InvalidDatabaseError,
-                open_database,
+                Reader,
             )
         except ImportError:
             asked = "countries by an .mmdb file"
             raise MissingExtraError(asked, "geo") from None
         try:
-            self._reader = open_database(path, MODE_MEMORY)
+            reader = Reader(path, MODE_MEMORY)
         except (OSError, ValueError, InvalidDatabaseError) as fault:
             msg = f"the file of countries cannot be read ({type(fault).__name__}): name a whole .mmdb file"
             raise InvalidValueError(msg) from None
+        # Its records are typed without their parts.
+        found = reader.get  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - see above
+        self._look_up = cast("Callable[[str], object]", found)
 
     def country(self, address: str) -> str:
         """See Locator.country."""
         plain = plain_address(address)
         try:
-            return _code(self._reader.get(plain)) if plain else ""
+            return _code(self._look_up(plain)) if plain else ""
         except Exception:  # noqa: BLE001 - a place of the file that is damaged may break the reader in any way
             return ""
 

@@ -26,7 +26,7 @@ async def suspend(
     Args:
         project: its id p_..., or TENANT/NAME.
         reason: for the ledger; no name, no address.
-        caller: only this IP address.
+        caller: only this IP address, or the pseudonym that the ledger calls it by.
         origin: only this origin.
         route: only this route.
         duration: how long, like 30m, 2h or 7d; without it until it is lifted.
@@ -53,7 +53,7 @@ async def lift(
 
     Args:
         project: its id p_..., or TENANT/NAME.
-        caller: that of this IP address.
+        caller: that of this IP address or pseudonym.
         origin: that of this origin.
         route: that of this route.
     """

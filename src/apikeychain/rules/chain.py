@@ -46,7 +46,6 @@ MAX_ACTOR = 128
 MAX_INTEGER = (1 << 53) - 1
 _MEMBERS = frozenset({"v", "tenant", "seq", "at", "kind", "actor", "project", "data"})
 _PSEUDONYM_DIGITS = 32
-_PSEUDONYM = re.compile(f"[0-9a-f]{{{_PSEUDONYM_DIGITS}}}")
 _TEXT = rb'"[ !#-\[\]-~]*"'
 _NUMBER = rb"(?:0|[1-9][0-9]{0,14})"
 _PLAIN_DATA = {
@@ -71,6 +70,7 @@ _PLAIN = {
 _COLUMN_TYPES = {(int, str, str), (int, str, type(None))}
 _LONE = re.compile("[\ud800-\udfff]")
 _BEYOND_PLANE = re.compile("[\U00010000-\U0010ffff]")
+_PSEUDONYM = re.compile(f"[0-9a-f]{{{_PSEUDONYM_DIGITS}}}")
 
 
 def verify(head: Head, entries: Iterable[LedgerEntry]) -> Head:

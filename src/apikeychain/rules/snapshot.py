@@ -156,7 +156,7 @@ def compile_snapshot(
     known_secrets = {secret.name: secret for secret in secrets}
     known_keys = {key.id: key for key in signing_keys}
     quotas = tightened(_quotas(project, served), smaller)
-    suspended = {(one.scope, _counted(one)): one for one in suspensions}
+    suspended: dict[tuple[Scope, str], Suspension] = {(one.scope, _counted(one)): one for one in suspensions}
     return Snapshot(
         tenant=tenant,
         project=project,

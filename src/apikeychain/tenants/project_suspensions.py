@@ -55,7 +55,7 @@ class SuspensionVerbs(ProjectHandle):
         """
         now = self._office.now()
         pseudonym = await self._pseudonym(scope, value)
-        also = [] if pseudonym is None else await self._names_of(pseudonym)
+        also = () if pseudonym is None else await self._names_of(pseudonym)
         async with self._office.store.tenant(self._tenant) as store:
             await suspension.lift(
                 store, self.id, scope, value, at=now, actor=self.actor, pseudonym=pseudonym, also=also

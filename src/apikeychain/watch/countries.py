@@ -7,7 +7,8 @@ Source: contracts 6 (`call`); spec 8.2.
 
 import logging
 import re
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
 from typing import final
 
 from apikeychain.ports.locator import Locator
@@ -28,20 +29,26 @@ class Countries:
     """
 
     def __init__(self, locator: Locator | None) -> None:
-        self._locator = locator
-        self._known = lru_cache(maxsize=_REMEMBERED)(self._located)
+        look_up = None if locator is None else lru_cache(maxsize=_REMEMBERED)(partial(_located, locator))
+        self._look_up: Callable[[str], str] = look_up or _nowhere
 
     def of(self, caller: Caller) -> str:
         """Two capital letters, or "" where it is not known."""
-        return caller.country or (self._known(caller.address) if self._locator else "")
+        return caller.country or self._look_up(caller.address)
 
-    def _located(self, address: str) -> str:
-        try:
-            country = self._locator.country(address) if self._locator else ""
-        except Exception as fault:  # noqa: BLE001 - see above
-            _tell(type(fault).__name__)
-            return ""
-        return country if _CODE.fullmatch(country) else ""
+
+def _located(locator: Locator, address: str) -> str:
+    try:
+        country = locator.country(address)
+        is_one = _CODE.fullmatch(country)
+    except Exception as fault:  # noqa: BLE001 - a locator that breaks its contract breaks no call
+        _tell(type(fault).__name__)
+        return ""
+    return country if is_one else ""
+
+
+def _nowhere(_: str) -> str:
+    return ""
 
 
 @cache

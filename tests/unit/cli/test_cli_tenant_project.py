@@ -107,7 +107,12 @@ def test_a_project_is_suspended_until_it_is_lifted(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--caller", "192.0.2.7"), ("--origin", "https://app.example.com"), ("--route", "weather")],
+    [
+        ("--caller", "192.0.2.7"),
+        ("--caller", "0f" * 16),
+        ("--origin", "https://app.example.com"),
+        ("--route", "weather"),
+    ],
 )
 def test_one_caller_origin_or_route_is_suspended_for_a_while(terminal: Terminal, option: str, value: str) -> None:
     project = terminal.project()

@@ -117,6 +117,30 @@ def test_what_is_remembered_of_an_address_is_not_taken_for_the_word_of_other_pro
         assert identify(call, trusted).address == address
 
 
+def test_a_trusted_proxy_says_in_which_country_a_caller_is() -> None:
+    believed = parse_trusted(("10.0.0.0/8",), "CF-IPCountry")
+    line = (b"cf-ipcountry", b"DE")
+    assert identify(a_call(line, peer="10.0.0.1"), believed).country == "DE"
+    assert identify(a_call((b"CF-IPCountry", b"de"), peer="10.0.0.1"), believed).country == "DE"
+    assert identify(a_call((b"cf-ipcountry", b"FR"), line, peer="10.0.0.1"), believed).country == "DE"
+    assert identify(a_call(peer="10.0.0.1"), believed).country == ""
+
+
+def test_nobody_else_says_it() -> None:
+    line = (b"cf-ipcountry", b"DE")
+    believed = parse_trusted(("10.0.0.0/8",), "cf-ipcountry")
+    assert identify(a_call(line, peer="203.0.113.9"), believed).country == ""
+    assert identify(a_call(line, (b"x-forwarded-for", b"10.0.0.1"), peer="203.0.113.9"), believed).country == ""
+    assert identify(a_call(line, peer=""), believed).country == ""
+    assert identify(a_call(line, (b"", b"DE"), peer="10.0.0.1"), PROXIES).country == ""
+
+
+@pytest.mark.parametrize("told", [b"XX", b"zz", b"T1", b"", b"DEU", b"D", b"D\xc9", b"\xc4\xd6", "DE\u2028".encode()])
+def test_what_is_no_country_counts_as_not_known(told: bytes) -> None:
+    believed = parse_trusted(("10.0.0.0/8",), "cf-ipcountry")
+    assert identify(a_call((b"cf-ipcountry", told), peer="10.0.0.1"), believed).country == ""
+
+
 def test_a_mapped_peer_is_the_ipv4_address_it_stands_for() -> None:
     call = a_call((b"x-forwarded-for", b"203.0.113.9"), peer="::ffff:10.0.0.1")
     assert identify(call, PROXIES).address == "203.0.113.9"

@@ -434,6 +434,11 @@ def test_a_call_entry_says_what_happened_and_no_value() -> None:
     }
 
 
+def test_a_call_entry_says_in_which_country_the_caller_is() -> None:
+    assert call(country="DE") == {**call(), "country": "DE"}
+    assert chain._is_plain(a_call(country="DE"))
+
+
 @given(names=st.lists(st.text(st.characters(codec=None), max_size=100), max_size=80), count=st.integers(0, 1 << 70))
 def test_a_call_entry_fits_the_chain_whatever_the_caller_sent(names: list[str], count: int) -> None:
     data = call(query=names, duration_ms=count, bytes_in=count, bytes_out=count)

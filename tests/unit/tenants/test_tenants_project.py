@@ -160,6 +160,27 @@ async def test_a_suspended_address_is_a_pseudonym_in_the_ledger(acme: TenantAdmi
     assert "203.0.113.9" not in str([entry.payload for entry in await entries(acme)])
 
 
+@pytest.mark.parametrize("by_address", [True, False])
+async def test_a_caller_is_lifted_by_its_address_or_its_pseudonym_whichever_was_named(
+    acme: TenantAdmin, shop: ProjectAdmin, by_address: bool
+) -> None:
+    await shop.suspend("caller", "203.0.113.9", reason="scan")
+    await shop.suspend("caller", "203.0.113.10", reason="scan")
+    pseudonym = str(data((await entries(acme))[-2])["value"])
+    await shop.lift("caller", pseudonym)
+    assert [one.value for one in await shop.list_suspensions()] == ["203.0.113.10"]
+    for value in ("203.0.113.9", pseudonym):
+        await shop.suspend("caller", value, reason="scan")
+    async with one_change(acme, shop, "suspension.removed", "suspension.removed"):
+        await shop.lift("caller", "203.0.113.9" if by_address else pseudonym)
+    assert [one.value for one in await shop.list_suspensions()] == ["203.0.113.10"]
+    async with nothing_changes(acme, shop):
+        with pytest.raises(DoesNotExistError, match="is not suspended"):
+            await shop.lift("caller", pseudonym)
+    told = [data(entry)["value"] for entry in await entries(acme) if entry.kind == "suspension.removed"]
+    assert told == [pseudonym] * 3
+
+
 @pytest.mark.parametrize(
     ("scope", "value", "seconds"),
     [
