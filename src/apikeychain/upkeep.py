@@ -21,6 +21,8 @@ from apikeychain.rotation.page import Workshop
 from apikeychain.rotation.scene import Scene
 from apikeychain.rotation.stored_secrets import rotator_for
 from apikeychain.rules.ewma import EWMADetector
+from apikeychain.rules.rules_detector import RulesDetector
+from apikeychain.rules.watch_rules import parse_rules
 from apikeychain.tenants import key_schedule
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.old_signing_keys import OldSigningKeys
@@ -90,8 +92,9 @@ class Upkeep:
         return Post(store=office.store, announce=office.announce, now=office.now, detectors=self._detectors_of)
 
     def _detectors_of(self, policy: WatchPolicy) -> Sequence[Detector]:
-        given = self._detectors
-        return (EWMADetector(),) if given is None else given
+        """Those of the keychain, and the rules of the tenant's own."""
+        given = (EWMADetector(),) if self._detectors is None else self._detectors
+        return (*given, RulesDetector(parse_rules(policy.rules))) if policy.rules else given
 
     async def close(self) -> None:
         """Hand over what was counted, once no more calls come."""

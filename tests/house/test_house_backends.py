@@ -21,6 +21,7 @@ _VERBS = {
     "Upstream": {"send", "__aenter__"},
     "Witness": {"latest", "publish", "vouch", "key_lists"},
     "AlertSink": {"send"},
+    "Detector": {"observe", "name"},
     "Locator": {"country"},
 }
 # Of two that have a verb of one name: what it takes.
@@ -154,6 +155,7 @@ PLUGS = (
         "test_alert_sinks.py",
     ),
     Plug("AlertSink", "WebhookAlerts", "", "network", "as its receiver", "yes", _ALL, "test_alert_sinks.py"),
+    Plug("Detector", "ForestDetector", "ai", "", "as the state that it returns", "", _ALL, "test_detectors.py"),
     Plug("Locator", "RegistryCountries", "geo", "", "as its package", "", _ALL, "test_locators.py"),
     Plug("Locator", "MMDBCountries", "geo", "", "as its file", "", _ALL, "test_locators.py"),
 )

@@ -39,7 +39,7 @@ class Attacked:
 
     Attributes:
         delays: of those that were found, in windows, the first is 1.
-        suspended: how many were answered by a suspension, `delays_of_deeds` after how many windows.
+        blatant: how many were found blatant; `suspended`: were answered by a suspension or a rotation.
         features: that told of them.
     """
 
@@ -48,6 +48,14 @@ class Attacked:
     blatant: int = 0
     suspended: int = 0
     features: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, other: "Attacked") -> None:
+        """As if both were one."""
+        self.tried += other.tried
+        self.delays += other.delays
+        self.blatant += other.blatant
+        self.suspended += other.suspended
+        self.features += other.features
 
     def within(self, windows: int) -> int:
         """How many were found so soon."""
@@ -67,6 +75,13 @@ class Calm:
     alarms: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     deeds: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     told: list[str] = field(default_factory=list[str])
+
+    def add(self, other: "Calm") -> None:
+        """As if both were one."""
+        self.days += other.days
+        self.alarms += other.alarms
+        self.deeds += other.deeds
+        self.told += other.told
 
     @property
     def suspensions(self) -> int:
@@ -116,7 +131,7 @@ def attack(first: int, projects: int, found: Mapping[str, Attacked], *, each: in
                 watched.see(window(whose, minute, routes))
         minutes = list(day(whose, _LEARNED_DAYS))
         rng = np.random.default_rng((seed, 77))
-        strengths = _MILD if mild else _STRENGTHS[first]
+        strengths = _MILD if mild else _STRENGTHS[HELD_OUT if seed >= HELD_OUT else TUNING]
         for kind in ATTACKS:
             for _ in range(each):
                 _attack(kind, watched, minutes, rng, strengths=strengths, found=found[kind])

@@ -8,9 +8,9 @@ points lie apart, so that no unit counts more than another.
 
     {"v":1,"seen":400,"score":[1.1,0.2],"since":0,"points":[[1.386,0.0,...],...]}
 
-A score is strange that is `FAR` deviations above the scores of late, and above `LEAST`. The feature that it is laid to
-is the one with the largest part in it. Which caller it was a forest does not know, nor whether he was admitted: what it
-finds is never said to be admitted, so that it is told and nothing is done.
+A score is strange that is `FAR` deviations above the scores of late, and above `LEAST`. Which caller it was a forest
+does not know, nor whether he was admitted: what it finds is never said to be admitted, so that it is told and nothing is
+done.
 
 Source: Guha et al., "Robust random cut forest based anomaly detection on streams" (2016); decision 32.
 """
@@ -93,10 +93,9 @@ class ForestDetector:
         _learn(grown, min(score, bound))
         if not is_strange:
             return []
-        parts = [part["below"] + part["above"] for part in forest.attribution(scaled)]
-        at = max(range(len(parts)), key=parts.__getitem__)
-        usual = median(one[at] for one in grown.points)
-        return [_finding(window, grown, names[at], (usual, point[at]), (score, bound))]
+        usual = [median(column) for column in zip(*grown.points, strict=True)]
+        at = _laid_to(forest, scaled, [value / scale for value, scale in zip(usual, scales, strict=True)])
+        return [_finding(window, grown, names[at], (usual[at], point[at]), (score, bound))]
 
     def _grow(self, points: Sequence[Sequence[float]], scales: Sequence[float]) -> "Forest":
         forest = self._forest(len(scales), num_trees=_TREES, capacity=_POINTS, seed=_SEED)
@@ -112,6 +111,15 @@ def _library() -> "type[Forest]":
         asked = "ForestDetector"
         raise MissingExtraError(asked, "ai") from None
     return Forest
+
+
+def _laid_to(forest: "Forest", point: Sequence[float], usual: Sequence[float]) -> int:
+    """The feature without which, if it were as usual, the window would be the least strange.
+
+    The forest's own attribution knows only features that differed in its points: not the first failure ever.
+    """
+    scores = [forest.score([*point[:at], usual[at], *point[at + 1 :]]) for at in range(len(point))]
+    return min(range(len(scores)), key=scores.__getitem__)
 
 
 def _learn(grown: _Grown, score: float) -> None:

@@ -91,7 +91,7 @@ def parse(text: str) -> Learned:
         if told["v"] != VERSION:
             return Learned()
         return Learned(_whole(told["at"]), {str(name): _route(one) for name, one in told["routes"].items()})
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return Learned()
 
 

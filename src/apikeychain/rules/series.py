@@ -21,6 +21,8 @@ from math import expm1, inf, sqrt
 from apikeychain.rules.features import Feature, Measure
 
 WARM_UP = 120
+# From so many windows on learning goes at its slowest.
+_SETTLED = 500
 FAR, BLATANT = 6.0, 10.0
 SETTLES = 360
 # Windows in a row that are far before it is said, where they are not blatantly so; and without after which it is over.
@@ -114,6 +116,9 @@ def judge(series: Series, measure: Measure, now: int) -> Verdict | None:
     strays = _strays(series, measure)
     deviation = max(_NORMAL * series.spread, measure.feature.floor)
     score = strays / deviation
+    if _is_usual(series, measure, score):
+        _learn_usual(series, measure, abs(strays))
+        return None
     is_learned = series.windows >= WARM_UP
     blatant = _is_cold(measure) if not is_learned else _is_far(series, measure, strays, score, blatant=True)
     far = blatant or (is_learned and _is_far(series, measure, strays, score, blatant=False))
@@ -124,6 +129,24 @@ def judge(series: Series, measure: Measure, now: int) -> Verdict | None:
     verdict = _verdict(series, measure, score, deviation, blatant=blatant, sure=sure) if seen or dripping else None
     _learn(series, measure, strays, deviation, now)
     return verdict
+
+
+def _is_usual(series: Series, measure: Measure, score: float) -> bool:
+    """Whether none of what follows has anything to say: nearly always, and it is the most of what the watch costs."""
+    is_calm = series.windows >= _SETTLED and not series.since and not series.drip
+    return is_calm and -_CUT < score < (_DRIP_FREE if measure.feature.drips else _CUT)
+
+
+def _learn_usual(series: Series, measure: Measure, off: float) -> None:
+    """As `_learn`, of such a window."""
+    series.level += _rate(measure) * (_value(measure) - series.level)
+    series.spread += _SPREAD * (off - series.spread)
+    series.peak = max(series.peak * _PEAK_KEPT, sqrt(measure.seen) if measure.feature.kind == "count" else off)
+    series.windows += 1
+
+
+def _rate(measure: Measure) -> float:
+    return _FAST if measure.feature.kind == "count" and not measure.feature.drips else _SLOW
 
 
 def _strays(series: Series, measure: Measure) -> float:
@@ -224,8 +247,7 @@ def _told(series: Series, measure: Measure, deviation: float) -> tuple[float, fl
 def _learn(series: Series, measure: Measure, strays: float, deviation: float, now: int) -> None:
     if series.is_open and now - series.since >= SETTLES:
         _settle(series, measure)
-    rate = _FAST if measure.feature.kind == "count" and not measure.feature.drips else _SLOW
-    weight = max(rate, 1 / (series.windows + 1))
+    weight = max(_rate(measure), 1 / (series.windows + 1))
     off = abs(strays)
     if series.windows >= WARM_UP and off > _CUT * deviation:
         weight *= _CUT * deviation / off
@@ -233,7 +255,9 @@ def _learn(series: Series, measure: Measure, strays: float, deviation: float, no
         weight *= _OPEN_WEIGHT
     else:
         series.spread += max(_SPREAD, 1 / (series.windows + 1)) * (min(off, _CUT * deviation) - series.spread)
-        series.peak = max(series.peak * _PEAK_KEPT, _reach(measure, strays))
+        # How far a window is off what is hardly known says nothing.
+        reach = _reach(measure, strays) if measure.feature.kind == "count" or series.windows >= WARM_UP else 0.0
+        series.peak = max(series.peak * _PEAK_KEPT, reach)
     series.level += weight * (_value(measure) - series.level)
     series.windows += 1
 

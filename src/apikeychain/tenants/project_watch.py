@@ -9,6 +9,7 @@ from apikeychain.listing import every
 from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.watch import ANSWERS, Deed, Mode, Sums, TightenedQuota, WatchMemory, WatchPolicy
 from apikeychain.rules.watch_policy import mode_of
+from apikeychain.rules.watch_rules import parse_rules
 from apikeychain.tenants.change import ProjectChange
 from apikeychain.tenants.project_handle import ProjectHandle
 from apikeychain.watch.case import policy_of
@@ -16,7 +17,7 @@ from apikeychain.watch.suspension import owner_of
 
 MODES: tuple[Mode, ...] = ("off", "observe", "act")
 # What the ladder ends with, whatever a project wants.
-MOST_MINUTES, MOST_SUSPENSIONS, MOST_RULES = 60, 3, 64
+MOST_MINUTES, MOST_SUSPENSIONS = 60, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ class WatchVerbs(ProjectHandle):
                 before,
                 mode=None if default_mode else mode or before.mode,
                 answers=before.answers if answers is None else _parse_answers(answers),
-                rules=before.rules if rules is None else _parse_rules(rules),
+                rules=before.rules if rules is None else tuple(rule.text for rule in parse_rules(rules)),
                 suspend_minutes=before.suspend_minutes if suspend_minutes is None else suspend_minutes,
                 suspensions_a_day=before.suspensions_a_day if suspensions_a_day is None else suspensions_a_day,
             )
@@ -149,13 +150,6 @@ def _parse_answers(given: Sequence[Answer]) -> tuple[Answer, ...]:
         msg = f"not an answer: {unknown[0]!r}; there are: {', '.join(ANSWERS)}"
         raise InvalidValueError(msg)
     return tuple(answer for answer in ANSWERS if answer in given)
-
-
-def _parse_rules(given: Sequence[str]) -> tuple[str, ...]:
-    if len(given) > MOST_RULES:
-        msg = f"a project has at most {MOST_RULES} rules of its own, not {len(given)}"
-        raise InvalidValueError(msg)
-    return tuple(given)
 
 
 def _require(wanted: WatchPolicy) -> None:

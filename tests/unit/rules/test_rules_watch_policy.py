@@ -8,6 +8,7 @@ import pytest
 
 from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.ids import ProjectId
+from apikeychain.model.suspension import Scope
 from apikeychain.model.watch import ANSWERS, Deed, WatchPolicy
 from apikeychain.rules.features import FEATURES
 from apikeychain.rules.watch_policy import ALERTS_A_DAY, CALLERS_A_DAY, Planned, decide, mode_of
@@ -149,11 +150,11 @@ def test_the_same_is_told_again_after_six_hours() -> None:
 @pytest.mark.parametrize(("scope", "value"), [("project", ""), ("route", "login"), ("origin", "https://a.example")])
 @pytest.mark.parametrize("detector", ["ewma", "rules", "forest"])
 def test_what_anybody_can_cause_is_told_and_nothing_wide_is_done(
-    feature: str, scope: str, value: str, detector: str
+    feature: str, scope: Scope, value: str, detector: str
 ) -> None:
     text = f"{feature} > 50 / 5 minutes" if detector == "rules" else feature
-    finding = replace(FINDING, feature=text, scope=scope, value=value, detector=detector, admitted=False)  # type: ignore[arg-type]  # of these
-    surges = [replace(SURGE, scope=scope, value=value), replace(SURGE, scope="project", value="")]  # type: ignore[arg-type]  # likewise
+    finding = replace(FINDING, feature=text, scope=scope, value=value, detector=detector, admitted=False)
+    surges = [replace(SURGE, scope=scope, value=value), replace(SURGE, scope="project", value="")]
     assert _beyond_alerts([finding, *(replace(one, admitted=False) for one in surges)], 400) == []
 
 

@@ -160,7 +160,7 @@ async def test_windows_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyP
         over = counts.take()
         assert [*over] == [BEGIN + 60 * minute for minute in (7, 8, 9)]
         hands = Handover(house.store, counts, share=lambda: 0.0)
-        hands._waiting = {begin: over[BEGIN + 540] for begin in range(0, 600, 60)}
+        hands._waiting = dict.fromkeys(range(0, 600, 60), over[BEGIN + 540])
         await hands.store()
         assert hands._waiting == {}
         stored = await house.stored(CountedWindow)

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apikeychain.model.finding import Answer, Finding
+from apikeychain.model.finding import Answer, Finding, Window
+from apikeychain.model.ids import ProjectId
 from apikeychain.model.suspension import Scope, Suspension
 from apikeychain.model.tally import UNADMITTED, Tally
 from apikeychain.model.watch import ANSWERS, Deed
 from apikeychain.rules.ewma import EWMADetector
-from apikeychain.rules.features import feature_of
 from apikeychain.rules.judgement import judged
 from apikeychain.rules.watch_bounds import is_within
 from apikeychain.rules.watch_policy import Planned
@@ -92,7 +92,7 @@ async def test_what_anybody_can_cause_changes_nothing_whatever_was_planned(
     ),
     minutes=st.one_of(st.none(), st.integers(-5, 200)),
 )
-def test_no_plan_goes_beyond_the_bounds(
+def test_no_plan_goes_beyond_the_bounds(  # noqa: PLR0917  # Hypothesis gives them
     admitted: bool,
     answer: Answer,
     scope: Scope,
@@ -148,10 +148,8 @@ async def test_a_flood_of_strangers_only_alerts(monkeypatch: pytest.MonkeyPatch)
         alerts = await house.alerts()
         assert {alert.topic for alert in alerts} == {"watch.noticed"}
         assert 1 <= len(alerts) <= 20
-        assert {
-            entry["kind"]
-            for entry in await house.entries("watch.noticed", "watch.tightened", "suspension", "rotation.ordered")
-        } == {"watch.noticed"}
+        told = await house.entries("watch.noticed", "watch.tightened", "suspension", "rotation.ordered")
+        assert {entry["kind"] for entry in told} == {"watch.noticed"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
@@ -159,11 +157,7 @@ async def test_a_flood_of_strangers_only_alerts(monkeypatch: pytest.MonkeyPatch)
 def test_nothing_that_is_found_of_strangers_counts_as_admitted(counts: list[dict[str, int]]) -> None:
     detector, state = EWMADetector(), ""
     for minute, unadmitted in enumerate(counts):
-        from apikeychain.model.finding import Window  # noqa: PLC0415
-        from apikeychain.model.ids import ProjectId  # noqa: PLC0415
-
         routes = {"": Tally(unadmitted=unadmitted), "weather": Tally(unadmitted=unadmitted)}
         window = Window(project=ProjectId("p"), begin=NOON + timedelta(minutes=minute), routes=routes)
         found, state = detector.observe(window, state)
         assert not any(one.admitted for one in found)
-    assert feature_of("rate") is not None

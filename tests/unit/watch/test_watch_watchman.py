@@ -1,12 +1,14 @@
 """One worker looks at what all counted: each window once, and what follows from it once, whoever dies on the way."""
 
+import asyncio
 import logging
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from apikeychain import agenda
-from apikeychain.errors import BackendUnavailableError
+from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError, DoesNotExistError
 from apikeychain.ledger.turn import lease
 from apikeychain.listing import every
 from apikeychain.model.finding import Finding
@@ -14,7 +16,11 @@ from apikeychain.model.rotation_records import Rotation
 from apikeychain.model.suspension import Suspension
 from apikeychain.model.tally import Tally
 from apikeychain.model.watch import CountedWindow, TightenedQuota, WatchMemory, WatchPolicy
+from apikeychain.rules.judgement import judged
+from apikeychain.watch import acting, watchman
+from apikeychain.watch.case import case_of
 from apikeychain.watch.handover import TOPIC
+from ledger_house import until
 from management import APP
 from rotation_house import Fuse, KilledError
 from watch_house import CALLER, finding, watched
@@ -163,49 +169,40 @@ async def test_a_watch_that_is_off_learns_and_says_nothing(monkeypatch: pytest.M
         assert await house.stored(CountedWindow) == []
 
 
-@pytest.mark.parametrize("places", range(14))
-async def test_wherever_a_worker_dies_the_next_does_it_once(monkeypatch: pytest.MonkeyPatch, places: int) -> None:
+async def test_wherever_a_worker_dies_the_next_does_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
-        fuse = Fuse(left=places)
-        died = False
-        try:
-            await house.minute(finding("caller", CALLER), worker=house.worker(fuse))
-        except KilledError:
-            died = True
-        house.rotation.clock.go_on(61)
-        for _ in range(3):
-            await house.watchman.look()
-            house.rotation.clock.go_on(1)
-        assert len(await house.stored(Suspension)) == 1
-        assert len(await house.alerts()) == 1
-        assert len(await house.entries("suspension.created")) == 1
-        assert len(await house.entries("watch.noticed")) == 1
-        assert (await house.memory()).windows == 1
-        assert died == (places < 13) or not died
+        whole = Fuse()
+        await house.minute(finding("caller", CALLER), worker=house.worker(whole))
+    for places in range(len(whole.places)):
+        async with watched(monkeypatch) as house:
+            with pytest.raises(KilledError):
+                await house.minute(finding("caller", CALLER), worker=house.worker(Fuse(left=places)))
+            # Until its lease has run out.
+            house.rotation.clock.go_on(61)
+            for _ in range(3):
+                await house.watchman.look()
+                house.rotation.clock.go_on(1)
+            assert len(await house.stored(Suspension)) == 1
+            assert len(await house.alerts()) == 1
+            assert len(await house.entries("suspension.created")) == 1
+            assert len(await house.entries("watch.noticed")) == 1
+            assert (await house.memory()).windows == 1
 
 
 async def test_two_that_look_at_the_same_window_do_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
-        one, other = house.worker(), house.worker()
         house.detector.finds = [finding("caller", CALLER)]
         await house.counted(house.rotation.clock.now())
         house.rotation.clock.go_on(70)
-        (errand,) = await agenda.due(house.store, TOPIC, house.rotation.clock.now())
-        # A lease that ran out under the first: both have read the same.
-        from apikeychain.watch import acting, case  # noqa: PLC0415
-
+        # The lease ran out under the first: both have read the same.
         async with house.store.reading(house.shop.tenant) as reader:
-            read = await case.case_of(reader, house.shop.tenant, house.shop.id)
+            read = await case_of(reader, house.shop.tenant, house.shop.id)
         assert read is not None
-        await one.attend(errand)
-        from apikeychain.errors import AlreadyExistsError, ConflictError  # noqa: PLC0415
-        from apikeychain.rules.judgement import judged  # noqa: PLC0415
-
+        await house.watchman.look()
         seen = judged(read.ready[0].window, {}, [house.detector])
         with pytest.raises((AlreadyExistsError, ConflictError)):
             await acting.carry_out(house.post(), read, read.ready[0], seen, [])
         assert len(await house.stored(Suspension)) == len(await house.alerts()) == 1
-        del other
 
 
 async def test_a_detector_that_breaks_keeps_its_state_and_nobody_from_the_next_window(
@@ -222,16 +219,84 @@ async def test_a_detector_that_breaks_keeps_its_state_and_nobody_from_the_next_w
         assert "secret text" not in caplog.text
 
 
-async def test_what_breaks_with_one_project_is_told_once_and_keeps_no_other_waiting(
+async def test_a_project_that_is_gone_keeps_no_other_waiting(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with watched(monkeypatch) as house:
-        worker = house.worker()
-        now = house.rotation.clock.now()
-        await agenda.note(house.store, TOPIC, house.shop.tenant, "p_" + "z" * 20, now)
-        await house.minute(worker=worker)
+        await agenda.note(house.store, TOPIC, house.shop.tenant, "p_" + "0" * 20, house.rotation.clock.now())
+        await house.minute()
         assert len(house.detector.windows) == 1
-        assert caplog.records == [] or all(record.levelno < logging.ERROR for record in caplog.records)
+        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_what_breaks_with_one_project_is_told_once_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(monkeypatch) as house:
+        carry_out = acting.carry_out
+
+        async def broken(*told: object) -> None:
+            raise ValueError(*told)
+
+        monkeypatch.setattr(acting, "carry_out", broken)
+        await house.minute()
+        await house.watchman.look()
+        assert sum("ValueError" in record.message for record in caplog.records) == 1
+        monkeypatch.setattr(acting, "carry_out", carry_out)
+        await house.watchman.look()
+        assert (await house.memory()).windows == 1
+
+
+@pytest.mark.parametrize("conflict", [ConflictError(), AlreadyExistsError()])
+async def test_a_conflict_leaves_the_window_to_the_next_look(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, conflict: Exception
+) -> None:
+    async with watched(monkeypatch) as house:
+        carry_out = acting.carry_out
+
+        async def late(*_: object) -> None:
+            raise conflict
+
+        monkeypatch.setattr(acting, "carry_out", late)
+        await house.minute()
+        monkeypatch.setattr(acting, "carry_out", carry_out)
+        await house.watchman.look()
+        assert (await house.memory()).windows == 1
+        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_project_that_goes_while_it_is_looked_at_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+
+        async def gone(*_: object) -> None:
+            raise DoesNotExistError
+
+        monkeypatch.setattr(acting, "carry_out", gone)
+        await house.minute()
+        assert house.detector.windows != []
+
+
+async def test_who_loses_the_lease_leaves_the_rest_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        begin = house.rotation.clock.now()
+        await house.counted(begin)
+        await house.counted(begin + timedelta(minutes=1))
+        house.rotation.clock.go_on(300)
+        other, carry_out = house.rotation.store.sibling(), acting.carry_out
+
+        async def slow(*told: Any) -> WatchMemory:
+            memory = await carry_out(*told)
+            house.rotation.clock.go_on(61)
+            assert await lease(other, TOPIC, 60)
+            return memory
+
+        monkeypatch.setattr(acting, "carry_out", slow)
+        await house.watchman.look()
+        assert [window.begin for window in house.detector.windows] == [begin]
+        monkeypatch.setattr(acting, "carry_out", carry_out)
+        house.rotation.clock.go_on(61)
+        await house.watchman.look()
+        assert len(house.detector.windows) == 2
 
 
 async def test_the_last_findings_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,14 +342,53 @@ async def test_old_deeds_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await house.memory()).deeds == ()
 
 
-async def test_a_store_that_is_away_is_told_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("fault", "says"), [(BackendUnavailableError, "does not answer"), (ValueError, "fault")])
+async def test_a_look_that_fails_is_told_once_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: type[Exception], says: str
 ) -> None:
+    async with watched(monkeypatch) as house:
+        looks = 0
+
+        async def broken(*_: object) -> list[object]:
+            nonlocal looks
+            looks += 1
+            if looks <= 3:
+                raise fault
+            return []
+
+        monkeypatch.setattr(agenda, "due", broken)
+        monkeypatch.setattr(watchman, "LOOK_SECONDS", 0.0)
+        task = asyncio.create_task(house.watchman.run())
+        await until(lambda: looks > 4)
+        task.cancel()
+        await asyncio.wait([task])
+        assert sum(says in record.message for record in caplog.records) == 1
+
+
+async def test_a_store_that_is_away_in_the_middle_ends_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
 
         async def away(*_: object) -> None:
             raise BackendUnavailableError
 
-        monkeypatch.setattr(agenda, "due", away)
+        monkeypatch.setattr(acting, "carry_out", away)
         with pytest.raises(BackendUnavailableError):
-            await house.watchman.look()
+            await house.minute()
+
+
+async def test_a_rotation_of_a_whole_project_is_of_all_secrets_that_routes_inject(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(answers=["alert", "rotate"])
+        for _ in range(6):
+            await house.minute(finding("project", "", feature="secret"))
+        assert [entry["data"]["secret"] for entry in await house.entries("rotation.ordered")] == ["weather"]
+
+
+async def test_an_alert_that_a_project_does_not_want_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(answers=["suspend"])
+        await house.minute(finding("caller", CALLER))
+        assert len(await house.stored(Suspension)) == 1
+        assert await house.alerts() == []

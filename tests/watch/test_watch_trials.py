@@ -1,0 +1,38 @@
+"""The watch is tried each time on a few projects, and in long runs on many that nobody tuned it on."""
+
+from collections import defaultdict
+
+import pytest
+
+from .events import ATTACKS, SLOW
+from .trials import HELD_OUT, Attacked, Calm, attack, live
+
+
+def test_attacks_on_a_project_that_nobody_tuned_it_on_are_found_within_two_windows() -> None:
+    found = defaultdict[str, Attacked](Attacked)
+    attack(HELD_OUT, 1, found, each=1)
+    assert len(ATTACKS) >= 12
+    assert {kind: one.delays[0] for kind, one in found.items() if kind not in SLOW and one.delays[0] > 2} == {}
+
+
+def test_a_week_of_a_project_passes_without_a_suspension() -> None:
+    calm = Calm()
+    live(HELD_OUT + 1_001, 7, calm)
+    assert calm.days == 7
+    assert calm.deeds == {}
+
+
+@pytest.mark.long
+def test_every_blatant_kind_is_found_within_two_windows() -> None:
+    found = defaultdict[str, Attacked](Attacked)
+    attack(HELD_OUT, 20, found)
+    late = {kind: one.tried - one.within(2) for kind, one in found.items() if kind not in SLOW}
+    assert set(late.values()) == {0}, late
+
+
+@pytest.mark.long
+def test_a_hundred_projects_see_at_most_one_false_suspension_in_thirty_days() -> None:
+    calm = Calm()
+    for seed in range(HELD_OUT + 1_000, HELD_OUT + 1_100):
+        live(seed, 30, calm)
+    assert calm.suspensions <= 1, calm.told
