@@ -113,5 +113,5 @@ def _values(target: Target) -> Iterator[tuple[str, str]]:
         if pair.name not in fixed:
             yield pair.name, pair.value
     for name, value in islice(target.members, _MOST_LOOKED_AT):
-        if isinstance(value, str | int | float) and name not in fixed:
+        if isinstance(value, str | int | float):
             yield name, str(value)

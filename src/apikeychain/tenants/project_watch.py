@@ -105,9 +105,8 @@ class WatchVerbs(ProjectHandle):
                 suspensions_a_day=before.suspensions_a_day if suspensions_a_day is None else suspensions_a_day,
             )
             _require(wanted)
-            if wanted != before:
-                wanted = await _store(change, before, wanted)
-        return wanted
+            stored = await _store(change, before, wanted)
+        return stored
 
     async def findings(self, limit: int = 50) -> list[Finding]:
         """What was not expected, the newest first; the last 200 are kept.
@@ -126,6 +125,9 @@ class WatchVerbs(ProjectHandle):
 
 
 async def _store(change: ProjectChange, before: WatchPolicy, wanted: WatchPolicy) -> WatchPolicy:
+    """As it is stored then; what is so already changes nothing."""
+    if wanted == before:
+        return before
     is_new = await change.find(WatchPolicy) is None
     stored = wanted if is_new else replace(wanted, generation=before.generation + 1)
     if is_new:

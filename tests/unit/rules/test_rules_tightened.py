@@ -11,9 +11,7 @@ from apikeychain.model.watch import TightenedQuota
 from apikeychain.rules.tightened import Quotas, tightened
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-QUOTAS = Quotas(
-    project=Quota(600, 60), address=Quota(60, 60), origin=None, routes={"own": Quota(100, 60)}, origins={}
-)
+QUOTAS = Quotas(project=Quota(600, 60), address=Quota(60, 60), origin=None, routes={"own": Quota(100, 60)}, origins={})
 
 
 def _smaller(scope: Scope, value: str = "", divisor: int = 4) -> TightenedQuota:

@@ -98,6 +98,18 @@ async def test_at_the_end_what_is_left_is_stored_too(monkeypatch: pytest.MonkeyP
         assert len(await house.stored(CountedWindow)) == 1
 
 
+async def test_what_was_stored_and_not_acknowledged_is_stored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        counts = Observer(seconds=Clock())
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+        counts(_refused(_of(house)), 403, 0)
+        ((begin, projects),) = counts.take(is_last=True).items()
+        for _ in range(2):
+            hands._waiting = {begin: dict(projects)}
+            await hands.store()
+        assert len(await house.stored(CountedWindow)) == 1
+
+
 async def test_a_store_that_is_away_gets_it_later_and_it_is_told_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

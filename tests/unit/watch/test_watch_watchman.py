@@ -59,6 +59,18 @@ async def test_what_comes_too_late_is_left_out_and_counted(monkeypatch: pytest.M
         assert await house.stored(CountedWindow) == []
 
 
+async def test_a_window_that_is_not_over_is_left_until_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        begin = house.rotation.clock.now()
+        await house.counted(begin)
+        await agenda.note(house.store, TOPIC, house.shop.tenant, house.shop.id, begin)
+        await house.watchman.look()
+        assert house.detector.windows == []
+        house.rotation.clock.go_on(70)
+        await house.watchman.look()
+        assert len(house.detector.windows) == 1
+
+
 async def test_windows_that_waited_are_looked_at_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
         begin = house.rotation.clock.now()
