@@ -40,6 +40,15 @@ async def test_a_suspension_stops_all_and_ends_for_all(fleet: Fleet) -> None:
         assert await _late(answers) == _all(200)
 
 
+async def test_a_caller_of_the_ledger_is_refused_by_all_and_served_again(fleet: Fleet) -> None:
+    async with fleet.load() as answers:
+        (caller,) = {told["data"]["caller"] for told in await fleet.written() if told["kind"] == "call"}
+        await fleet.shop.suspend("caller", caller, reason="a finding")
+        assert await _late(answers) == _all(403, "suspended")
+        await fleet.shop.lift("caller", caller)
+        assert await _late(answers) == _all(200)
+
+
 async def test_a_change_holds_at_all(fleet: Fleet) -> None:
     async with fleet.load() as answers:
         await fleet.shop.disable_route("weather")
