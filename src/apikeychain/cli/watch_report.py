@@ -37,8 +37,8 @@ def sentence(episode: Episode) -> str:
     until = f"{end:%H:%M}" if end.date() == episode.begin.date() else f"{end:%a} {end.day} {end:%b %H:%M}"
     return (
         f"{episode.begin:%a} {episode.begin.day} {episode.begin:%b %H:%M} to {until}, "
-        f"{where(most.scope, most.value)}: {most.feature} "
-        f"{value_label(most.seen)}, expected {value_label(most.expected)} at most, {most.sure} % sure; "
+        f"{where(most.scope, most.value)}, {most.feature}: {value_label(most.seen)} seen, "
+        f"{value_label(most.expected)} expected at most, {most.sure} % sure; "
         f"{_answers(episode) or 'nothing done'}"
     )
 
@@ -159,13 +159,13 @@ class Report:
         if self.begin is None or self.end is None:
             return f"nothing is recorded of calls of {self.name} then"
         found = len(replay.episodes) + replay.beyond
-        late = f"; {replay.late} calls were told of too late" if replay.late else ""
-        failed = "".join(f"; the detector {name} failed in {count} of them" for name, count in replay.faults.items())
+        late = f", calls that were told of too late: {replay.late}" if replay.late else ""
+        failed = "".join(f", of these with a failed detector {name}: {count}" for name, count in replay.faults.items())
         return (
             f"{self.name}, {self.begin:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC, "
             f"{' and '.join(self.detectors)}, mode {self.policy.mode}:\n"
-            f"{replay.calls} admitted calls in {replay.windows} minutes{late}{failed}\n"
-            f"{found} findings, {len(replay.done)} answers; {replay.refused} calls would have met a suspension"
+            f"admitted calls: {replay.calls}, minutes with calls: {replay.windows}{late}{failed}\n"
+            f"findings: {found}, answers: {len(replay.done)}, calls that would have met a suspension: {replay.refused}"
         )
 
 
