@@ -44,7 +44,13 @@ def sentence(episode: Episode) -> str:
 
 
 def _answers(episode: Episode) -> str:
-    return ", ".join(dict.fromkeys(answer_of(one.deed) for one in episode.planned))
+    """What was done about a finding: each answer once, with the minutes of each time."""
+    minutes: dict[str, list[str]] = {}
+    for one in episode.planned:
+        deed = one.deed
+        told = minutes.setdefault(f"({deed.answer})" if deed.observed else deed.answer, [])
+        told += [str((deed.until - deed.at) // _MINUTE)] if deed.until is not None else []
+    return ", ".join(f"{name} {'+'.join(times)} min" if times else name for name, times in minutes.items())
 
 
 def _found_row(number: int, episode: Episode) -> Mapping[str, object]:

@@ -29,6 +29,9 @@ LATE = timedelta(seconds=15)
 NOT_RECORDED = ("parameters", "origins", "routes of refused calls")
 _WINDOW = timedelta(seconds=WINDOW_SECONDS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_MS = 86_400_000
+# Beyond it there is no room to reckon with moments.
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 _PSEUDONYM = re.compile("[0-9a-f]{32}")
 
 
@@ -78,7 +81,7 @@ def _call(project: str, at: datetime, data: Mapping[str, JSON]) -> RecordedCall:
     caller, country, refusal = data.get("caller"), data.get("country"), data.get("refusal")
     return RecordedCall(
         project=project,
-        at=at + timedelta(milliseconds=_number(data, "duration_ms")),
+        at=at + timedelta(milliseconds=min(_number(data, "duration_ms"), _LONGEST_MS)),
         route=_text(data, "route"),
         caller=caller if isinstance(caller, str) and _PSEUDONYM.fullmatch(caller) else None,
         country=country if isinstance(country, str) and country.isprintable() else "",
@@ -108,7 +111,7 @@ def _text(data: Mapping[str, JSON], name: str) -> str:
 
 def _moment(data: Mapping[str, JSON], name: str) -> datetime:
     moment = datetime.fromisoformat(_text(data, name))
-    if moment.tzinfo is None or moment - _EPOCH < _WINDOW:
+    if moment.tzinfo is None or not _EPOCH + _WINDOW <= moment < _LATEST:
         raise ValueError(name)
     return moment
 

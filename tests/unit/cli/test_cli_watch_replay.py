@@ -64,7 +64,9 @@ def test_a_policy_that_observes_would_have_refused_nobody(terminal: Terminal, lo
     told = replayed(terminal, "--file", log, "--mode", "observe")
     assert told["refused"] == 0
     assert {one["answer"]: one["observed"] for one in told["done"]} == {"alert": False, "suspend": True}
-    assert "(suspend 10" in terminal.told("watch", "replay", "--file", log, "--mode", "observe")
+    shown = terminal.told("watch", "replay", "--file", log, "--mode", "observe")
+    assert "(suspend)" in shown
+    assert "(suspend 10 min)" in shown
 
 
 def test_what_is_tried_takes_the_place_of_what_is_usual(terminal: Terminal, log: Path) -> None:

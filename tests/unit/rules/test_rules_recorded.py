@@ -116,7 +116,7 @@ def test_refused_calls_are_told_together(name: str, code: str) -> None:
         payload(route=7),
         payload(duration_ms="20"),
         payload(duration_ms=-1),
-        payload(duration_ms=(1 << 53) - 1),
+        payload(at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC)),
         payload(bytes_out=None),
         payload(bytes_out=1.5),
         payload(bytes_out=1 << 53),
@@ -139,6 +139,10 @@ def test_refused_calls_are_told_together(name: str, code: str) -> None:
 )
 def test_what_tells_of_no_call_is_none(entry: bytes) -> None:
     assert read_call(entry) is None
+
+
+def test_no_call_lasts_longer_than_a_day() -> None:
+    assert told(duration_ms=(1 << 53) - 1).at == _NOON + timedelta(days=1)
 
 
 @pytest.mark.parametrize("caller", [None, "", "10.0.0.1", _CALLER.upper(), 7])
@@ -188,3 +192,28 @@ def test_every_call_is_in_one_window_or_late_and_at_most_two_are_open(seconds: l
     begins = [window.begin for window in windows]
     assert begins == sorted(set(begins))
     assert all(begin == begin_of(begin) for begin in begins)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+_NAMES = ("kind", "at", "project", "data")
+_DATA = ("route", "duration_ms", "status", "bytes_out", "answered", "refusal", "caller", "country")
+
+
+@given(st.binary() | _JSON.map(lambda value: json.dumps(value).encode()))
+def test_whatever_an_entry_holds_it_is_a_call_or_none(entry: bytes) -> None:
+    assert read_call(entry) is None
+
+
+@given(st.sampled_from([*_NAMES, *_DATA]), _JSON)
+def test_whatever_stands_in_one_place_of_an_entry_it_is_read_or_left(name: str, value: object) -> None:
+    entry = json.loads(payload())
+    (entry if name in _NAMES else entry["data"])[name] = value
+    call = read_call(json.dumps(entry).encode())
+    if call is not None:
+        windows, recording = windows_of([call])
+        assert sum(tally.calls for window in windows for tally in window.routes.values()) == 1
+        assert recording.late == 0
