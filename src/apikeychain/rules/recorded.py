@@ -7,7 +7,7 @@ left out. A project has at most two windows open, so that a ledger of any length
 What is not in a ledger is not in the windows: parameters, the pages that called, and which route a refused call was
 for. A call over a quota is told as a refused one, also where its caller was admitted.
 
-Source: contracts 6 (`call`, `refusals`), 7; spec 8.2.
+Source: contracts 6 (`call`, `refusals`), 7; spec 8.2; decision 34.
 """
 
 import json

@@ -4,7 +4,7 @@ A call that a deed would have refused is left out of the windows from then on, a
 project, route or caller. Which page called is not written down, so a suspended origin leaves nothing out; nor does a
 tightened quota or a rotation.
 
-Source: contracts 7; spec 8.2.
+Source: contracts 7; spec 8.2; decision 34.
 """
 
 from collections import Counter
