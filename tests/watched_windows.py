@@ -1,8 +1,10 @@
 """Windows of a project that is as it always is, but for what a test changes, and what a detector says of them."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 
 from apikeychain.model.finding import Finding, Window
 from apikeychain.model.tally import Tally, ValueTally
@@ -76,8 +78,13 @@ class Life:
 
 def settled(*routes: str) -> Life:
     """After days in which nothing happened."""
+    return copy.deepcopy(_settled(routes or ("search",)))
+
+
+@cache
+def _settled(routes: tuple[str, ...]) -> Life:
     life = Life()
-    life.goes_on(400, of=routes or ("search",))
+    life.goes_on(400, of=routes)
     return life
 
 

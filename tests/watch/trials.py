@@ -113,7 +113,15 @@ class Watched:
         return other
 
 
-def attack(first: int, projects: int, found: Mapping[str, Attacked], *, each: int = 2, mild: bool = False) -> None:
+def attack(
+    first: int,
+    projects: int,
+    found: Mapping[str, Attacked],
+    *,
+    each: int = 2,
+    mild: bool = False,
+    days: int = _LEARNED_DAYS,
+) -> None:
     """Attack each of some projects with each kind, after days of learning, each time as if it were the first.
 
     Args:
@@ -122,14 +130,15 @@ def attack(first: int, projects: int, found: Mapping[str, Attacked], *, each: in
         found: what comes of it, by kind; it is added to.
         each: how often.
         mild: whether they are hardly more than the busiest minute of an ordinary day.
+        days: that were learned before.
     """
     for seed in range(first, first + projects):
         whose = project(seed)
         watched = Watched(whose)
-        for number in range(_LEARNED_DAYS):
+        for number in range(days):
             for minute, routes in day(whose, number):
                 watched.see(window(whose, minute, routes))
-        minutes = list(day(whose, _LEARNED_DAYS))
+        minutes = list(day(whose, days))
         rng = np.random.default_rng((seed, 77))
         strengths = _MILD if mild else _STRENGTHS[HELD_OUT if seed >= HELD_OUT else TUNING]
         for kind in ATTACKS:
@@ -165,7 +174,7 @@ def _attack(
     was_found = was_suspended = was_blatant = False
     for step, (minute, given) in enumerate(minutes[begin : begin + lasts]):
         routes = copy.deepcopy(given)
-        ATTACKS[kind](Scene(copied.project, rng, key, step, target.name, peak, many, _LEARNED_DAYS, routes))
+        ATTACKS[kind](Scene(copied.project, rng, key, step, target.name, peak, many, minutes[0][0] // MINUTES, routes))
         findings, deeds = copied.see(window(copied.project, minute, routes))
         fresh = [finding for finding in findings if finding.feature not in before]
         if fresh and not was_found:

@@ -8,8 +8,8 @@ points lie apart, so that no unit counts more than another.
 
     {"v":1,"seen":400,"score":[1.1,0.2],"since":0,"points":[[1.386,0.0,...],...]}
 
-A score is strange that is `FAR` deviations above the scores of late, and above `LEAST`. Which caller it was a forest
-does not know, nor whether he was admitted: what it finds is never said to be admitted, so that it is told and nothing is
+A score is strange that is `FAR` deviations above the scores of late, and above `LEAST`. A forest does not know which
+caller it was, nor whether it was admitted: what it finds is never said to be admitted, so it is told and nothing is
 done.
 
 Source: Guha et al., "Robust random cut forest based anomaly detection on streams" (2016); decision 32.

@@ -15,7 +15,7 @@ from apikeychain.ports.detector import MOST_STATE, Detector
 PROJECT = ProjectId("p_aaaaaaaaaaaaaaaaaaaa")
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 # So many windows are enough to learn from, and so many are not.
-LEARNED, FEW = 300, 20
+LEARNED, FEW = 160, 20
 _ROUTES, _LONG = 300, 40
 _FOREIGN = (
     "no state",
