@@ -63,7 +63,7 @@ class ForestDetector:
         MissingExtraError: `rcf3` is not installed.
     """
 
-    name: Final = NAME
+    name: str = NAME
 
     def __init__(self, measure: Callable[[Window], Mapping[str, float]]) -> None:
         self._measure, self._forest = measure, _library()

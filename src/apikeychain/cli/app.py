@@ -32,6 +32,7 @@ from apikeychain.cli import (
     tenant,
     tenant_erase,
     verify_proof,
+    watch,
 )
 from apikeychain.cli.invocation import Invocation
 from apikeychain.cli.output import complain
@@ -58,6 +59,7 @@ for _noun in (
     rotation.app,
     signing_key.app,
     alert.app,
+    watch.app,
 ):
     app.command(_noun)
 app.command(ledger.app)

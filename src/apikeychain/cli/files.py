@@ -1,5 +1,6 @@
 """Files that a command is given."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -45,3 +46,18 @@ def read_keys(paths: Iterable[Path]) -> list[VerifierKey]:
         return [key for path in paths for key in parse_keys(read_text(path))]
     except ProofError as error:
         raise InvalidValueError(str(error)) from None
+
+
+def write_own(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read, over what stood there.
+
+    Raises:
+        InvalidValueError: it cannot be written.
+    """
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        msg = f"{str(path)!r} cannot be written: {error.strerror}"
+        raise InvalidValueError(msg) from None

@@ -19,7 +19,7 @@ from apikeychain.model.provider import Provider
 from apikeychain.model.rotation_records import ProviderKey, Rotation
 from apikeychain.model.route import ProxyRoute, Require
 from apikeychain.model.suspension import Suspension
-from apikeychain.model.watch import WATCH_RECORDS, WatchRecord
+from apikeychain.model.watch import WatchRecord
 
 Key = tuple[str, ...]
 KDF = Literal["argon2id", "pbkdf2-sha512"]

@@ -29,6 +29,7 @@ from apikeychain.rules.features import (
     share_measure,
     whole_of,
 )
+from apikeychain.rules.foresight import foreseen
 from apikeychain.rules.learned import WHOLE, Learned, Route, Values, parse, text_of
 from apikeychain.rules.series import FAR, Verdict, fresh, judge, rest
 from apikeychain.rules.tallies import OTHERS
@@ -71,6 +72,15 @@ class EWMADetector:
         """See Detector.observe."""
         learned = parse(state)
         return look(window, learned), text_of(learned)
+
+    def expected(self, window: Window, state: str) -> Mapping[tuple[str, str], float]:
+        """What is expected at most of the project in a window, as numbers of calls or bytes, for a picture.
+
+        Args:
+            window: that comes next.
+            state: before it.
+        """
+        return foreseen(window, parse(state))
 
 
 def look(window: Window, learned: Learned) -> Sequence[Finding]:

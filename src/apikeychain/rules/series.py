@@ -16,7 +16,7 @@ tests based on geometric moving averages" (1959); Page, "Continuous inspection s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import expm1, sqrt
+from math import expm1, inf, sqrt
 
 from apikeychain.rules.features import Feature, Measure
 
@@ -209,6 +209,20 @@ def _drips(series: Series, score: float, now: int) -> bool:
     series.drip = min(max(series.drip + min(score, _DRIP_STEP) - _DRIP_FREE, 0), _DRIP_MOST)
     series.wet = (series.wet or now) if series.drip > 0 else 0
     return series.drip >= _DRIP_FULL
+
+
+def most_expected(series: Series, feature: Feature, of: float) -> float | None:
+    """What the next window may show at most and be no surprise, as people say it; None while it is learned.
+
+    Args:
+        series: what was learned.
+        feature: of which.
+        of: of a share or mean, of how many.
+    """
+    if series.windows < WARM_UP or (feature.kind != "count" and of <= 0):
+        return None
+    deviation = max(_NORMAL * series.spread, feature.floor)
+    return _told(series, Measure(feature, "", inf, of), deviation)[0]
 
 
 def _verdict(series: Series, measure: Measure, score: float, deviation: float, *, blatant: bool, sure: bool) -> Verdict:
