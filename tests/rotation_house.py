@@ -249,6 +249,7 @@ class RotationHouse:
             store=store,
             vault=Vault(KeyServices(self.keys), kdf="pbkdf2-sha512", clock=self.clock.seconds),
             rotator_of=lambda _: rotator,
+            is_shared=lambda _: False,
             announce=announce or self.office.announce,
             now=self.clock.now,
             share=lambda: self.share,

@@ -174,7 +174,7 @@ async def test_a_token_that_ends_at_once_is_refused_and_told_of_and_what_came_wi
     assert await house.serving() == first
     assert await opened(house, "refresh") == "the-second-refresh-token"
     [alert] = await house.alerts()
-    assert (alert.topic, alert.why) == ("rotation.refused", "the key that was made ends within 60 s by itself")
+    assert (alert.topic, "ends within 60 s by itself" in alert.why) == ("rotation.refused", True)
 
 
 @pytest.mark.parametrize(
