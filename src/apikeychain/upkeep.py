@@ -94,7 +94,6 @@ class Upkeep:
             raise DoesNotExistError(msg)
         return found.rotator
 
-
     def _is_shared(self, scene: Scene) -> bool:
         how = scene.rotation.how
         return isinstance(how, HostRotation) and len({*self._rotators[how.name].tenants}) > 1

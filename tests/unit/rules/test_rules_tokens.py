@@ -37,7 +37,7 @@ def test_a_refresh_token_is_sent() -> None:
     assert asked.body == b"grant_type=refresh_token&refresh_token=a-made-up%2Frefresh"
 
 
-@pytest.mark.parametrize("seconds", [3600, "3600", 3600.0, 3600.9, "3600.5", 3.6e3, "3.6e3"], ids=repr)
+@pytest.mark.parametrize("seconds", [3600, "3600", 3600.0, 3600.9, "3600.5", "3.6e3"], ids=repr)
 def test_a_token_ends_as_long_after_it_was_asked_for_as_the_server_says(seconds: object) -> None:
     assert granted(_granted(expires_in=seconds), NOW).expires == NOW + timedelta(hours=1)
 
