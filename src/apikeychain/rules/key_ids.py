@@ -4,9 +4,12 @@ Source: contracts 8.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from apikeychain.model.records import SealedSecret
-from apikeychain.model.rotation_records import ProviderKey
+from apikeychain.model.rotation_records import ProviderKey, Rotation
+from apikeychain.rules.rotation import put_by_hand
 
 
 def is_of_another(keys: Iterable[ProviderKey], key_id: str, fingerprint: str) -> bool:
@@ -28,6 +31,15 @@ def believed(said: str, before: Sequence[ProviderKey], sealed: SealedSecret) -> 
         sealed: the value that serves.
     """
     return "" if any(_gainsays(key, said, sealed) for key in before) else said
+
+
+def begun(
+    wanted: Rotation, before: Sequence[ProviderKey], sealed: SealedSecret, now: datetime, key_id: str
+) -> ProviderKey:
+    """The key that a rotation begins with; by the label that it was made with somebody may find one without an id."""
+    key = put_by_hand(wanted, before, sealed, now, key_id)
+    labels = [other.label for other in before if other.fingerprint == sealed.fingerprint and not key_id]
+    return replace(key, label=max(labels, default=""))
 
 
 def _gainsays(key: ProviderKey, said: str, sealed: SealedSecret) -> bool:

@@ -100,7 +100,7 @@ async def add(change: ProjectChange, wanted: Rotation, key_id: str) -> None:
         for key in keys:
             await change.remove(key)
         await change.store.insert(wanted)
-        await change.store.insert(rules.put_by_hand(wanted, keys, sealed, change.moment, begun_with))
+        await change.store.insert(key_ids.begun(wanted, keys, sealed, change.moment, begun_with))
         change.note("rotation.added", secret=wanted.secret, rotator=wanted.how.kind, hours=wanted.hours)
         return
     is_moved = not is_one_account(stored.how, wanted.how)

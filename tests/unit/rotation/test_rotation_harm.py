@@ -380,5 +380,7 @@ async def test_a_rotation_that_is_removed_and_declared_at_each_start_forgets_no_
         await house.attend()
         await house.shop.remove_rotation(SECRET)
         await house.shop.add_rotation(SECRET, OWN, key_id="key-1")
+    left, serving = house.provider.alive()
+    assert serving.value == await house.serving()
     [alert] = await house.alerts()
-    assert (alert.topic, "fingerprint" in alert.todo) == ("rotation.left", True)
+    assert (alert.topic, f"label {left.label!r}" in alert.todo) == ("rotation.left", True)
