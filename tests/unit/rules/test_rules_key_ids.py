@@ -27,7 +27,14 @@ KEY = ProviderKey(
     fingerprint="its-own",
 )
 SEALED = SealedSecret(
-    project=SHOP, name="weather", provider="weather", version=3, sealed=b"", fingerprint="its-own", changed=NOON
+    project=SHOP,
+    name="weather",
+    provider="weather",
+    version=3,
+    sealed=b"",
+    fingerprint="its-own",
+    created=NOON,
+    changed=NOON,
 )
 ROTATION = Rotation(project=SHOP, secret="weather", how=HostRotation(name="own"), created=NOON, due=NOON)
 
