@@ -60,8 +60,10 @@ async def create(workshop: Workshop, scene: Scene, key: ProviderKey) -> None:
     except SealedValueError:
         await settle(workshop, scene, key, Answer("unknown", _UNSEALED))
         return
-    if not await _opens(workshop, scene):
-        # A new key would go where the old one does not.
+    try:
+        # A new key would else go where the one that serves does not.
+        await workshop.vault.open_secret(scene.tenant, scene.openers, scene.sealed, scene.registered.provider)
+    except SecretUnavailableError:
         left = (key.label,) if key.asked is not None else ()
         await settle(workshop, scene, key, Answer("refused", _MOVED, orphans=left))
         return
@@ -70,15 +72,6 @@ async def create(workshop: Workshop, scene: Scene, key: ProviderKey) -> None:
     versions = await _versions(workshop, scene)
     answer = await _ask(lambda: rotator.create(order))
     await settle(workshop, scene, asked, replace(_judged(answer, workshop.now()), versions=versions))
-
-
-async def _opens(workshop: Workshop, scene: Scene) -> bool:
-    """Whether the value that serves was put for the address that its provider has."""
-    try:
-        await workshop.vault.open_secret(scene.tenant, scene.openers, scene.sealed, scene.registered.provider)
-    except SecretUnavailableError:
-        return False
-    return True
 
 
 async def _versions(workshop: Workshop, scene: Scene) -> Mapping[str, int]:

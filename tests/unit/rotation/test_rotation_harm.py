@@ -384,3 +384,14 @@ async def test_a_rotation_that_is_removed_and_declared_at_each_start_forgets_no_
     assert serving.value == await house.serving()
     [alert] = await house.alerts()
     assert (alert.topic, f"label {left.label!r}" in alert.todo) == ("rotation.left", True)
+
+
+async def test_nothing_is_asked_for_while_the_secret_is_of_another_address(house: RotationHouse) -> None:
+    await house.shop.register_provider(replace(WEATHER, base_url="https://evil.example"))
+    await house.shop.rotate(SECRET)
+    await house.attend()
+    assert (await house.states(), house.provider.asked["create"]) == (["current"], 0)
+    await house.shop.put_secret(SECRET, Secret("a-key-for-the-new-address"), provider="weather")
+    await house.shop.rotate(SECRET)
+    await house.attend()
+    assert await house.states() == ["retiring", "retiring", "current"]
