@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -193,8 +193,10 @@ class ModelRotator:
         if key.reveal().decode() not in {made.value for made in self._provider.alive()}:
             raise RotationRefusedError("the provider does not take the key")  # noqa: TRY003, EM101  # a test's
 
-    async def revoke(self, key_id: str) -> None:
+    async def revoke(self, key_id: str) -> Literal["gone"] | None:
+        is_known = key_id in {key.id for key in self._provider.alive()}
         self._asked("revoke", lambda: self._provider.end(key_id))
+        return None if is_known else "gone"
 
     def _asked(self, question: str, act: Callable[[], None]) -> None:
         self._fuse.pass_by(f"before {question}")
@@ -249,6 +251,7 @@ class RotationHouse:
             store=store,
             vault=Vault(KeyServices(self.keys), kdf="pbkdf2-sha512", clock=self.clock.seconds),
             rotator_of=lambda _: rotator,
+            is_shared=lambda _: False,
             announce=announce or self.office.announce,
             now=self.clock.now,
             share=lambda: self.share,

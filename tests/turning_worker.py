@@ -35,6 +35,7 @@ async def turn_all(keys: Path, url: str, project: ProjectId, store: Store) -> No
                 store=store,
                 vault=Vault(KeyServices(service), kdf="pbkdf2-sha512"),
                 rotator_of=lambda _: HTTPKeys(url, lambda _: None),
+                is_shared=lambda _: False,
                 announce=_announce,
                 now=now,
                 share=lambda: 0.5,

@@ -67,6 +67,7 @@ class Upkeep:
                 store=office.store,
                 vault=office.vault,
                 rotator_of=self._rotator_of,
+                is_shared=self._is_shared,
                 announce=office.announce,
                 now=office.now,
                 share=random.random,
@@ -123,6 +124,10 @@ class Upkeep:
             msg = f"the keychain was given no rotator {how.name!r} for the tenant {tenant!r} and {base_url}"
             raise DoesNotExistError(msg)
         return found.rotator
+
+    def _is_shared(self, scene: Scene) -> bool:
+        how = scene.rotation.how
+        return isinstance(how, HostRotation) and len({*self._rotators[how.name].tenants}) > 1
 
 
 async def _once(said: asyncio.Event, work: Callable[[], Awaitable[None]]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.ids import TenantId, parse_tenant_id
@@ -53,8 +53,9 @@ class Rotator(Protocol):
         R2: of an order that comes again, one key is alive in the end at most: that which the last `create` returned;
             what it cannot end, and what does not end by itself, it names in `orphans`.
         R3: `verify` returns where the provider takes the key, and raises RotationRefusedError where it does not.
-        R4: `revoke` ends the key of that id, or leaves one that ends by itself to its end; one that is gone is no
-            error.
+        R4: `revoke` ends the key of that id, or leaves one that ends by itself to its end; where the provider knows
+            no such key, that is no error, and may be told as "gone": then it is known who ended it, or somebody is
+            asked to look.
         R5: what a provider refuses for good raises RotationRefusedError: nothing was made or ended that lives on.
             What this order, or an earlier one of the same label, may have made all the same stands in its `orphans`.
         R6: a provider that cannot be reached, or does not answer in time, raises BackendUnavailableError: what came
@@ -70,8 +71,8 @@ class Rotator(Protocol):
         """Make a real call with the key that changes nothing."""
         ...
 
-    async def revoke(self, key_id: str) -> None:
-        """End the key of that id."""
+    async def revoke(self, key_id: str) -> Literal["gone"] | None:
+        """End the key of that id; "gone" where the provider says that it knows none."""
         ...
 
 

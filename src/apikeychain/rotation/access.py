@@ -115,12 +115,20 @@ class Access:
         """To the provider of the rotated secret, with a new key of it. See `line_to`."""
         return self._line(self.provider, key)
 
-    def _line(self, known: Provider, secret: Secret | None) -> Line:
+    def network(self, known: Provider) -> Network:
+        """What holds for the address of a provider.
+
+        Raises:
+            RotationRefusedError: it may not be dialled.
+        """
         network = network_of(self.networks, known.address, self.tenant)
         if network is None:
             msg = f"the provider {known.name!r} has a port of its own, which a network entry of the host has to allow"
             raise RotationRefusedError(msg)
-        return Line(self.upstream, known, network, secret, self.now)
+        return network
+
+    def _line(self, known: Provider, secret: Secret | None) -> Line:
+        return Line(self.upstream, known, self.network(known), secret, self.now)
 
 
 async def tried(access: Access, step: Step, key: Secret) -> None:

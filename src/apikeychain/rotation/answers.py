@@ -6,7 +6,7 @@ Source: contracts 8.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from apikeychain.errors import AlreadyExistsError, ConflictError
+from apikeychain.errors import AlreadyExistsError, ConflictError, SecretUnavailableError
 from apikeychain.model.alert import Alert
 from apikeychain.model.provider import Provider
 from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecret
@@ -15,10 +15,12 @@ from apikeychain.ports.rotator import NewKey
 from apikeychain.rotation import telling
 from apikeychain.rotation.page import Page, Workshop
 from apikeychain.rotation.scene import Scene, scene_of
+from apikeychain.rules import key_ids
 from apikeychain.rules import rotation as rules
 from apikeychain.secret import Secret
 
 _TRIES = 5
+_TAKEN = "the provider gave the id of another key to the one that it made: to end the one could end the other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Answer:
         orphans: what may live at the provider, though it refused.
         also: secrets that came with it, by their names, also where no key is kept.
         versions: of the project's secrets that can be among them, as they were when the provider was asked.
+        left: why a key that counts as ended may live all the same, or "".
     """
 
     outcome: rules.Outcome
@@ -39,6 +42,7 @@ class Answer:
     orphans: tuple[str, ...] = ()
     also: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
     versions: Mapping[str, int] = field(default_factory=dict[str, int])
+    left: str = ""
 
 
 async def settle(workshop: Workshop, scene: Scene, asked: ProviderKey, answer: Answer) -> None:
@@ -100,7 +104,7 @@ async def _fill(
     if answer.orphans:
         page.alerts.append(telling.left_over(page, answer.orphans))
     if answer.outcome == "done":
-        _fill_done(page, asked, after)
+        _fill_done(page, asked, after, answer.left)
     elif answer.outcome == "unknown" or asked.state == "retiring":
         _fill_open(page, asked, after, answer)
     else:
@@ -121,6 +125,10 @@ async def _fill_made(
     sealed, fingerprint = await workshop.vault.seal_secret(
         scene.tenant, newest, provider, name, asked.version, made.key
     )
+    if key_ids.is_of_another(scene.keys, made.id, fingerprint):
+        give_up(page, asked, rules.came(asked, "refused", page.moment, 0.0), _TAKEN)
+        page.alerts.append(telling.left_over(page, [telling.named(asked), *made.orphans], _TAKEN))
+        return newest
     after = rules.came(asked, "done", page.moment, workshop.share())
     sealed_key = after and replace(after, sealed=sealed, fingerprint=fingerprint)
     page.change(asked, sealed_key and replace(sealed_key, id=made.id, expires=made.expires))
@@ -153,25 +161,35 @@ async def _put_also(workshop: Workshop, page: Page, name: str, secret: Secret, v
     if stored.version != version:
         page.alerts.append(telling.not_kept(page, name, "the secret was put by hand while the provider was asked"))
         return
+    try:
+        # What comes goes where the one before goes, and nowhere else.
+        await workshop.vault.open_secret(tenant, page.scene.openers, stored, registered.provider)
+    except SecretUnavailableError:
+        page.alerts.append(telling.not_kept(page, name, "it does not open for the address that its provider has now"))
+        return
     sealed, fingerprint = await workshop.vault.seal_secret(
         tenant, newest, registered.provider, name, stored.version + 1, secret
     )
     page.put(stored, sealed, fingerprint)
 
 
-def _fill_done(page: Page, asked: ProviderKey, after: ProviderKey | None) -> None:
+def _fill_done(page: Page, asked: ProviderKey, after: ProviderKey | None, left: str) -> None:
     page.change(asked, after)
     if asked.state == "retiring":
-        end(page, asked)
+        end(page, asked, left)
     else:
         page.note("verified", asked)
 
 
-def end(page: Page, key: ProviderKey) -> None:
-    """A key was revoked: of those that were before, the records go."""
+def end(page: Page, key: ProviderKey, left: str = "") -> None:
+    """A key was revoked, unless it says why it may be `left`: of those that were before, the records go."""
     for spent in rules.spent(page.scene.keys):
         page.change(spent, None)
-    page.note("revoked", key)
+    if not left or key.expires is not None:
+        page.note("revoked", key)
+        return
+    page.alerts.append(telling.end_by_hand(page, key, left))
+    page.note("revoked", key, left=left)
 
 
 def _fill_open(page: Page, asked: ProviderKey, after: ProviderKey | None, answer: Answer) -> None:

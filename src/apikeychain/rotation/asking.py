@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from apikeychain.errors import (
     APIKeyChainError,
@@ -36,7 +37,12 @@ _OTHERS = timedelta(minutes=10)
 _MOST_TOLD = 200
 _LONGEST_NAME = 512
 _MOST_NAMES = 100
+_MOVED = "the secret does not open for the address that its provider has: put it again, for that address"
+_GONE = "the provider says that it knows no such key: it is ended already, or the credential may not see it, or the \
+request asks for another thing"
+_SAID = "others have keys in its account too, and its id is one that somebody said"
 _UNSEALED = "the project's key does not open: a key that is made now could not be sealed"
+Came = NewKey | Literal["gone"] | None
 UNOPENED = "the new key does not open for the provider's address any more"
 
 
@@ -53,6 +59,13 @@ async def create(workshop: Workshop, scene: Scene, key: ProviderKey) -> None:
         await workshop.vault.fingerprint(scene.tenant, scene.project_keys[-1], Secret(key.label))
     except SealedValueError:
         await settle(workshop, scene, key, Answer("unknown", _UNSEALED))
+        return
+    try:
+        # A new key would else go where the one that serves does not.
+        await workshop.vault.open_secret(scene.tenant, scene.openers, scene.sealed, scene.registered.provider)
+    except SecretUnavailableError:
+        left = (key.label,) if key.asked is not None else ()
+        await settle(workshop, scene, key, Answer("refused", _MOVED, orphans=left))
         return
     order = Order(label=key.label, again=key.asked is not None, known=rules.known(scene.keys))
     asked = await _asked(workshop, scene, key)
@@ -79,9 +92,11 @@ def _judged(answer: Answer, now: datetime) -> Answer:
     if answer.outcome != "done":
         return answer
     if made is None or not _is_sound(made):
-        return Answer("unknown", "the rotator gave no key, or one whose id, end or orphans nobody could keep")
+        why = "the rotator gave no key, or one whose id, end or orphans nobody could keep"
+        return Answer("unknown", why, also={} if made is None else made.also)
     if life.is_too_short(made.expires, now):
-        why = f"the key that was made ends within {life.LEAST_LIFE.total_seconds():.0f} s by itself"
+        least = f"{life.LEAST_LIFE.total_seconds():.0f} s"
+        why = f"the key that was made ends within {least} by itself, or when it does cannot be read"
         return Answer("refused", why, orphans=made.orphans, also=made.also)
     return replace(answer, also=made.also)
 
@@ -106,10 +121,15 @@ async def verify(workshop: Workshop, scene: Scene, key: ProviderKey) -> None:
 
 
 async def revoke(workshop: Workshop, scene: Scene, key: ProviderKey) -> None:
-    """Have a key ended. See `create`."""
+    """Have a key ended, or somebody told to end it. See `create`."""
     rotator = await _rotator(workshop, scene, key)
+    if not key.label and workshop.is_shared(scene):
+        await settle(workshop, scene, key, Answer("done", left=_SAID))
+        return
     asked = await _asked(workshop, scene, key)
-    await settle(workshop, scene, asked, await _ask(lambda: rotator.revoke(key.id)))
+    answer = await _ask(lambda: rotator.revoke(key.id))
+    # Where it was asked before, what ended the key is known.
+    await settle(workshop, scene, asked, answer if key.asked is None else replace(answer, left=""))
 
 
 async def opened(workshop: Workshop, scene: Scene, key: ProviderKey) -> Secret:
@@ -147,9 +167,10 @@ async def _rotator(workshop: Workshop, scene: Scene, key: ProviderKey) -> Rotato
         raise ConflictError(*missing.args) from None
 
 
-async def _ask(ask: Callable[[], Awaitable[NewKey | None]]) -> Answer:
+async def _ask(ask: Callable[[], Awaitable[Came]]) -> Answer:
     try:
-        return Answer("done", made=await _in_time(ask()))
+        came = await _in_time(ask())
+        return Answer("done", made=came if isinstance(came, NewKey) else None, left=_GONE if came == "gone" else "")
     except RotationRefusedError as refusal:
         return Answer("refused", _told(refusal), orphans=refusal.orphans)
     except TimeoutError:
@@ -160,7 +181,7 @@ async def _ask(ask: Callable[[], Awaitable[NewKey | None]]) -> Answer:
         return Answer("unknown", f"the rotator broke with {type(bug).__name__}")
 
 
-async def _in_time(work: Awaitable[NewKey | None]) -> NewKey | None:
+async def _in_time(work: Awaitable[Came]) -> Came:
     async with asyncio.timeout(VERB_SECONDS):
         return await work
 

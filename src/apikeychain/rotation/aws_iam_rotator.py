@@ -8,7 +8,7 @@ Source: contracts 8; AWS Identity and Access Management User Guide, "Manage acce
 """
 
 from dataclasses import replace
-from typing import final
+from typing import Literal, final
 
 from apikeychain.errors import BackendUnavailableError, InvalidValueError, RotationRefusedError
 from apikeychain.model.rotators import AWSIAMRotation
@@ -55,14 +55,15 @@ class AWSIAMRotator(KeyAPI):
             line.require(answer, "list access keys", _told)
         except RotationRefusedError:
             return (order.label,)
-        left: list[str] = []
-        for key_id in iam.key_ids(answer.body):
-            if key_id not in kept:
-                try:
-                    await self._revoke(line, key_id)
-                except RotationRefusedError:
-                    left.append(key_id)
-        return tuple(left)
+        left = [key_id for key_id in iam.key_ids(answer.body) if key_id not in kept]
+        return tuple([key_id for key_id in left if not await self._ended(line, key_id)])
+
+    async def _ended(self, line: Line, key_id: str) -> bool:
+        """Whether a key that was listed is."""
+        try:
+            return await self._revoke(line, key_id) != "gone"
+        except RotationRefusedError:
+            return False
 
     async def _held(self, credential: Secret) -> set[str]:
         """The ids of the keys that the rotated secret and the credential hold now."""
@@ -74,9 +75,9 @@ class AWSIAMRotator(KeyAPI):
             return held
         return held | {split_pair(rotated.secret)[0]}
 
-    async def _revoke(self, line: Line, key_id: str) -> None:
+    async def _revoke(self, line: Line, key_id: str) -> Literal["gone"] | None:
         asked = iam.verb("DeleteAccessKey", self._how.user, AccessKeyId=key_id)
-        line.require_ended(await line.ask(asked), _told)
+        return line.require_ended(await line.ask(asked), _told)
 
 
 def _told(answer: Answer) -> Outcome:

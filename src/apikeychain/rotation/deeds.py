@@ -16,6 +16,7 @@ from apikeychain.rotation.scene import Scene
 from apikeychain.rules import rotation as rules
 
 _LABEL_BYTES = 8
+_SAME_ID = "its id at the provider is that of the key that serves, which must not be ended"
 _BY_HAND = "the secret was put by hand meanwhile"
 
 
@@ -87,14 +88,14 @@ async def end(workshop: Workshop, scene: Scene, key: ProviderKey) -> None:
     """A key has no id: it ends by itself, or somebody is told to end it."""
     page = Page(scene, workshop.now())
     page.change(key, rules.came(key, "done", page.moment, 0.0))
-    if key.expires is None:
-        page.alerts.append(telling.end_by_hand(page, key))
-    end_key(page, key)
+    end_key(page, key, "its id at the provider is not known")
     await page.write(workshop)
 
 
 async def settle(workshop: Workshop, scene: Scene, key: ProviderKey) -> None:
-    """A provider gave the key that serves once more: nothing is to be ended."""
+    """A provider gave the key that serves once more: nothing is to be ended. Another key of its id is told of."""
     page = Page(scene, workshop.now())
     page.change(key, None)
+    if key.fingerprint != scene.sealed.fingerprint:
+        page.alerts.append(telling.end_by_hand(page, key, _SAME_ID))
     await page.write(workshop)

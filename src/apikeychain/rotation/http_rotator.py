@@ -7,7 +7,7 @@ Source: contracts 8.
 """
 
 from dataclasses import replace
-from typing import final
+from typing import Literal, final
 
 from apikeychain.errors import BackendUnavailableError, InvalidValueError, RotationRefusedError
 from apikeychain.model.key_steps import Search
@@ -30,6 +30,7 @@ class HTTPRotator(KeyAPI):
     def __init__(self, how: HTTPRotation, access: Access) -> None:
         super().__init__(how, access)
         self._how = how
+        self._gone = set[str]()
 
     async def _create(self, order: Order) -> NewKey:
         line = await self._line()
@@ -95,14 +96,17 @@ class HTTPRotator(KeyAPI):
         raise RotationRefusedError(msg)
 
     async def _ended(self, line: Line, key_id: str) -> bool:
+        """Whether a key that was listed is: one that is not known then may be one that nobody here may touch."""
         try:
-            await self._revoke(line, key_id)
+            if await self._revoke(line, key_id) != "gone":
+                # A list may be behind: it is not known the next time.
+                self._gone.add(key_id)
         except RotationRefusedError:
             return False
-        return True
+        return key_id in self._gone
 
-    async def _revoke(self, line: Line, key_id: str) -> None:
-        line.require_ended(await line.ask(key_steps.filled(self._how.revoke, key_id=key_id)))
+    async def _revoke(self, line: Line, key_id: str) -> Literal["gone"] | None:
+        return line.require_ended(await line.ask(key_steps.filled(self._how.revoke, key_id=key_id)))
 
 
 def _read(answer: Answer, how: HTTPRotation) -> NewKey:

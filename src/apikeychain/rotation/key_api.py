@@ -4,6 +4,7 @@ Source: contracts 8.
 """
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 from apikeychain.model.rotators import AWSIAMRotation, HTTPRotation
 from apikeychain.ports.rotator import NewKey, Order
@@ -33,9 +34,9 @@ class KeyAPI(ABC):
         """See Rotator.verify."""
         await tried(self._access, self._verify, key)
 
-    async def revoke(self, key_id: str) -> None:
+    async def revoke(self, key_id: str) -> Literal["gone"] | None:
         """See Rotator.revoke."""
-        await self._revoke(await self._line(), key_id)
+        return await self._revoke(await self._line(), key_id)
 
     async def _line(self) -> Line:
         return await self._access.line(self._provider, self._credential)
@@ -45,5 +46,5 @@ class KeyAPI(ABC):
         """One key, whatever became of an order that comes again."""
 
     @abstractmethod
-    async def _revoke(self, line: Line, key_id: str) -> None:
-        """End a key; one that is gone is no error."""
+    async def _revoke(self, line: Line, key_id: str) -> Literal["gone"] | None:
+        """End a key; "gone" where the provider knows none of that id."""

@@ -6,7 +6,7 @@ Source: contracts 4 ("Connection"), 8.
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import final
+from typing import Literal, final
 
 from apikeychain.errors import (
     BackendUnavailableError,
@@ -86,15 +86,17 @@ class Line:
             msg = f"{told} refused to {deed} (HTTP {answer.status}): look at the description and the credential"
             raise RotationRefusedError(msg)
 
-    def require_ended(self, answer: Answer, judge: Judge = judged) -> None:
-        """Raise unless a key was ended, or is gone.
+    def require_ended(self, answer: Answer, judge: Judge = judged) -> Literal["gone"] | None:
+        """Raise unless a key was ended, or is not known there: "gone".
 
         Raises:
             RotationRefusedError: the provider says no.
             BackendUnavailableError: it does not say.
         """
-        if judge(answer) != "gone":
-            self.require(answer, "end a key", judge)
+        if judge(answer) == "gone":
+            return "gone"
+        self.require(answer, "end a key", judge)
+        return None
 
     async def _asked(self, request: UpstreamRequest, secrets: Sequence[bytes]) -> Answer:
         try:

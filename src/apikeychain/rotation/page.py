@@ -31,6 +31,7 @@ class Workshop:
 
     Attributes:
         rotator_of: what makes and ends the keys of a rotation; raises an APIKeyChainError where it cannot.
+        is_shared: whether keys of other tenants are in its account too.
         announce: tells every worker of a project that changed.
         now: the wall clock, UTC.
         share: draws from [0, 1).
@@ -39,6 +40,7 @@ class Workshop:
     store: Store
     vault: Vault
     rotator_of: Callable[[Scene], Rotator]
+    is_shared: Callable[[Scene], bool]
     announce: Callable[[ProjectId], Awaitable[None]]
     now: Callable[[], datetime]
     share: Callable[[], float]

@@ -6,6 +6,7 @@ from apikeychain.listing import every
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecret, Tenant
 from apikeychain.model.rotation_records import ProviderKey, Rotation
+from apikeychain.model.rotators import HostRotation, ManualRotation
 from apikeychain.ports.store import TenantReader
 
 
@@ -16,6 +17,7 @@ class Scene:
     Attributes:
         keys: at the provider, in the order of their numbers.
         sealed: the secret as it serves; `registered`: its provider.
+        key_api: the provider of the key API, or None where the description names none, or it is gone.
         project_keys: those that open and seal, in the order of their numbers.
     """
 
@@ -24,6 +26,7 @@ class Scene:
     keys: tuple[ProviderKey, ...]
     sealed: SealedSecret
     registered: RegisteredProvider
+    key_api: RegisteredProvider | None
     project_keys: tuple[ProjectKey, ...]
 
     @property
@@ -52,5 +55,13 @@ async def scene_of(reader: TenantReader, project: ProjectId, secret: str) -> Sce
         keys=tuple(await every(reader, ProviderKey, project, secret)),
         sealed=sealed,
         registered=registered,
+        key_api=await _key_api(reader, rotation),
         project_keys=tuple(sorted(project_keys, key=lambda key: key.number)),
     )
+
+
+async def _key_api(reader: TenantReader, rotation: Rotation) -> RegisteredProvider | None:
+    how = rotation.how
+    if isinstance(how, HostRotation | ManualRotation):
+        return None
+    return await reader.get(RegisteredProvider, (rotation.project, how.provider))

@@ -71,6 +71,7 @@ def rotator_for(
 
     Raises:
         InvalidValueError: nothing of ours makes such keys.
+        RotationRefusedError: `networks` lets one of its providers not be dialled, as a command's may not.
     """
     tenant, rotation = scene.tenant.id, scene.rotation
     access = Access(
@@ -82,6 +83,8 @@ def rotator_for(
         secrets=StoredSecrets(store, vault, tenant, rotation.project),
         now=now,
     )
+    for registered in filter(None, (scene.registered, scene.key_api)):
+        access.network(registered.provider)
     return rotator_of(rotation.how, access)
 
 

@@ -17,6 +17,7 @@ _AGAIN = "It is tried again, every hour in the end."
 # An id is 512 characters at most, and is told with its label.
 _LONGEST = 700
 _MOST_NAMES = 20
+_BROKE_OFF = "an order for a key broke off, and what came of it could not be ended"
 _SEE_WHY = "see why, then rotate again"
 
 
@@ -24,6 +25,11 @@ def named(key: ProviderKey) -> str:
     """The key, as somebody finds it at the provider."""
     names = [f"id {key.id!r}" if key.id else "", f"label {key.label!r}" if key.label else ""]
     return " and ".join(filter(None, names)) or f"fingerprint {key.fingerprint}, put by hand"
+
+
+def _marked(key: ProviderKey) -> str:
+    """Likewise, with the fingerprint of its value: the id may be another key's."""
+    return f"{named(key)} (fingerprint {key.fingerprint})" if (key.id or key.label) and key.fingerprint else named(key)
 
 
 def not_made(page: Page, key: ProviderKey, why: str) -> Alert:
@@ -52,17 +58,16 @@ def not_known(page: Page, key: ProviderKey, why: str) -> Alert:
     return _alert(page, "failed", _grave(key), what, why=why, done=f"{_SERVES} {_AGAIN}", todo=todo)
 
 
-def end_by_hand(page: Page, key: ProviderKey) -> Alert:
-    """A key has no id by which the provider could be asked to end it."""
-    why, done = "its id at the provider is not known", "It is not used."
-    what, todo = "A key was replaced and lives on", _by_hand([named(key)])
+def end_by_hand(page: Page, key: ProviderKey, why: str) -> Alert:
+    """A key that is not used any more is not known to have been ended."""
+    done = "It is not used."
+    what, todo = "A key was replaced and may live on", _by_hand([_marked(key)])
     return _alert(page, "left", "warning", what, why=why, done=done, todo=todo)
 
 
-def left_over(page: Page, names: Sequence[str]) -> Alert:
-    """A rotator could not end what an order that broke off may have left."""
+def left_over(page: Page, names: Sequence[str], why: str = _BROKE_OFF) -> Alert:
+    """A rotator could not end what an order that broke off may have left, or what was made must not be."""
     what, done = "Keys may be left at the provider", "None of them is used."
-    why = "an order for a key broke off, and what came of it could not be ended"
     return _alert(page, "left", "warning", what, why=why, done=done, todo=_by_hand(names))
 
 

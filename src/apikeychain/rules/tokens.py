@@ -3,6 +3,8 @@
 Source: RFC 6749, sections 2.3.1, 4.4.2, 5.1 and 6; RFC 6750, section 6.1.1 (the token type ``Bearer``).
 """
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +15,9 @@ from apikeychain.model.rotators import OAuth2Rotation
 from apikeychain.rules.key_steps import FORM, Asked, form_of, is_struck, read, split_pair, text_at
 from apikeychain.secret import MIN_BYTES, Secret
 
-_LONGEST_DIGITS = 9
+# A token that lives longer than that, 31 years, is one that does not end.
+_MOST_SECONDS = 999_999_999
+_NUMBER = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?(?:[eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +25,8 @@ class Granted:
     """What a token endpoint gave.
 
     Attributes:
-        expires: when the token ends by itself, or None where the answer does not say.
+        expires: when the token ends by itself, or None where the answer does not say; at once where it says so in a
+            way that cannot be read, since such a token would be used beyond its end.
         refresh: the refresh token to use from now on, or None where the old one stays.
     """
 
@@ -76,14 +81,22 @@ def granted(body: bytes, asked: datetime) -> Granted:
         msg = "the token endpoint gives tokens of another type than Bearer"
         raise RotationRefusedError(msg)
     members = cast("dict[str, object]", document)
-    seconds = str(members.get("expires_in", ""))
-    lasts = seconds.isascii() and seconds.isdecimal() and len(seconds) <= _LONGEST_DIGITS
-    expires = asked + timedelta(seconds=int(seconds)) if lasts else None
+    seconds = _seconds(members.get("expires_in"))
+    expires = None if seconds is None else asked + timedelta(seconds=seconds)
     try:
         return Granted(token=Secret(token), expires=expires, refresh=_refresh(document, members))
     except InvalidValueError:
         msg = "the token endpoint gave a token that no secret can hold"
         raise BackendUnavailableError(msg) from None
+
+
+def _seconds(told: object) -> int | None:
+    """How long a token lives; None where that is not told, or is longer than anybody waits."""
+    if told is None:
+        return None
+    text = "" if isinstance(told, bool) else str(told)
+    seconds = float(text) if _NUMBER.fullmatch(text) else 0.0
+    return None if seconds > _MOST_SECONDS else math.floor(max(seconds, 0.0))
 
 
 def _secret_part(client: Secret) -> bytes:

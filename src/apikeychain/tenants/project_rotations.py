@@ -23,7 +23,8 @@ class RotationVerbs(ProjectHandle):
             how: what makes and ends keys at the provider.
             hours: between two turns, 24 to 72; each is drawn a little earlier.
             key_id: the provider's id of the key that it begins with, or goes on with at another provider; without it
-                an alert asks somebody to end that key.
+                an alert asks somebody to end that key. So it does of an id that is known for that of another value,
+                and in an account that a host's rotator keeps for several tenants.
 
         Raises:
             DoesNotExistError: the secret, the provider of the key API or one of its secrets is not there.

@@ -21,6 +21,7 @@ from apikeychain.ports.store import TenantReader
 from apikeychain.rotation import telling
 from apikeychain.rotation.engine import TOPIC, subject_of
 from apikeychain.rotation.orders import Asked, order
+from apikeychain.rules import key_ids
 from apikeychain.rules import rotation as rules
 from apikeychain.tenants.change import Office, ProjectChange
 from apikeychain.tenants.rotation_parts import id_within, is_one_account, require_parts
@@ -92,9 +93,12 @@ async def add(change: ProjectChange, wanted: Rotation, key_id: str) -> None:
     keys = await every(change.store, ProviderKey, change.project.id, wanted.secret)
     stored = await change.find(Rotation, wanted.secret)
     if stored is None:
-        begun_with = key_id or await id_within(change, wanted.how, sealed)
+        said = key_ids.believed(key_id, keys, sealed)
+        begun_with = said or await id_within(change, wanted.how, sealed)
+        for key in keys:
+            await change.remove(key)
         await change.store.insert(wanted)
-        await change.store.insert(rules.put_by_hand(wanted, keys, sealed, change.moment, begun_with))
+        await change.store.insert(key_ids.begun(wanted, keys, sealed, change.moment, begun_with))
         change.note("rotation.added", secret=wanted.secret, rotator=wanted.how.kind, hours=wanted.hours)
         return
     is_moved = not is_one_account(stored.how, wanted.how)
@@ -103,15 +107,15 @@ async def add(change: ProjectChange, wanted: Rotation, key_id: str) -> None:
         raise StillInUseError(msg)
     serving = [key for key in keys if key.state == "current"]
     if is_moved:
-        # An id that another account gave would end another key there, or none.
+        # An id that another account gave would end another key there, or none; a label of it names none.
         said = key_id or await id_within(change, wanted.how, sealed)
-        renamed = [(key, said) for key in serving if key.id != said]
+        renamed = [(key, said) for key in serving if key.id != said or key.label]
     else:
         renamed = _named_later(serving, wanted.how, key_id)
     if (stored.how, stored.hours) == (wanted.how, wanted.hours) and not renamed:
         return
     for key, named in renamed:
-        await change.store_changed(key, id=named)
+        await change.store_changed(key, id=named, label="" if named else key.label)
     await change.store_changed(stored, how=wanted.how, hours=wanted.hours, due=min(stored.due, wanted.due))
     change.note("rotation.changed", secret=wanted.secret, rotator=wanted.how.kind, hours=wanted.hours)
 
@@ -186,7 +190,8 @@ async def reckon(change: ProjectChange, old: SealedSecret, sealed: SealedSecret)
 async def remove(change: ProjectChange, secret: str) -> None:
     """Rotate a secret no more: what serves stays, and what else lives at the provider is named in an alert.
 
-    `outbox.announce` was called before.
+    `outbox.announce` was called before. The record of the key that serves stays too: by it an id is known for another
+    key's that is said once more when the rotation is declared again.
 
     Raises:
         DoesNotExistError: there is no such rotation.
@@ -198,7 +203,8 @@ async def remove(change: ProjectChange, secret: str) -> None:
         alert = telling.forgotten(change.tenant.id, others, change.moment, "it was removed by hand")
         await outbox.file(change.store, alert)
     for key in keys:
-        await change.remove(key)
+        if key.state != "current":
+            await change.remove(key)
     await change.remove(stored)
     change.note("rotation.removed", secret=secret)
 
@@ -240,6 +246,12 @@ def _key_info(key: ProviderKey) -> KeyInfo:
     )
 
 
+async def forget(change: ProjectChange, secret: str) -> None:
+    """The secret goes, which has no rotation: so does what is kept of one that was removed."""
+    for key in await every(change.store, ProviderKey, change.project.id, secret):
+        await change.remove(key)
+
+
 async def require_unused(change: ProjectChange, *, secret: str = "", provider: str = "") -> None:
     """Raise StillInUseError where a rotation needs the secret or the provider."""
     for rotation in await every(change.store, Rotation, change.project.id):
@@ -268,7 +280,10 @@ async def left_behind(
 ) -> list[Alert]:
     """What is told when a project goes, or with None all of a tenant: every key that lives on at a provider."""
     prefix = () if project is None else (project,)
-    keys = [key for key in await every(reader, ProviderKey, *prefix) if key.state != "revoked"]
+    # Of a rotation that was removed a record is kept too.
+    turning = {rotation.key for rotation in await every(reader, Rotation, *prefix)}
+    living = [key for key in await every(reader, ProviderKey, *prefix) if key.state != "revoked"]
+    keys = [key for key in living if (key.project, key.secret) in turning]
     whose = sorted({(key.project, key.secret) for key in keys})
     return [
         telling.forgotten(tenant, [key for key in keys if (key.project, key.secret) == one], at, why) for one in whose

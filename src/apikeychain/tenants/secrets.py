@@ -16,7 +16,7 @@ from apikeychain.rules import injection
 from apikeychain.secret import Secret
 from apikeychain.tenants.change import Office, ProjectChange, require_tenant, soon
 from apikeychain.tenants.key_errands import appoint, appoint_secret
-from apikeychain.tenants.rotations import reckon, require_unused
+from apikeychain.tenants.rotations import forget, reckon, require_unused
 from apikeychain.vault.uses import count_uses
 
 _log = logging.getLogger("apikeychain")
@@ -103,6 +103,7 @@ async def remove(change: ProjectChange, name: str) -> None:
     """
     stored = await change.require(SealedSecret, name)
     await require_unused(change, secret=name)
+    await forget(change, name)
     await change.remove(stored)
     change.note("secret.removed", secret=name)
 

@@ -382,7 +382,7 @@ async def test_a_switch_is_stored_only_if_what_it_was_decided_by_is(house: Rotat
     async def opening(*arguments: Any) -> Secret:
         secret = await open_secret(working.vault, *arguments)
         opened.append(secret)
-        if len(opened) == 2:
+        if len(opened) == 3:
             await house.shop.register_provider(moved)
         return secret
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from apikeychain import Secret
-from apikeychain.errors import BackendUnavailableError, RotationRefusedError
+from apikeychain.errors import BackendUnavailableError, RotationRefusedError, SecretUnavailableError
 from apikeychain.model.records import ProjectKey, SealedSecret
 from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.model.rotators import HostRotation, OAuth2Rotation
@@ -174,7 +174,7 @@ async def test_a_token_that_ends_at_once_is_refused_and_told_of_and_what_came_wi
     assert await house.serving() == first
     assert await opened(house, "refresh") == "the-second-refresh-token"
     [alert] = await house.alerts()
-    assert (alert.topic, alert.why) == ("rotation.refused", "the key that was made ends within 60 s by itself")
+    assert (alert.topic, "ends within 60 s by itself" in alert.why) == ("rotation.refused", True)
 
 
 @pytest.mark.parametrize(
@@ -291,3 +291,107 @@ async def test_a_tenant_whose_keys_hang_keeps_no_other_from_its_turn(
         running.cancel()
         await asyncio.wait([running])
     assert len(hanging) == 4
+
+
+async def test_an_id_that_all_keys_have_ends_the_turn_and_the_key_is_named(house: RotationHouse) -> None:
+    """Of an account, say: the key before would be forgotten, or the one that serves be ended."""
+
+    async def create(order: Order) -> NewKey:
+        made = house.provider.made(order.label)
+        return NewKey(key=Secret(made.value), id="account-7", orphans=("key-77",))
+
+    worker = house.worker(rotator=Maker(house, create))
+    for _ in range(2):
+        await house.shop.rotate(SECRET)
+        await house.attend(worker)
+        house.clock.go_on(3599)
+    house.clock.go_on(1 - 3599)
+    await house.attend(worker)
+    keys = (await house.scene()).keys
+    assert [(key.state, key.id) for key in keys] == [("revoked", "key-1"), ("current", "account-7")]
+    serving, stray = house.provider.alive()
+    assert serving.value == await house.serving()
+    told = [alert for alert in await house.alerts() if "id of another key" in alert.why]
+    refused, left = sorted(told, key=lambda alert: alert.topic, reverse=True)
+    assert refused.topic == "rotation.refused"
+    assert all(name in left.todo for name in (stray.label, "key-77"))
+
+
+async def test_a_key_that_the_provider_gives_once_more_is_no_other(house: RotationHouse) -> None:
+    async def create(order: Order) -> NewKey:
+        return NewKey(key=Secret(house.provider.keys["key-1"].value), id="key-1")
+
+    await house.shop.rotate(SECRET)
+    await house.attend(house.worker(rotator=Maker(house, create)))
+    house.clock.go_on(3601)
+    await house.attend()
+    assert await house.states() == ["current"]
+    assert await house.alerts() == []
+    assert house.provider.keys["key-1"].alive
+
+
+async def test_another_key_with_the_id_of_the_one_that_serves_is_not_ended_and_named(house: RotationHouse) -> None:
+    await house.shop.rotate(SECRET)
+    await house.attend()
+    first, second = (await house.scene()).keys
+    async with house.store.sibling().tenant(house.acme.id) as records:
+        await records.replace(replace(first, id=second.id, generation=first.generation + 1), first.generation)
+    house.clock.go_on(3601)
+    await house.attend()
+    assert await house.states() == ["current"]
+    [alert] = await house.alerts()
+    assert (alert.topic, first.fingerprint in alert.todo) == ("rotation.left", True)
+    assert len(house.provider.alive()) == 2
+
+
+async def test_what_comes_with_a_key_that_cannot_be_kept_is_kept(house: RotationHouse) -> None:
+    await house.shop.put_secret("refresh", Secret("the-first-refresh-token"), provider="weather")
+
+    async def create(_: Order) -> NewKey:
+        return NewKey(key=KEY, id="k" * 513, also={"refresh": Secret("the-second-refresh-token")})
+
+    await house.shop.rotate(SECRET)
+    await house.attend(house.worker(rotator=Maker(house, create)))
+    assert await opened(house, "refresh") == "the-second-refresh-token"
+
+
+async def test_what_comes_with_a_key_does_not_go_to_an_address_of_later(house: RotationHouse) -> None:
+    await house.shop.put_secret("refresh", Secret("the-first-refresh-token"), provider="weather")
+
+    async def create(order: Order) -> NewKey:
+        await house.shop.register_provider(replace(WEATHER, base_url="https://evil.example"))
+        made = house.provider.made(order.label)
+        return NewKey(key=Secret(made.value), id=made.id, also={"refresh": Secret("the-second-refresh-token")})
+
+    await house.shop.rotate(SECRET)
+    await house.attend(house.worker(rotator=Maker(house, create)))
+    with pytest.raises(SecretUnavailableError):
+        await opened(house, "refresh")
+    await house.shop.register_provider(WEATHER)
+    assert await opened(house, "refresh") == "the-first-refresh-token"
+    assert any("'refresh' was not kept" in alert.what for alert in await house.alerts())
+
+
+async def test_a_rotation_that_is_removed_and_declared_at_each_start_forgets_no_key(house: RotationHouse) -> None:
+    for _ in range(2):
+        await house.shop.rotate(SECRET)
+        await house.attend()
+        house.clock.go_on(3601)
+        await house.attend()
+        await house.shop.remove_rotation(SECRET)
+        await house.shop.add_rotation(SECRET, OWN, key_id="key-1")
+    left, serving = house.provider.alive()
+    assert serving.value == await house.serving()
+    [alert] = await house.alerts()
+    assert (alert.topic, f"label {left.label!r}" in alert.todo) == ("rotation.left", True)
+
+
+async def test_nothing_is_asked_for_while_the_secret_is_of_another_address(house: RotationHouse) -> None:
+    await house.shop.register_provider(replace(WEATHER, base_url="https://evil.example"))
+    await house.shop.rotate(SECRET)
+    await house.attend()
+    assert (await house.states(), house.provider.asked["create"]) == (["current"], 0)
+    await house.shop.put_secret(SECRET, Secret("a-key-for-the-new-address"), provider="weather")
+    await house.shop.rotate(SECRET)
+    await house.attend()
+    assert await house.states() == ["retiring", "retiring", "current"]

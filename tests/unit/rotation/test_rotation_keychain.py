@@ -10,6 +10,8 @@ from apikeychain import APIKeyChain, APIKeyChainSettings, HeaderCredential, Prov
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.egress import Egress
 from apikeychain.errors import DoesNotExistError, InvalidValueError
+from apikeychain.listing import every
+from apikeychain.model.alert import OutgoingAlert
 from apikeychain.model.rotators import HostRotation
 from apikeychain.ports.rotator import Account
 from apikeychain.rotation import engine
@@ -90,6 +92,28 @@ async def test_no_tenant_ends_keys_of_another_by_the_name_of_its_rotator(house: 
     assert house.provider.keys["key-1"].alive
     (info,) = await theirs.rotations()
     assert "given no rotator 'own' for the tenant 'mallory'" in info.failure
+
+
+async def test_no_tenant_ends_keys_of_another_in_an_account_that_they_share(house: RotationHouse) -> None:
+    """It says the id of a key of acme's as its own: ids are told in alerts, and some are counted."""
+    mallory = await registry.create_tenant(house.office, "mallory", "test")
+    theirs = await mallory.create_project("theirs")
+    await theirs.configure(providers=[WEATHER], secrets={"weather": Secret("a-made-up-key-0001")}, enabled=True)
+    await theirs.add_rotation("weather", OWN, key_id="key-1")
+    account = Account(ModelRotator(house.provider, Fuse()), base_url=WEATHER.base_url, tenants=("acme", "mallory"))
+    async with AiohttpUpstream(Egress()) as upstream:
+        engine = Upkeep(house.office, upstream, asyncio.Event(), rotators={"own": account}).engine
+        for _ in range(2):
+            await theirs.rotate("weather", reason="compromised")
+            await attend(engine, mallory.id, theirs.id, "weather")
+            house.clock.go_on(61)
+            await attend(engine, mallory.id, theirs.id, "weather")
+    assert house.provider.asked["create"] == 2
+    # Its own it ends, which the rotator named.
+    assert [key.id for key in house.provider.alive()] == ["key-1", "key-3"]
+    async with house.store.reading(mallory.id) as reader:
+        [told] = [outgoing.alert for outgoing in await every(reader, OutgoingAlert)]
+    assert (told.topic, "id 'key-1'" in told.todo) == ("rotation.left", True)
 
 
 @pytest.mark.parametrize(

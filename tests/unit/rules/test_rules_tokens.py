@@ -37,14 +37,22 @@ def test_a_refresh_token_is_sent() -> None:
     assert asked.body == b"grant_type=refresh_token&refresh_token=a-made-up%2Frefresh"
 
 
-@pytest.mark.parametrize("seconds", [3600, "3600"], ids=repr)
+@pytest.mark.parametrize("seconds", [3600, "3600", 3600.0, 3600.9, "3600.5", "3.6e3"], ids=repr)
 def test_a_token_ends_as_long_after_it_was_asked_for_as_the_server_says(seconds: object) -> None:
     assert granted(_granted(expires_in=seconds), NOW).expires == NOW + timedelta(hours=1)
 
 
-@pytest.mark.parametrize("seconds", [None, "", -1, 1.5, True, "soon", 10**12, "\u0663"], ids=ascii)
-def test_a_token_whose_end_is_not_told_has_none(seconds: object) -> None:
+@pytest.mark.parametrize("seconds", [None, 10**12, 10**30, "1e999"], ids=ascii)
+def test_a_token_whose_end_is_not_told_or_beyond_all_days_has_none(seconds: object) -> None:
     assert granted(_granted(expires_in=seconds), NOW).expires is None
+    assert granted(_granted(), NOW).expires is None
+
+
+@pytest.mark.parametrize(
+    "seconds", ["", -1, -1.5, 0, True, "soon", "\u0663", "1_000", " 60", "nan", "inf", [60], {}], ids=ascii
+)
+def test_a_token_that_says_its_end_in_no_number_has_ended(seconds: object) -> None:
+    assert granted(_granted(expires_in=seconds), NOW).expires == NOW
 
 
 def test_a_new_refresh_token_is_read() -> None:

@@ -1,7 +1,7 @@
 """The verbs of rotations: what they ask for, what they tell, and what they keep from going silently."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from apikeychain.model.alert import Alert, OutgoingAlert
 from apikeychain.model.key_steps import Step
 from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.model.rotators import HostRotation, HTTPRotation, ManualRotation, OAuth2Rotation
+from apikeychain.tenants import rotations
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from management import CANARY, data, entries, fill, kinds
@@ -39,7 +40,7 @@ async def alerts(keychain: APIKeyChain, acme: TenantAdmin) -> list[Alert]:
 async def put_key(keychain: APIKeyChain, shop: ProjectAdmin, number: int, state: Any, **fields: Any) -> None:
     """A further key of the secret, as the engine leaves it."""
     async with keychain._office.store.tenant(shop.tenant) as records:
-        [first] = [key for key in await records.list(ProviderKey, (), 9) if key.number == 1]
+        first, *_ = await records.list(ProviderKey, (), 9)
         given: dict[str, Any] = {
             "created": first.created,
             "after": first.created,
@@ -147,6 +148,64 @@ async def test_what_a_host_declares_at_each_start_takes_nothing_back(shop: Proje
     assert [info.version for info in await shop.list_secrets()] == [3]
 
 
+async def begun_again(shop: ProjectAdmin, said: str) -> list[str]:
+    """The ids of the keys when a rotation was removed and is declared again."""
+    await shop.remove_rotation("weather")
+    await shop.add_rotation("weather", OWN, key_id=said)
+    [info] = await shop.rotations()
+    return [key.id for key in info.keys]
+
+
+async def test_an_id_that_is_said_again_is_believed_of_its_own_key_alone(shop: ProjectAdmin) -> None:
+    await fill(shop)
+    await shop.add_rotation("weather", OWN)
+    assert await begun_again(shop, "key-1") == ["key-1"]
+    assert await begun_again(shop, "key-1") == ["key-1"]
+    assert await begun_again(shop, "key-0") == [""]
+
+
+async def test_an_id_is_not_believed_of_a_value_that_was_put_after_its_own(shop: ProjectAdmin) -> None:
+    await fill(shop)
+    await shop.add_rotation("weather", OWN, key_id="key-1")
+    await shop.remove_rotation("weather")
+    await shop.put_secret("weather", Secret("a-key-that-came-later"), provider="weather")
+    await shop.add_rotation("weather", OWN, key_id="key-1")
+    assert [key.id for key in (await shop.rotations())[0].keys] == [""]
+    await shop.remove_rotation("weather")
+    await shop.put_secret("weather", Secret("a-key-that-came-last"), provider="weather")
+    await shop.add_rotation("weather", OWN, key_id="key-9")
+    assert [key.id for key in (await shop.rotations())[0].keys] == ["key-9"]
+
+
+async def test_what_is_kept_of_a_removed_rotation_goes_with_its_secret_and_is_told_of_to_nobody(
+    keychain: APIKeyChain, acme: TenantAdmin, shop: ProjectAdmin
+) -> None:
+    await fill(shop)
+    await shop.add_rotation("weather", OWN, key_id="key-1")
+    await shop.remove_rotation("weather")
+    async with keychain._office.store.reading(acme.id) as reader:
+        assert [key.state for key in await every(reader, ProviderKey)] == ["current"]
+        assert await rotations.left_behind(reader, acme.id, datetime.now(UTC), shop.id, "it went") == []
+    await shop.remove_route("weather")
+    await shop.remove_secret("weather")
+    async with keychain._office.store.reading(acme.id) as reader:
+        assert await every(reader, ProviderKey) == []
+
+
+async def test_a_key_keeps_no_label_of_another_account_than_that_of_its_id(
+    keychain: APIKeyChain, shop: ProjectAdmin
+) -> None:
+    """By the label an id is known that the rotator gave, and not somebody."""
+    await fill(shop)
+    await shop.add_rotation("weather", OWN, key_id="key-1")
+    async with keychain._office.store.tenant(shop.tenant) as records:
+        [key] = await every(records, ProviderKey)
+        await records.replace(replace(key, label="l", generation=2), 1)
+    await shop.add_rotation("weather", HostRotation(name="other"), key_id="key-1")
+    [info] = await shop.rotations()
+    assert [(key.id, key.label) for key in info.keys] == [("key-1", "")]
+
+
 async def test_a_key_that_was_ended_cannot_be_put_back(keychain: APIKeyChain, shop: ProjectAdmin) -> None:
     await fill(shop)
     await shop.add_rotation("weather", OWN, key_id="key-1")
@@ -193,8 +252,8 @@ async def test_keys_that_a_removed_rotation_leaves_are_named(
     await shop.remove_rotation("weather")
     assert await alerts(keychain, acme) == []
     await shop.add_rotation("weather", OWN, key_id="key-1")
-    await put_key(keychain, shop, 2, "retiring", id="key-2")
-    await put_key(keychain, shop, 3, "revoked", id="key-3")
+    await put_key(keychain, shop, 3, "retiring", id="key-2")
+    await put_key(keychain, shop, 4, "revoked", id="key-3")
     await shop.remove_rotation("weather")
     [alert] = await alerts(keychain, acme)
     assert (alert.topic, alert.project, alert.why) == ("rotation.left", shop.id, "it was removed by hand")
