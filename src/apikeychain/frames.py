@@ -16,5 +16,5 @@ def frames_of(error: BaseException) -> str:
 
 
 def told_of(error: BaseException) -> str:
-    """The class of an error of ours, which says enough; the frames of any other."""
-    return type(error).__name__ if isinstance(error, APIKeyChainError) else frames_of(error)
+    """The class of an error of ours, which says enough; the frames of any other, from the next line on."""
+    return type(error).__name__ if isinstance(error, APIKeyChainError) else f"\n{frames_of(error)}"

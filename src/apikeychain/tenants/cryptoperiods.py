@@ -27,12 +27,12 @@ _log = logging.getLogger("apikeychain")
 
 async def run(office: Office) -> None:
     """Note what was used once a minute, and at the end, until cancelled. Raises nothing."""
-    noting: set[asyncio.Task[None]] = set()
+    noting = asyncio.create_task(_noted(office))
     try:
         while True:
-            noting = {asyncio.create_task(_noted(office))}
-            await asyncio.wait(noting)
+            await asyncio.wait([noting])
             await asyncio.sleep(NOTE_SECONDS)
+            noting = asyncio.create_task(_noted(office))
     finally:
         await _end(office, noting)
 
@@ -101,20 +101,19 @@ def _used(times: int, key: Cryptoperiod) -> Cryptoperiod:
     return replace(key, uses=key.uses + times)
 
 
-async def _end(office: Office, noting: set[asyncio.Task[None]]) -> None:
+async def _end(office: Office, noting: asyncio.Task[None]) -> None:
     """Note once more; a store that hangs, and lets nobody go, keeps nobody longer than that."""
     last = asyncio.create_task(_noted_after(office, noting))
     _, hanging = await asyncio.wait([last], timeout=LAST_SECONDS)
-    for task in (*hanging, *noting):
+    for task in (*hanging, noting):
         task.cancel()
     if hanging:
         _log.warning("what the key services wrapped since it was noted last is lost: the store does not answer")
 
 
-async def _noted_after(office: Office, noting: set[asyncio.Task[None]]) -> None:
+async def _noted_after(office: Office, noting: asyncio.Task[None]) -> None:
     # Two at once would count the same keys twice.
-    if noting:
-        await asyncio.wait(noting)
+    await asyncio.wait([noting])
     await _noted(office)
 
 

@@ -102,7 +102,9 @@ async def move_keys(office: Office, tenant: TenantId, to: str, actor: str) -> in
     versions, handover = await versions_of(office, to), Handover(office.key_services.of(owner), new)
     moved = replace(await rewrap_tenant(handover, owner), key_service=to)
     wrapped = [await rewrap_project_key(handover, tenant, key) for key in keys]
-    await _require_current(office, to, versions, moved, wrapped)
+    await _require_same(office, to, versions)
+    await _require_open(office, to, moved, wrapped)
+    await _require_same(office, to, versions)
     async with office.store.tenant(tenant) as store:
         now = await every(store, ProjectKey)
         if await require_tenant(store, tenant) != owner or not _same(now, keys):
@@ -121,21 +123,26 @@ async def move_keys(office: Office, tenant: TenantId, to: str, actor: str) -> in
     return 1 + len(keys)
 
 
-async def _require_current(
-    office: Office, to: str, versions: tuple[int, int], moved: Tenant, wrapped: Sequence[ProjectKey]
-) -> None:
-    """Whoever wraps everything anew passed this tenant by: what older versions wrapped would open no more.
+async def _require_open(office: Office, to: str, moved: Tenant, wrapped: Sequence[ProjectKey]) -> None:
+    """Whoever turned the platform key past this keychain may have destroyed the version that wrapped them.
 
     Raises:
-        SealedValueError: a version is gone already.
-        ConflictError: the platform key turned, or was wrapped under anew, since the move began.
+        SealedValueError: one does not open.
     """
     proof = Proof(office.key_services.named(to))
     await rewrap_tenant(proof, moved)
     for key in wrapped:
         await rewrap_project_key(proof, moved.id, key)
+
+
+async def _require_same(office: Office, to: str, versions: tuple[int, int]) -> None:
+    """Whoever wrapped everything anew passed this tenant by: a version that wrapped its keys may go at any moment.
+
+    Raises:
+        ConflictError: the platform key turned, or everything was wrapped under it anew, since the move began.
+    """
     if await versions_of(office, to) != versions:
-        msg = f"the platform key of {to!r} turned while the keys of the tenant {moved.id!r} were moved: do it again"
+        msg = f"the platform key of {to!r} turned while keys were moved there: do it again"
         raise ConflictError(msg)
 
 

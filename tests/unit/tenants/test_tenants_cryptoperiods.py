@@ -29,8 +29,13 @@ ON = replace(OFF, platform_key_max_age_days=30)
 
 
 @pytest.fixture
-async def keychain(tmp_path: Path) -> AsyncGenerator[APIKeyChain, None]:
-    async with APIKeyChain.embedded(tmp_path, settings=OFF, key_services={"bao": MemoryKeyService()}) as keychain:
+def bao() -> MemoryKeyService:
+    return MemoryKeyService()
+
+
+@pytest.fixture
+async def keychain(tmp_path: Path, bao: MemoryKeyService) -> AsyncGenerator[APIKeyChain, None]:
+    async with APIKeyChain.embedded(tmp_path, settings=OFF, key_services={"bao": bao}) as keychain:
         yield keychain
 
 
@@ -140,6 +145,17 @@ async def test_what_cannot_be_wrapped_anew_is_told_and_tried_again(
         assert (await periods(office))["default"].rewrapped == 0
         await note_and_look(later(now, timedelta(minutes=minutes)))
     assert (await periods(office))["default"].rewrapped == 2
+
+
+async def test_one_that_does_not_answer_is_told_and_the_other_turns(
+    acme: TenantAdmin, bao: MemoryKeyService, caplog: pytest.LogCaptureFixture
+) -> None:
+    await cryptoperiods.note_uses(later(acme._office, timedelta(0)))
+    bao.reachable = False
+    await note_and_look(later(acme._office, 31 * DAY))
+    assert await deeds(acme._office) == [("key.rotated", "schedule", "default")]
+    told = "the platform key of the key service 'bao' is due and was not turned: BackendUnavailableError"
+    assert told in caplog.text
 
 
 async def test_nothing_is_wrapped_anew_before_every_server_wraps_under_the_new_version(

@@ -346,7 +346,7 @@ async def test_what_does_not_get_on_is_left_and_its_key_service_is_asked_anew(
     acme: TenantAdmin, shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert key_schedule._STEP_SECONDS == 600
-    monkeypatch.setattr(key_schedule, "_STEP_SECONDS", 0.2)
+    monkeypatch.setattr(key_schedule, "_STEP_SECONDS", 0.5)
     shops = [shop, await acme.create_project("other")]
     for one in shops:
         await fill(one)
@@ -356,8 +356,8 @@ async def test_what_does_not_get_on_is_left_and_its_key_service_is_asked_anew(
         attended.append(errand.subject)
         if len(attended) == 1:
             # Longer than a step in all, with steps in between.
-            for _ in range(4):
-                await asyncio.sleep(0.1)
+            for _step in range(4):
+                await asyncio.sleep(0.2)
                 got_on()
         if len(attended) == 2:
             await asyncio.Event().wait()
