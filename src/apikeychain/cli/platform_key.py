@@ -1,6 +1,8 @@
 """`apikeychain platform-key`."""
 
-from cyclopts import App
+from typing import Annotated
+
+from cyclopts import App, Parameter
 
 from apikeychain.cli import output
 from apikeychain.cli.invocation import Call
@@ -10,6 +12,7 @@ from apikeychain.model.records import DEFAULT_KEY_SERVICE
 
 app = App(name="platform-key", help="The key that wraps the keys of all tenants.")
 _TOLD_EVERY = 100
+_Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
 @app.command
@@ -51,13 +54,17 @@ async def rewrap(*, key_service: str = DEFAULT_KEY_SERVICE, after: str = "", cal
 
 
 @app.command
-async def retire(version: int, /, *, key_service: str = DEFAULT_KEY_SERVICE, call: Call) -> None:
+async def retire(
+    version: int, /, *, key_service: str = DEFAULT_KEY_SERVICE, force: _Switch = False, call: Call
+) -> None:
     """Destroy an old version: what is wrapped under it, in old copies too, opens no more.
 
     Args:
         version: its number.
         key_service: the name of the key service, where the keychain has several.
+        force: also where a key was not wrapped anew, which opens no more then.
     """
     async with call.keychain() as keychain:
-        gone = timestamp(await keychain.retire_platform_key(version, key_service=key_service, actor=call.actor))
+        ends = await keychain.retire_platform_key(version, key_service=key_service, force=force, actor=call.actor)
+    gone = timestamp(ends)
     call.done(f"version {version} of the platform key is gone for good from {gone} on", version=version, gone=gone)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from apikeychain.model.ids import TenantId
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cryptoperiod:
@@ -18,6 +20,10 @@ class Cryptoperiod:
         created: when that was made; before the first turn, when somebody looked first.
         uses: how many keys it wrapped since, counted by the minute.
         rewrapped: the version under which everything was wrapped anew.
+        tried: the version under which that was tried last, of all tenants.
+        behind: of whom a key was not wrapped anew then, as many as are kept; `platform` stands for the keys that sign
+            checkpoints.
+        again: when they are tried again.
     """
 
     kind: ClassVar[str] = "cryptoperiod"
@@ -26,6 +32,9 @@ class Cryptoperiod:
     version: int = 0
     uses: int = 0
     rewrapped: int = 0
+    tried: int = 0
+    behind: tuple[TenantId, ...] = ()
+    again: datetime | None = None
     generation: int = 1
 
     @property

@@ -21,7 +21,11 @@ def turns_at(created: datetime, uses: int, *, max_uses: int, max_age_days: int) 
         max_uses: after as many it is due; 0 for never.
         max_age_days: after as many days it is; 0 for never.
     """
-    moments = [created + timedelta(days=max_age_days)] if max_age_days else []
+    ages = [timedelta(days=max_age_days)] if max_age_days else []
     if max_uses and uses >= max_uses:
-        moments.append(created + LEAST)
-    return min(moments, default=None)
+        ages.append(LEAST)
+    try:
+        return created + min(ages) if ages else None
+    except OverflowError:
+        # No moment is after the year 9999, which only a damaged row says.
+        return None

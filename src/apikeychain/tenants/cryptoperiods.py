@@ -20,18 +20,21 @@ from apikeychain.tenants import key_errands
 from apikeychain.tenants.change import Office
 
 NOTE_SECONDS = 60.0
+LAST_SECONDS = 2.0
 _TRIES = 20
 _log = logging.getLogger("apikeychain")
 
 
 async def run(office: Office) -> None:
     """Note what was used once a minute, and at the end, until cancelled. Raises nothing."""
+    noting = asyncio.create_task(_noted(office))
     try:
         while True:
-            await _noted(office)
+            await asyncio.wait([noting])
             await asyncio.sleep(NOTE_SECONDS)
+            noting = asyncio.create_task(_noted(office))
     finally:
-        await _noted(office)
+        await _end(office, noting)
 
 
 async def note_uses(office: Office) -> None:
@@ -45,6 +48,13 @@ async def note_uses(office: Office) -> None:
         stored = await remember(office, name, partial(_used, wrapped))
         office.key_services.noted(name, wrapped)
         await key_errands.note(office, PLATFORM, name, key_errands.due_of_platform(office.settings, stored))
+
+
+async def versions_of(office: Office, key_service: str) -> tuple[int, int]:
+    """The newest version of a platform key, and the one under which everything was wrapped anew; 0 for none of ours."""
+    async with office.store.reading(PLATFORM) as platform:
+        stored = await platform.get(Cryptoperiod, (key_service,))
+    return (stored.version, stored.rewrapped) if stored else (0, 0)
 
 
 async def known(office: Office, key_service: str) -> Cryptoperiod:
@@ -89,6 +99,22 @@ async def _remembered(office: Office, key_service: str, change: Callable[[Crypto
 
 def _used(times: int, key: Cryptoperiod) -> Cryptoperiod:
     return replace(key, uses=key.uses + times)
+
+
+async def _end(office: Office, noting: asyncio.Task[None]) -> None:
+    """Note once more; a store that hangs, and lets nobody go, keeps nobody longer than that."""
+    last = asyncio.create_task(_noted_after(office, noting))
+    _, hanging = await asyncio.wait([last], timeout=LAST_SECONDS)
+    for task in (*hanging, noting):
+        task.cancel()
+    if hanging:
+        _log.warning("what the key services wrapped since it was noted last is lost: the store does not answer")
+
+
+async def _noted_after(office: Office, noting: asyncio.Task[None]) -> None:
+    # Two at once would count the same keys twice.
+    await asyncio.wait([noting])
+    await _noted(office)
 
 
 async def _noted(office: Office) -> None:

@@ -3,10 +3,12 @@
 Source: contracts 5, "Rotation".
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from apikeychain.errors import ConflictError
 from apikeychain.listing import every
+from apikeychain.model.cryptoperiod import Cryptoperiod
 from apikeychain.model.errand import Errand
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import ProjectKey, Tenant
@@ -16,6 +18,7 @@ from apikeychain.tenants.change import Office
 from apikeychain.tenants.tenant_secret import turn_tenant_secret
 from apikeychain.tenants.turning import turn_project_key
 
+GotOn = Callable[[], None]
 ACTOR = "schedule"
 # Every server wraps under the new version by then.
 _SPREAD = timedelta(minutes=10)
@@ -30,16 +33,21 @@ def described(errand: Errand) -> str:
     return f"the key of the project {errand.tenant}/{errand.subject}"
 
 
-async def attend(office: Office, errand: Errand) -> datetime | None:
+async def attend(office: Office, errand: Errand, got_on: GotOn) -> datetime | None:
     """Turn a key that is due; when it is looked at next, or None where it never has to be.
+
+    Args:
+        office: of the open keychain.
+        errand: that is due.
+        got_on: told after each project, where it is about many.
 
     Raises:
         APIKeyChainError: it is due and could not be turned.
     """
     if errand.tenant == PLATFORM:
-        return await _attend_platform(office, errand.subject)
+        return await _attend_platform(office, errand.subject, got_on)
     if errand.subject == key_errands.SECRET:
-        return await _attend_secret(office, errand.tenant)
+        return await _attend_secret(office, errand.tenant, got_on)
     return await _attend_project(office, errand.tenant, ProjectId(errand.subject))
 
 
@@ -58,10 +66,10 @@ async def _due_of_project(office: Office, tenant: TenantId, project: ProjectId) 
     return None if newest is None else key_errands.due_of(office.settings, newest)
 
 
-async def _attend_secret(office: Office, tenant: TenantId) -> datetime | None:
+async def _attend_secret(office: Office, tenant: TenantId, got_on: GotOn) -> datetime | None:
     due = await _due_of_secret(office, tenant)
     if due is not None and due <= office.now():
-        came = await turn_tenant_secret(office, tenant, ACTOR)
+        came = await turn_tenant_secret(office, tenant, ACTOR, lambda _: got_on())
         if came.failed:
             msg = f"{len(came.failed)} projects of the tenant {tenant!r} keep a key of its old secret"
             raise ConflictError(msg)
@@ -77,19 +85,26 @@ async def _due_of_secret(office: Office, tenant: TenantId) -> datetime | None:
     return key_errands.due_of_secret(office.settings, owner, keys)
 
 
-async def _attend_platform(office: Office, key_service: str) -> datetime | None:
+async def _attend_platform(office: Office, key_service: str, got_on: GotOn) -> datetime | None:
     if key_service not in office.key_services.wrapped():
         # It was taken from this keychain.
         return None
     stored = await cryptoperiods.known(office, key_service)
-    if stored.rewrapped < stored.version:
-        came = await platform_key.rewrap(office, key_service, ACTOR, after="", progress=None)
-        if came.failed:
-            msg = f"the keys of {len(came.failed)} tenants could not be wrapped anew"
-            raise ConflictError(msg)
-        return key_errands.due_of_platform(office.settings, stored)
+    if max(stored.rewrapped, stored.tried) < stored.version:
+        if office.now() < stored.created + _SPREAD:
+            return stored.created + _SPREAD
+        await platform_key.rewrap(office, key_service, ACTOR, after="", progress=None, got_on=got_on)
+        stored = await cryptoperiods.known(office, key_service)
     due = key_errands.due_of_platform(office.settings, stored)
     if due is not None and due <= office.now():
         await platform_key.rotate(office, key_service, ACTOR)
         return office.now() + _SPREAD
-    return due
+    return min(filter(None, (due, await _attend_behind(office, stored, got_on))), default=None)
+
+
+async def _attend_behind(office: Office, stored: Cryptoperiod, got_on: GotOn) -> datetime | None:
+    """Wrap the keys of those anew who are behind, when they are to be tried again; when that is next."""
+    if stored.again is None or office.now() < stored.again:
+        return stored.again
+    left = await platform_key.rewrap_behind(office, stored.name, ACTOR, got_on)
+    return left.again or office.now()

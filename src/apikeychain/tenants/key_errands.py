@@ -66,10 +66,14 @@ async def appoint_secret(office: Office, tenant: TenantId) -> None:
 
 
 async def note(office: Office, tenant: TenantId, subject: str, due: datetime | None) -> None:
-    """Have something looked at then, unless it is anyway."""
+    """Have something looked at then, unless it is anyway.
+
+    One that is due is noted anew: whoever looks at it at this moment would strike it, and what is about to be stored
+    is not found yet.
+    """
     if due is None:
         return
     async with office.store.reading(PLATFORM) as platform:
         stored = await platform.get(Errand, (TOPIC, tenant, subject))
-    if stored is None or due < stored.due:
+    if stored is None or due < stored.due or stored.due <= office.now():
         await agenda.note(office.store, TOPIC, tenant, subject, due)

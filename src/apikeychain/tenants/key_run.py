@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from apikeychain.errors import DoesNotExistError, InvalidValueError
+from apikeychain.errors import InvalidValueError
+from apikeychain.frames import told_of
 from apikeychain.model.ids import ProjectId, TenantId, parse_tenant_id
 from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.ports.store import TenantReader
 from apikeychain.tenants.change import Office, require_tenant
 from apikeychain.tenants.registry import find_project
 from apikeychain.tenants.tenant_secret import (
-    FAULTS,
     Told,
     TurnedProjects,
     projects_with_keys,
@@ -114,8 +114,8 @@ async def turn_keys(office: Office, which: Which, actor: str, progress: Progress
             try:
                 if await _is_of(office, tenant, which.key_service):
                     came = came.and_of(tenant, await _turned(office, which, tenant, actor, told.of(tenant)))
-            except (*FAULTS, DoesNotExistError) as fault:
-                _log.error("the keys of the tenant %s are not turned: %s", tenant, type(fault).__name__)
+            except Exception as fault:  # noqa: BLE001 - what keeps one tenant's keys from turning keeps no other's
+                _log.error("the keys of the tenant %s are not turned: %s", tenant, told_of(fault))
                 came = replace(came, failed=(*came.failed, tenant))
     return came
 

@@ -149,9 +149,7 @@ class TenantAdmin(LedgerVerbs):
             ConflictError: somebody else wraps or adds keys at the same time; likewise.
             BackendUnavailableError: the key service does not answer.
         """
-        await keys.rewrap_tenant_keys(self._office, self.id, self.actor)
-        projects = await self.list_projects()
-        return 1 + sum([await keys.rewrap_keys_of(self._office, self.id, p.id, self.actor) for p in projects])
+        return await keys.rewrap_keys(self._office, self.id, self.actor)
 
     async def move_keys(self, to: str) -> int:
         """Wrap every key of the tenant with another key service of the keychain, in one change.
@@ -165,7 +163,7 @@ class TenantAdmin(LedgerVerbs):
         Raises:
             InvalidValueError: there is no such key service.
             SealedValueError: a key does not unwrap; nothing is changed then.
-            ConflictError: somebody else wraps or adds keys at the same time; likewise.
+            ConflictError: somebody else wraps or adds keys, or turns the new platform key, at the same time; likewise.
             BackendUnavailableError: a key service does not answer; likewise.
         """
         return await keys.move_keys(self._office, self.id, to, self.actor)

@@ -10,13 +10,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from apikeychain.errors import (
-    BackendUnavailableError,
-    ConflictError,
-    DamagedDataError,
-    DoesNotExistError,
-    SealedValueError,
-)
+from apikeychain.errors import ConflictError, DoesNotExistError, SealedValueError
+from apikeychain.frames import told_of
 from apikeychain.listing import every
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.ledger import JSON
@@ -30,8 +25,6 @@ from apikeychain.vault.turn import next_secret
 from apikeychain.vault.wrapping import unwrap_key
 
 Told = Callable[[ProjectId], None]
-# What keeps one project from turning, and no other.
-FAULTS = (BackendUnavailableError, ConflictError, DamagedDataError, SealedValueError)
 _log = logging.getLogger("apikeychain")
 
 
@@ -90,8 +83,8 @@ async def turn_projects(
         except DoesNotExistError:
             # It was removed meanwhile.
             came = None
-        except FAULTS as fault:
-            _log.error("the key of the project %s/%s is not turned: %s", tenant, project, type(fault).__name__)
+        except Exception as fault:  # noqa: BLE001 - what keeps one project from turning keeps no other
+            _log.error("the key of the project %s/%s is not turned: %s", tenant, project, told_of(fault))
             failed.append(project)
             came = None
         if came is not None:

@@ -118,17 +118,24 @@ class TenantVerbs(ABC):
         return await platform_key.rewrap(self._office, key_service, actor, after=after, progress=progress)
 
     async def retire_platform_key(
-        self, version: int, *, key_service: str = DEFAULT_KEY_SERVICE, actor: str = HOST
+        self, version: int, *, key_service: str = DEFAULT_KEY_SERVICE, force: bool = False, actor: str = HOST
     ) -> datetime:
         """Destroy an old version of the platform key, and say when it is gone for good.
 
         Only after `rewrap_keys` failed for nobody: what is wrapped under it opens no more.
 
+        Args:
+            version: its number.
+            key_service: its name.
+            force: whether it goes although `rewrap_keys` did not go through all tenants since, without a failure.
+            actor: the label that stands in the ledger.
+
         Raises:
             InvalidValueError: there is no such key service, or this version cannot be retired.
+            StillInUseError: keys may be wrapped under it still, as far as this keychain made the newer ones.
             BackendUnavailableError: it does not answer, or does not allow it.
         """
-        return await platform_key.retire(self._office, key_service, version, actor)
+        return await platform_key.retire(self._office, key_service, version, actor, force=force)
 
     async def turn_keys(
         self,

@@ -47,6 +47,23 @@ class Handover:
         return await self._new.wrap(await self._old.unwrap(wrapped, context), context)
 
 
+@final
+class Proof:
+    """Wraps nothing anew: shows that what is wrapped opens.
+
+    Args:
+        key_service: that has to open it.
+    """
+
+    def __init__(self, key_service: KeyService) -> None:
+        self._key_service = key_service
+
+    async def rewrap(self, wrapped: bytes, context: KeyContext) -> bytes:
+        """The same, which unwraps at this moment."""
+        await self._key_service.unwrap(wrapped, context)
+        return wrapped
+
+
 async def rewrap_tenant(key_service: Rewraps, tenant: Tenant) -> Tenant:
     """The next generation of a tenant's record, its keys wrapped under the newest platform key.
 

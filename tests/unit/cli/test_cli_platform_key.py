@@ -24,6 +24,16 @@ def test_the_platform_key_turns_and_the_day_of_the_end_is_told(terminal: Termina
     assert set(terminal.kinds("acme")) == {"tenant.created", "project.created", "key.rewrapped"}
 
 
+def test_a_version_that_keys_may_need_is_kept_unless_it_is_forced(terminal: Terminal) -> None:
+    terminal.project()
+    terminal.told("platform-key", "rotate")
+    refused = terminal.refused("platform-key", "retire", 1)
+    assert "under version 1 of the platform key still: wrap everything anew first" in refused
+    terminal.told("platform-key", "rewrap", "--after", "a")
+    assert "wrap everything anew first" in terminal.refused("platform-key", "retire", 1)
+    assert "is gone for good" in terminal.told("platform-key", "retire", 1, "--force")
+
+
 def test_progress_is_told_and_who_failed_too(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform_key, "_TOLD_EVERY", 1)
     for tenant in ("acme", "bad", "other"):

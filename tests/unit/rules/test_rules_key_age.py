@@ -1,6 +1,6 @@
 """When a key turns."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -27,3 +27,9 @@ def test_a_key_is_due_by_its_age_and_by_what_it_sealed_but_once_a_day(
     due = turns_at(NOW, uses, max_uses=10, max_age_days=max_age_days)
     assert due == (None if after is None else NOW + after)
     assert turns_at(NOW, uses, max_uses=0, max_age_days=0) is None
+
+
+@pytest.mark.parametrize(("uses", "max_age_days"), [(10, 0), (0, 365)])
+def test_a_key_of_the_end_of_time_is_never_due(uses: int, max_age_days: int) -> None:
+    made = datetime.max.replace(tzinfo=UTC)
+    assert turns_at(made, uses, max_uses=10, max_age_days=max_age_days) is None

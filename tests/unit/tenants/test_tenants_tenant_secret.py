@@ -1,6 +1,7 @@
 """A tenant's secret turns: two overlap until every project has a key of the new one."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,13 @@ from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.doctor.keys import look_deeper
 from apikeychain.errors import BackendUnavailableError, ConflictError, DoesNotExistError
 from apikeychain.listing import every
+from apikeychain.model.ids import ProjectId
 from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecret, Tenant
 from apikeychain.tenants import secrets, tenant_secret
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from apikeychain.tenants.tenant_secret import turn_tenant_secret
+from apikeychain.tenants.turning import TurnedKey
 from management import CANARY, OTHER, WEATHER, data, entries, fill, kinds
 
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
@@ -156,6 +159,38 @@ async def test_of_two_runs_each_finds_what_the_other_left(acme: TenantAdmin, sho
     assert (await acme.turn_secret()).failed == ()
     await tenant_secret._end(acme._office, acme.id, "another run, which came late")
     assert (await kinds(acme)).count("tenant-secret.turned") == 1
+
+
+async def test_a_fault_of_any_kind_keeps_no_other_project_and_no_other_tenant_waiting(
+    keychain: APIKeyChain,
+    acme: TenantAdmin,
+    shops: list[ProjectAdmin],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    turn = tenant_secret.turn_project_key
+    other = await (await keychain.create_tenant("other")).create_project("shop")
+    await fill(other)
+
+    async def broken(office: Any, tenant: str, project: str, actor: str) -> TurnedKey | None:
+        if project == shops[0].id:
+            raise ZeroDivisionError
+        return await turn(office, acme.id if tenant == acme.id else other.tenant, ProjectId(project), actor)
+
+    async def broken_too(office: Any, tenant: str, *given: Any) -> tenant_secret.TurnedProjects:
+        if tenant == acme.id:
+            raise ZeroDivisionError
+        return await turn_tenant_secret(office, other.tenant, *given)
+
+    monkeypatch.setattr(tenant_secret, "turn_project_key", broken)
+    came = await keychain.turn_keys()
+    assert (came.tenants, came.projects, came.failed) == (2, 3, (f"acme/{shops[0].id}",))
+    monkeypatch.setattr("apikeychain.tenants.key_run.turn_tenant_secret", broken_too)
+    came = await keychain.turn_keys(secrets=True)
+    assert (came.tenants, came.projects, came.failed) == (1, 1, ("acme",))
+    assert f"the key of the project acme/{shops[0].id} is not turned: " in caplog.text
+    assert "the keys of the tenant acme are not turned: " in caplog.text
+    assert caplog.text.count("\nZeroDivisionError\n") == 2
 
 
 async def test_a_project_that_is_removed_meanwhile_keeps_nothing_waiting(
