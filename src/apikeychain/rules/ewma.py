@@ -172,9 +172,9 @@ def _measures(name: str, route: Route, tally: Tally) -> Iterator[Measure]:
 
 def _judged(tally: Tally) -> Sequence[tuple[str, ValueTally]]:
     named = [(key, one) for key, one in tally.parameters.items() if key != OTHERS and one.values and one.hashes]
-    if len(named) <= _MOST_PARAMETERS:
-        return named
-    return sorted(named, key=lambda item: (-item[1].values, item[0]))[:_MOST_PARAMETERS]
+    most = sorted(named, key=lambda item: (-item[1].values, item[0]))[:_MOST_PARAMETERS]
+    # In whatever order they came, they are learned in the same.
+    return sorted(most, key=lambda item: item[0])
 
 
 def _new(counts: Mapping[str, int], known: Mapping[str, float]) -> int:

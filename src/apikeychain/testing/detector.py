@@ -66,7 +66,7 @@ def _tally(number: int, calls: int, callers: int, failed: int) -> Tally:
         sketch={int(name[:12], 16) for name in names[:SKETCH]},
         countries={"DE": calls},
         origins={"https://acme.example": calls},
-        parameters={"q": values},
+        parameters={"q": values, "page": values},
     )
 
 
