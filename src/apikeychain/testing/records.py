@@ -166,7 +166,7 @@ CHAIN_RECORDS: tuple[Record, ...] = (
         attempts=2,
     ),
     Errand(topic="alerts", tenant=GLOBEX, subject="", due=NOW),
-    Cryptoperiod(name="default", created=NOW, version=3, uses=7, rewrapped=2),
+    Cryptoperiod(name="default", created=NOW, version=3, uses=7, rewrapped=2, tried=3, behind=(GLOBEX,), again=NOW),
 )
 _PROBE = Step(method="GET", path="/v1/models")
 _HOWS: tuple[HowToRotate, ...] = (
