@@ -20,18 +20,17 @@ from typing import Any, final
 from apikeychain.embedded import Plugs
 from apikeychain.errors import APIKeyChainError, BackendUnavailableError
 from apikeychain.flights import Flights, Parcel
-from apikeychain.model.keys import KeyContext
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.model.records import DEFAULT_KEY_SERVICE
 from apikeychain.primitives import KEY_BYTES, random_bytes
 from apikeychain.telemetry import plug_failed
+from apikeychain.vault import contexts
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.wrapping import goes_round
 
 READY_SECONDS = 2.0
 _KEPT_SECONDS = 1.0
 _SIGNALS, _BESIDE = "signals", "key_services."
-_CONTEXT = KeyContext(tenant="apikeychain", purpose="ready")
 # Asks only whether there is room: nothing is counted.
 _SPEND = Spend("apikeychain:ready", "ready", Quota(1, 60), cost=0)
 _SILENT = f"it does not answer within {READY_SECONDS:g} s"
@@ -128,7 +127,7 @@ class Asking:
         await self._plugs.store.tenants("", 1)
 
     async def _wrap(self, name: str) -> None:
-        if not await goes_round(self._key_services.named(name), _CONTEXT):
+        if not await goes_round(self._key_services.named(name), contexts.of_probe()):
             msg = "what it unwraps is not what was wrapped"
             raise BackendUnavailableError(msg)
 

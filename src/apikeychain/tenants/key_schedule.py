@@ -19,12 +19,12 @@ from apikeychain.errors import BackendUnavailableError
 from apikeychain.frames import frames_of, told_of
 from apikeychain.ledger.turn import lease
 from apikeychain.model.errand import Errand
-from apikeychain.model.keys import KeyContext
 from apikeychain.model.records import Tenant
 from apikeychain.rules.chain import PLATFORM
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.due_keys import attend, described
 from apikeychain.tenants.key_errands import TOPIC
+from apikeychain.vault import contexts
 from apikeychain.vault.wrapping import goes_round
 
 TICK_SECONDS = 60.0
@@ -34,7 +34,6 @@ _RENEW_SECONDS = 60.0
 _STEP_SECONDS = 600.0
 _ANSWER_SECONDS = 10.0
 _AGAIN = timedelta(hours=1)
-_CONTEXT = KeyContext(tenant="apikeychain", purpose="schedule")
 Later = dict[tuple[str, ...], datetime]
 _log = logging.getLogger("apikeychain")
 
@@ -135,7 +134,7 @@ class _Services:
     async def _answers(self, name: str) -> bool:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                return await goes_round(self._office.key_services.named(name), _CONTEXT)
+                return await goes_round(self._office.key_services.named(name), contexts.of_probe())
         except (BackendUnavailableError, TimeoutError):
             return False
         except Exception:  # noqa: BLE001 - there is none of that name, or it broke its contract: the errand tells

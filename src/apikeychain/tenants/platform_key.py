@@ -23,6 +23,8 @@ from apikeychain.rules import chain
 from apikeychain.tenants.change import Office, note_platform
 from apikeychain.tenants.cryptoperiods import known, remember, versions_of
 from apikeychain.tenants.keys import rewrap_keys
+from apikeychain.vault import contexts
+from apikeychain.vault.wrapping import goes_round
 
 Progress = Callable[[TenantId, int], None]
 _PAGE = 100
@@ -192,13 +194,14 @@ class _Run:
         """Whether the tenant is of that key service and has keys, which are wrapped anew then.
 
         Raises:
-            BackendUnavailableError: the key service, or the store, does not answer.
+            BackendUnavailableError: the key service does not answer, for whomever.
         """
         try:
             wrapped = await self._retried(tenant)
-        except BackendUnavailableError:
-            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and keeps no other waiting
+            if isinstance(error, BackendUnavailableError):
+                # One that closed an old version, or refuses one tenant, answers others.
+                await goes_round(self._office.key_services.named(self._key_service), contexts.of_probe())
             whose = "that sign checkpoints" if tenant == chain.PLATFORM else f"of the tenant {tenant}"
             _log.error("the keys %s are not wrapped anew: %s", whose, told_of(error))
             self.failed.append(tenant)

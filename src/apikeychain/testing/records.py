@@ -169,7 +169,7 @@ CHAIN_RECORDS: tuple[Record, ...] = (
         attempts=2,
     ),
     Errand(topic="alerts", tenant=GLOBEX, subject="", due=NOW),
-    Cryptoperiod(name="default", created=NOW, version=3, uses=7, rewrapped=2),
+    Cryptoperiod(name="default", created=NOW, version=3, uses=7, rewrapped=2, tried=3, behind=(GLOBEX,), again=NOW),
 )
 _ALERTED = Deed(answer="alert", scope="project", value="", at=NOW)
 _COUNTED = Tally(parameters={"pairs": ValueTally(values=3, hashes={3, 1, 2}), "": ValueTally()})

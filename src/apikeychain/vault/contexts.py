@@ -8,6 +8,11 @@ from apikeychain.model.keys import KeyContext, SealContext
 from apikeychain.model.provider import Provider
 
 
+def of_probe() -> KeyContext:
+    """A key that is thrown away: whether a key service answers at all."""
+    return KeyContext(tenant="apikeychain", purpose="ready")
+
+
 def of_tenant_secret(tenant: TenantId, number: int = 1) -> KeyContext:
     """A tenant secret that derived keys need; the first one bears no number."""
     return KeyContext(tenant=tenant, purpose="tenant-secret", version=str(number) if number > 1 else "")

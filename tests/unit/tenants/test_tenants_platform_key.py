@@ -248,6 +248,23 @@ async def test_a_key_service_that_is_down_ends_the_run(
     assert "key.rewrapped" not in await of_platform(keychain)
 
 
+async def test_a_key_service_that_refuses_one_tenant_alone_wraps_the_others_anew(
+    keychain: APIKeyChain, acme: TenantAdmin, theirs: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "last"):
+        await keychain.create_tenant(name, key_service="theirs")
+    rewrap = theirs.rewrap
+
+    async def refused(wrapped: bytes, context: KeyContext) -> bytes:
+        if context.tenant == "first":
+            raise BackendUnavailableError
+        return await rewrap(wrapped, context)
+
+    monkeypatch.setattr(theirs, "rewrap", refused)
+    came = await keychain.rewrap_keys(key_service="theirs")
+    assert came == platform_key.Rewrapped(tenants=1, failed=(TenantId("first"),))
+
+
 async def test_those_who_are_behind_are_tried_alone_and_all_are_when_none_is(
     keychain: APIKeyChain, acme: TenantAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
