@@ -48,7 +48,8 @@ def _counted(gate: Gate) -> Tally:
     assert residence.pipeline is not None
     observer = residence.pipeline._observe
     assert isinstance(observer, Observer)
-    return _all(window[gate.shop.id].tallies() for window in observer.take(is_last=True).values())
+    windows = observer.take(is_last=True).values()
+    return _all({name: one.tally for name, one in window[gate.shop.id].routes.items()} for window in windows)
 
 
 async def _recorded(gate: Gate) -> Tally:
