@@ -83,7 +83,8 @@ class Account:
     Attributes:
         rotator: makes and ends keys of this account.
         base_url: of the provider that takes the keys, as tenants register it; a final slash is dropped.
-        tenants: the ids of the tenants whose account it is, at least one.
+        tenants: the ids of the tenants whose account it is, at least one. Where they are several, a key whose id one of
+            them said is ended by hand: it could be another's.
 
     Raises:
         InvalidValueError: `tenants` is no tuple of ids, or `base_url` none that a provider can have.
