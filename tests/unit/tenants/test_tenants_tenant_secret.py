@@ -12,11 +12,11 @@ from apikeychain.errors import BackendUnavailableError, ConflictError, DoesNotEx
 from apikeychain.listing import every
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecret, Tenant
-from apikeychain.tenants import secrets, tenant_secret, turning
+from apikeychain.tenants import secrets, tenant_secret
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from apikeychain.tenants.tenant_secret import turn_tenant_secret
-from apikeychain.tenants.turning import TurnedKey
+from apikeychain.tenants.turning import TurnedKey, turn_project_key
 from management import CANARY, OTHER, WEATHER, data, entries, fill, kinds
 
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
@@ -168,7 +168,7 @@ async def test_a_fault_of_any_kind_keeps_no_other_project_and_no_other_tenant_wa
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    turn = turning.turn_project_key
+    turn = turn_project_key
     other = await (await keychain.create_tenant("other")).create_project("shop")
     await fill(other)
 
