@@ -24,6 +24,8 @@ _PARTS = 40
 _BLATANT, _MOST = 5, 0.7
 _VERSION = 1
 _PEAKS = frozenset({"callers", "heaviest"})
+# What is a number of a caller's own calls. Whose calls failed or were long a tally does not say.
+_OF_CALLERS = frozenset({"rate", "heaviest"})
 _LATEST = 10**10
 
 
@@ -110,9 +112,10 @@ def _finding(window: Window, rule: Rule, total: Tally, told: tuple[int, int], si
 
 
 def _blamed(rule: Rule, total: Tally) -> Blamed:
-    """The caller who made most of the calls of the window, or the project."""
+    """The caller who made most of what the rule counts, or the project."""
     most = max(total.callers.values(), default=0)
-    if isinstance(rule, NumberRule) and total.calls and most >= max(_MOST * total.calls, rule.bound):
+    is_of_callers = isinstance(rule, NumberRule) and rule.feature in _OF_CALLERS
+    if is_of_callers and total.calls and most >= max(_MOST * total.calls, rule.bound):
         return Blamed("caller", min(name for name, count in total.callers.items() if count == most))
     return Blamed("project", "")
 

@@ -154,6 +154,14 @@ def test_the_caller_who_makes_most_of_it_is_to_blame() -> None:
     assert finding.scope == "project"
 
 
+@pytest.mark.parametrize("text", ["failures >= 20 / minute", "bytes_out > 900 / minute", "callers > 1 / minute"])
+def test_who_calls_most_is_not_to_blame_for_what_others_may_have_done(text: str) -> None:
+    failed = Tally(calls=500, callers={"aa": 400, "bb": 100}, failures={"provider-other": 100}, bytes_out=9000)
+    failed.sketch = {1, 2}
+    (finding,) = _live(text, [failed])[0]
+    assert (finding.scope, finding.value) == ("project", "")
+
+
 def test_the_state_of_many_rules_over_a_day_has_its_bound() -> None:
     texts = [f"bytes_out > {number} / day".ljust(200) for number in range(32)]
     detector, state = RulesDetector(parse_rules(texts)), ""
