@@ -7,6 +7,7 @@ import pytest
 
 from apikeychain.model.tally import Tally
 from apikeychain.rules.ewma import EWMADetector, look
+from apikeychain.rules.features import FEATURES
 from apikeychain.rules.learned import Learned
 from apikeychain.rules.series import SETTLES
 from watched_windows import Life, caller, calls, features, of, settled, values
@@ -116,6 +117,16 @@ def test_the_secret_is_told_where_the_calls_that_were_always_there_fail() -> Non
     assert [(one.feature, one.scope, one.blatant, one.admitted) for one in found] == [
         ("secret(provider-401)", "project", True, True)
     ]
+
+
+def test_a_launch_that_is_over_a_quota_of_ours_is_a_crowd() -> None:
+    def launch(routes: dict[str, Tally]) -> None:
+        _add(routes, _more(2000, 1000))
+        routes["search"].failures["rate-limited"] = 1400
+
+    found = settled().goes_on(2, launch)
+    assert {"rate", "rate-limited"} <= features(found)
+    assert {FEATURES[one.feature].points for one in found} == {"crowd"}
 
 
 def test_a_quota_that_somebody_else_uses_is_the_secret_and_one_that_growth_uses_is_not() -> None:

@@ -179,6 +179,12 @@ def test_a_crowd_is_told_only() -> None:
     assert _beyond_alerts([SURGE, replace(SURGE, feature="callers")], 600) == []
 
 
+@pytest.mark.parametrize("scope", ["route", "origin", "project"])
+def test_a_used_up_quota_is_told_only(scope: Scope) -> None:
+    used = [replace(FINDING, feature=name, scope=scope, value="x") for name in ("rate-limited", "provider-429")]
+    assert _beyond_alerts([*used, replace(SURGE, scope=scope, value="x")], 600) == []
+
+
 def test_strangers_are_slowed_down_and_not_shut_out() -> None:
     finding = replace(FINDING, feature="new_countries", scope="project", value="")
     done = _beyond_alerts([finding, replace(SURGE, scope="project", value="")], 600)
