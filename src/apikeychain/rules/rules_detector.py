@@ -53,8 +53,8 @@ class RulesDetector:
         found: list[Finding] = []
         for rule in self._rules:
             memory = kept[rule.text] = known.get(rule.text, _Memory())
-            expected, seen = _seen(rule, memory, total, now)
-            if seen <= expected:
+            expected, seen, came = _seen(rule, memory, total, now)
+            if seen <= expected or not came:
                 memory.since = 0
                 continue
             memory.since = memory.since or now
@@ -70,16 +70,17 @@ class _Memory:
     since: int = 0
 
 
-def _seen(rule: Rule, memory: _Memory, total: Tally, now: int) -> tuple[int, int]:
-    """What is allowed at most, and what was."""
+def _seen(rule: Rule, memory: _Memory, total: Tally, now: int) -> tuple[int, int, int]:
+    """What is allowed at most, what was, and how much of that came in this window."""
     if isinstance(rule, CountryRule):
-        return 0, sum([count for name, count in total.countries.items() if rule.refuses(name)])
+        came = sum([count for name, count in total.countries.items() if rule.refuses(name)])
+        return 0, came, came
     length = max(60, rule.seconds // _PARTS)
     begin, count = now - now % length, _count(rule.feature, total)
     add = max if rule.feature in _PEAKS else sum
     memory.parts = {at: number for at, number in memory.parts.items() if now - rule.seconds < at <= now}
     memory.parts[begin] = add((memory.parts.get(begin, 0), count))
-    return rule.bound, add(memory.parts.values())
+    return rule.bound, add(memory.parts.values()), count
 
 
 def _count(feature: str, total: Tally) -> int:

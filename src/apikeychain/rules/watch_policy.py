@@ -9,14 +9,15 @@ one caller, blatant                                  alert and suspend at once
 wide, blatant, and more calls came too: abuse        alert, tighten, suspend
 the same: strangers                                  alert, tighten
 a crowd, as launches bring it                        alert
-what a tenant's rule says, wide                      alert, tighten
+what a tenant's rule of numbers says, wide           alert, tighten
 the secret, blatant                                  alert, rotate
 anything else                                        alert
 ===================================================  ===============================================
 
 Wide is an origin, a route or the project. A step up is taken where the finding lasts, or is back within a day, `COOL`
-after the step before; what still holds is not done again. An outage that is seen in the same window leaves nothing
-wide but alerts.
+after the step before; what still holds is not done again. A rule of a tenant's tightens where it fires in three windows
+in a row, so that few calls now and then do not keep a quota small; one about countries is told. An outage that is seen
+in the same window leaves nothing wide but alerts, of a route where that or the whole project is out.
 
 Source: contracts 7; spec 8.2; decision 32.
 """
@@ -30,6 +31,7 @@ from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.suspension import Scope
 from apikeychain.model.watch import Deed, WatchPolicy
 from apikeychain.rules.features import Points, feature_of
+from apikeychain.rules.watch_rules import named_feature
 
 OBSERVED: Final = timedelta(days=7)
 DAY: Final = timedelta(hours=24)
@@ -38,12 +40,14 @@ COOL: Final = timedelta(minutes=3)
 QUIET: Final = timedelta(hours=6)
 TIGHT: Final = timedelta(minutes=30)
 LONGEST: Final = timedelta(hours=1)
+# From the first to the third window in a row.
+ROW: Final = timedelta(minutes=2)
 # Whatever a policy says.
 WIDE_A_DAY: Final = 3
 # So that what is remembered has a bound: of callers, and of alerts.
 CALLERS_A_DAY: Final = 50
 ALERTS_A_DAY: Final = 100
-_RULES = "rules"
+_RULES, _COUNTRY = "rules", "country"
 _WIDE: Final[Mapping[Points, tuple[Answer, ...]]] = {"abuse": ("tighten", "suspend"), "stranger": ("tighten",)}
 
 
@@ -139,10 +143,10 @@ def _steps(finding: Finding, findings: Sequence[Finding]) -> tuple[Answer, ...]:
     points = _points(finding)
     if finding.scope == "caller":
         return ("suspend",) if finding.blatant and points != "outage" else ()
-    if not finding.admitted or any(_points(one) == "outage" for one in findings):
+    if not finding.admitted or any(_is_outage_of(one, finding) for one in findings):
         return ()
     if finding.detector == _RULES:
-        return ("tighten",)
+        return ("tighten",) if _feature(finding) != _COUNTRY and finding.at - finding.since >= ROW else ()
     if points == "secret":
         return ("rotate",) if finding.blatant else ()
     return _WIDE.get(points, ()) if finding.blatant and _surges(finding, findings) else ()
@@ -150,9 +154,18 @@ def _steps(finding: Finding, findings: Sequence[Finding]) -> tuple[Answer, ...]:
 
 def _points(finding: Finding) -> Points:
     """At what it points; what the house has no name for explains nothing but itself."""
-    name = finding.feature.split()[0] if finding.detector == _RULES else finding.feature
-    feature = feature_of(name)
+    feature = feature_of(_feature(finding))
     return "crowd" if feature is None else feature.points
+
+
+def _feature(finding: Finding) -> str:
+    return named_feature(finding.feature) if finding.detector == _RULES else finding.feature
+
+
+def _is_outage_of(one: Finding, finding: Finding) -> bool:
+    """Whether it may be an outage that makes the other: of the same route, or of what is wider than a route."""
+    is_elsewhere = one.scope == finding.scope == "route" and one.value != finding.value
+    return _points(one) == "outage" and not is_elsewhere
 
 
 def _surges(finding: Finding, findings: Sequence[Finding]) -> bool:

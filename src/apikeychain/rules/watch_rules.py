@@ -8,7 +8,7 @@
     feature  := rate | callers | heaviest | bytes_out | failures | provider-401 | ... | refused_origins | ...
     comparison := ">" | ">="          unit := minute[s] | hour[s] | day
 
-A rule of numbers fires where what came within the time is over the bound; it counts the windows that begin in it, so
+A rule of numbers fires where what came within the time is over the bound, in a window in which some of it came; it counts the windows that begin in it, so
 that one of less than a window is one window. What is a number of different callers is the most of a window, since
 callers of two windows may be the same. A rule about countries fires where a call came from one that the rule does not
 want; a call whose country is not known fires none.
@@ -127,6 +127,12 @@ def parse_rules(texts: Sequence[str]) -> tuple[Rule, ...]:
         msg = f"a project has at most {MOST_RULES} rules, not {len(texts)}"
         raise InvalidValueError(msg)
     return tuple([parse_rule(text) for text in dict.fromkeys(texts)])
+
+
+def named_feature(text: str) -> str:
+    """What a rule is about, the first word of its text: a feature, `failures` or `country`; "" where there is none."""
+    word = _TOKEN.match(text)
+    return word[1] if word else ""
 
 
 def _number_rule(reader: _Reader, feature: str) -> NumberRule:

@@ -171,8 +171,29 @@ def test_an_outage_suspends_nothing() -> None:
     assert _beyond_alerts([replace(OUTAGE, scope="caller", value="0123")], 600) == []
 
 
-def test_while_a_provider_is_out_nothing_wide_is_done_about_anything() -> None:
-    assert _beyond_alerts([FINDING, SURGE, OUTAGE, SECRET], 600) == []
+@pytest.mark.parametrize(("scope", "value"), [("project", ""), ("route", "login")])
+def test_while_a_provider_is_out_nothing_wide_is_done_about_it(scope: Scope, value: str) -> None:
+    assert _beyond_alerts([FINDING, SURGE, replace(OUTAGE, scope=scope, value=value), SECRET], 600) == []
+
+
+def test_while_one_route_is_out_another_is_answered_and_the_project_is_not() -> None:
+    assert _beyond_alerts([FINDING, SURGE, OUTAGE, SECRET], 6) == [(2, "tighten"), (5, "suspend")]
+
+
+@pytest.mark.parametrize("text", ["provider-5xx > 10 / minute", "provider-5xx>10/minute"])
+def test_a_rule_about_outages_is_known_as_one_however_it_is_spaced(text: str) -> None:
+    rule = replace(FINDING, detector="rules", feature=text, scope="project", value="")
+    assert _beyond_alerts([rule], 600) == []
+
+
+def test_a_rule_that_is_broken_now_and_then_is_told_only_and_one_about_countries_always() -> None:
+    rule = replace(FINDING, detector="rules", feature="failures >= 20 / minute", scope="project", value="")
+    deeds: list[Deed] = []
+    for minute in range(0, 1440, 5):
+        now = NOW + minute * MINUTE
+        deeds += [one.deed for one in decide(POLICY, [replace(rule, at=now, since=now - MINUTE)], deeds, CREATED, now)]
+    assert {deed.answer for deed in deeds} == {"alert"}
+    assert _beyond_alerts([replace(rule, feature="country not in [DE, FR]")], 600) == []
 
 
 def test_a_crowd_is_told_only() -> None:

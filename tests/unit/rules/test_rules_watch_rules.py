@@ -14,7 +14,7 @@ from apikeychain.model.ids import ProjectId
 from apikeychain.model.tally import Tally
 from apikeychain.ports.detector import MOST_STATE
 from apikeychain.rules.rules_detector import RulesDetector
-from apikeychain.rules.watch_rules import CountryRule, NumberRule, parse_rule, parse_rules
+from apikeychain.rules.watch_rules import CountryRule, NumberRule, named_feature, parse_rule, parse_rules
 
 PROJECT = ProjectId("p_aaaaaaaaaaaaaaaaaaaa")
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -109,6 +109,21 @@ def test_a_rule_counts_what_came_within_its_time() -> None:
     assert _fires("refused_origins > 50 / 3 minutes", *tallies) == [False, False, True, True] + [False] * 5
 
 
+def test_a_rule_of_hours_fires_only_while_something_of_it_comes_and_a_row_ends_with_what_does_not() -> None:
+    failed, good = Tally(calls=9, failures={"provider-403": 5}), Tally(calls=9)
+    found = _live("provider-403 >= 5 / hour", [failed, good, good, failed, failed])
+    assert [bool(one) for one in found] == [True, False, False, True, True]
+    assert [one.at - one.since for (one,) in found[3:]] == [timedelta(0), timedelta(minutes=1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "feature"),
+    [("provider-5xx>10/minute", "provider-5xx"), (" rate > 1 / day", "rate"), ("country in [DE]", "country"), ("", "")],
+)
+def test_a_rule_tells_what_it_is_about(text: str, feature: str) -> None:
+    assert named_feature(text) == feature
+
+
 def test_more_than_a_bound_and_as_much_are_told_apart() -> None:
     assert _fires("rate > 10 / minute", Tally(calls=10), Tally(calls=11)) == [False, True]
     assert _fires("rate >= 10 / minute", Tally(calls=9), Tally(calls=10)) == [False, True]
@@ -123,7 +138,7 @@ def test_failures_of_all_kinds_are_counted_together() -> None:
 def test_callers_of_two_windows_are_not_added_up() -> None:
     crowd = Tally(calls=40, sketch=set(range(40)))
     assert _fires("callers > 50 / hour", crowd, crowd) == [False, False]
-    assert _fires("callers > 30 / hour", crowd, Tally(calls=1)) == [True, True]
+    assert _fires("callers > 30 / hour", crowd, Tally(calls=1, sketch={1})) == [True, True]
 
 
 def test_a_call_from_where_nobody_should_be_is_found_and_one_from_nowhere_known_is_not() -> None:
