@@ -115,8 +115,32 @@ def test_the_secret_is_told_where_the_calls_that_were_always_there_fail() -> Non
 
     found = settled().goes_on(1, change)
     assert [(one.feature, one.scope, one.blatant, one.admitted) for one in found] == [
-        ("secret(provider-401)", "project", True, True)
+        ("secret(provider-401)", "route", True, True)
     ]
+
+
+def test_the_secret_is_told_of_the_project_where_calls_of_several_routes_fail() -> None:
+    def change(routes: dict[str, Tally]) -> None:
+        for tally in routes.values():
+            tally.failures["provider-401"] = tally.calls
+
+    found = settled("search", "login").goes_on(1, change, of=("search", "login"))
+    assert {(one.feature, one.scope) for one in found} == {("secret(provider-401)", "project")}
+
+
+@pytest.mark.parametrize("callers", [1, 3])
+def test_what_few_callers_can_have_made_themselves_is_no_sign_of_the_secret(callers: int) -> None:
+    life = settled()
+    for number in range(1, 57):
+        life.goes_on(3, lambda routes, number=number: _add(routes, _more(number * callers, callers)))
+
+    def fails(routes: dict[str, Tally]) -> None:
+        routes["search"] = replace(calls(10), failures={"provider-403": 56 * callers})
+        _add(routes, _more(56 * callers, callers))
+
+    found = life.goes_on(2, fails)
+    assert "provider-403" in features(found)
+    assert not any(one.feature.startswith("secret") for one in found)
 
 
 def test_a_launch_that_is_over_a_quota_of_ours_is_a_crowd() -> None:
