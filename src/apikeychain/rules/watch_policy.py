@@ -5,7 +5,8 @@ what was found                                       the most that is done, in s
 ===================================================  ===============================================
 anybody can cause it; an outage                      alert
 one caller, who was admitted, not blatant            alert
-one caller, blatant                                  alert and suspend at once
+one caller, blatant                                  alert and suspend at once; where so many were that there is
+                                                     no room for one more, tighten the project
 wide, blatant, and more calls came too: abuse        alert, tighten, suspend
 the same: strangers                                  alert, tighten
 a crowd, as launches bring it                        alert
@@ -44,9 +45,15 @@ LONGEST: Final = timedelta(hours=1)
 ROW: Final = timedelta(minutes=2)
 # Whatever a policy says.
 WIDE_A_DAY: Final = 3
-# So that what is remembered has a bound: of callers, and of alerts.
-CALLERS_A_DAY: Final = 50
+# So that what is remembered has a bound: of callers, who have to be many for hours to use it up, and of alerts about
+# them and about all else. Of alerts half is for what is blatant and was admitted.
+CALLERS_AN_HOUR: Final = 20
+CALLERS_A_DAY: Final = 120
 ALERTS_A_DAY: Final = 100
+_LAST: Final[Mapping[int, str]] = {
+    ALERTS_A_DAY // 2: "; so many alerts were sent today that of the like only what is blatant is told from now on",
+    ALERTS_A_DAY: "; so many alerts were sent today that of the like only what something is done about is told from now on",
+}
 _RULES, _COUNTRY = "rules", "country"
 _WIDE: Final[Mapping[Points, tuple[Answer, ...]]] = {"abuse": ("tighten", "suspend"), "stranger": ("tighten",)}
 
@@ -93,7 +100,8 @@ def decide(
         for answer in _answers(policy, finding, findings, known, now):
             deed = _deed(policy, finding, answer, known, now, observed=observes and answer != "alert")
             known.append(deed)
-            planned.append(Planned(deed=deed, finding=finding, why=_why(finding)))
+            last = _LAST.get(len(_told(finding.scope, known)), "") if answer == "alert" else ""
+            planned.append(Planned(deed=deed, finding=finding, why=_why(finding) + last))
     return planned
 
 
@@ -106,8 +114,16 @@ def _answers(
     same = [deed for deed in known if (deed.scope, deed.value) == (finding.scope, finding.value)]
     if steps and (finding.scope == "caller" or _lasts(finding, same, now)):
         following = _following(steps, [deed for deed in same if deed.answer in steps], now)
-        if following is not None and _may(policy, following, finding.scope, known):
+        if following is not None and _may(policy, following, finding.scope, known, now):
             yield following
+        elif following == "suspend" and "tighten" in policy.answers and _is_one_too_many(finding, known, now):
+            yield "tighten"
+
+
+def _is_one_too_many(finding: Finding, known: Sequence[Deed], now: datetime) -> bool:
+    """Whether it is a caller beyond those for whom there is room, and the project has its quota still."""
+    tightened = [deed for deed in known if (deed.answer, deed.scope) == ("tighten", "project")]
+    return finding.scope == "caller" and finding.admitted and not any(_holds(deed, now) for deed in tightened)
 
 
 def _lasts(finding: Finding, same: Sequence[Deed], now: datetime) -> bool:
@@ -175,13 +191,18 @@ def _surges(finding: Finding, findings: Sequence[Finding]) -> bool:
 
 
 def _may_tell(finding: Finding, known: Sequence[Deed], now: datetime) -> bool:
-    told = [deed for deed in known if deed.answer == "alert"]
+    told = _told(finding.scope, known)
     same = (finding.scope, finding.value, finding.feature)
     lately = [deed for deed in told if (deed.scope, deed.value, deed.feature) == same and now - deed.at < QUIET]
-    return not lately and len(told) < ALERTS_A_DAY
+    return not lately and len(told) < (ALERTS_A_DAY if finding.blatant and finding.admitted else ALERTS_A_DAY // 2)
 
 
-def _may(policy: WatchPolicy, answer: Answer, scope: Scope, known: Sequence[Deed]) -> bool:
+def _told(scope: Scope, known: Sequence[Deed]) -> list[Deed]:
+    """The alerts about callers, or those about all else."""
+    return [deed for deed in known if deed.answer == "alert" and (deed.scope == "caller") == (scope == "caller")]
+
+
+def _may(policy: WatchPolicy, answer: Answer, scope: Scope, known: Sequence[Deed], now: datetime) -> bool:
     """Whether there is room for it today."""
     if answer == "rotate":
         return not any(deed.answer == "rotate" for deed in known)
@@ -189,7 +210,10 @@ def _may(policy: WatchPolicy, answer: Answer, scope: Scope, known: Sequence[Deed
         return True
     is_caller = scope == "caller"
     done = [deed for deed in known if deed.answer == "suspend" and (deed.scope == "caller") == is_caller]
-    return len(done) < (CALLERS_A_DAY if is_caller else min(policy.suspensions_a_day, WIDE_A_DAY))
+    if not is_caller:
+        return len(done) < min(policy.suspensions_a_day, WIDE_A_DAY)
+    lately = [deed for deed in done if now - deed.at < timedelta(hours=1)]
+    return len(done) < CALLERS_A_DAY and len(lately) < CALLERS_AN_HOUR
 
 
 def _deed(
@@ -202,10 +226,11 @@ def _deed(
         same = (finding.scope, finding.value)
         times = sum(deed.answer == "suspend" and (deed.scope, deed.value) == same for deed in known)
         until = now + min(timedelta(minutes=policy.suspend_minutes) * 2 ** min(times, 10), LONGEST)
+    is_wider = answer == "tighten" and finding.scope == "caller"
     return Deed(
         answer=answer,
-        scope=finding.scope,
-        value=finding.value,
+        scope="project" if is_wider else finding.scope,
+        value="" if is_wider else finding.value,
         at=now,
         until=until,
         feature=finding.feature,
