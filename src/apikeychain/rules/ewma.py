@@ -6,7 +6,7 @@ What is judged and how it is learned stands in `rules/series`, what is remembere
 - While a provider is out of order, what callers do is no surprise, nor shortly after: they try again. It is neither
   judged nor learned then, unless one caller makes most of the calls that fail.
 - A page that is left open, or an export, is one caller who is too much for a moment: a caller is blamed in the second
-  window.
+  window, also where others came between.
 - What one route shows is told of the route; what several show, and the project too, of the project.
 - Where the calls that were always there fail (401, 403, 429) and no more calls came than usual, it is the secret that
   somebody else used or the provider refuses, and not what callers do; but not where few callers can have made most of
@@ -50,8 +50,9 @@ _LEFT, _USED_UP, _NO_MORE, _USUAL = 0.2, 0.3, 1.5, 5
 _FEW_CALLERS, _MOST, _NEARLY = 3, 0.7, 0.9
 _SECRET = frozenset({"provider-401", "provider-403", "provider-429"})
 _SURE, _SURE_SCORE = 50, 4
-# Within so many windows a caller who is too much is so again.
-_AGAIN = 2
+# Within so many windows a caller who is too much is so again; and within so many it is somebody else's turn.
+_AGAIN, _TURN = 15, 2
+_MOST_SUSPECTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,9 @@ def _look_at(name: str, tally: Tally, learned: Learned, now: int) -> Sequence[_F
     said = [told for one in found if (told := _confirmed(one, route, now)) is not None]
     for one in found:
         if one.blamed.scope == "caller":
-            route.suspect, route.suspected = one.blamed.value, now
+            route.suspects[one.blamed.value] = now
+    latest = sorted(route.suspects.items(), key=lambda item: (-item[1], item[0]))[:_MOST_SUSPECTS]
+    route.suspects = {caller: at for caller, at in latest if now - at < _AGAIN}
     return said
 
 
@@ -116,10 +119,10 @@ def _confirmed(one: _Found, route: Route, now: int) -> _Found | None:
         return None
     if one.blamed.scope != "caller":
         return one
-    if now - route.suspected > _AGAIN:
-        return None
-    if one.blamed.value == route.suspect:
+    if one.blamed.value in route.suspects:
         return one
+    if not any(now - at <= _TURN for at in route.suspects.values()):
+        return None
     return replace(one, blamed=wide(one.route), verdict=replace(one.verdict, blatant=False))
 
 

@@ -52,7 +52,7 @@ CALLERS_A_DAY: Final = 120
 ALERTS_A_DAY: Final = 100
 _LAST: Final[Mapping[int, str]] = {
     ALERTS_A_DAY // 2: "; so many alerts were sent today that of the like only what is blatant is told from now on",
-    ALERTS_A_DAY: "; so many alerts were sent today that of the like only what something is done about is told from now on",
+    ALERTS_A_DAY: "; so many alerts were sent today that of the like only what is done is told from now on",
 }
 _RULES, _COUNTRY = "rules", "country"
 _WIDE: Final[Mapping[Points, tuple[Answer, ...]]] = {"abuse": ("tighten", "suspend"), "stranger": ("tighten",)}

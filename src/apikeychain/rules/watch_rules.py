@@ -8,10 +8,10 @@
     feature  := rate | callers | heaviest | bytes_out | failures | provider-401 | ... | refused_origins | ...
     comparison := ">" | ">="          unit := minute[s] | hour[s] | day
 
-A rule of numbers fires where what came within the time is over the bound, in a window in which some of it came; it counts the windows that begin in it, so
-that one of less than a window is one window. What is a number of different callers is the most of a window, since
-callers of two windows may be the same. A rule about countries fires where a call came from one that the rule does not
-want; a call whose country is not known fires none.
+A rule of numbers fires where what came within the time is over the bound, in a window in which some of it came. It
+counts the windows that begin in the time, so that one of less than a window is one window. What is a number of
+different callers is the most of a window, since callers of two windows may be the same. A rule about countries fires
+where a call came from one that the rule does not want; a call whose country is not known fires none.
 
 Source: contracts 7; ISO 3166-1 (codes of two letters).
 """

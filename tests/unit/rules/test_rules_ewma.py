@@ -80,6 +80,33 @@ def test_one_that_is_another_in_the_next_window_is_not_blamed() -> None:
     assert {(one.scope, one.value, one.blatant) for one in found} == {("route", "search", False)}
 
 
+@pytest.mark.parametrize("pause", [1, 5, 14])
+def test_one_caller_is_blamed_again_after_a_pause_of_minutes_and_not_after_a_long_one(pause: int) -> None:
+    life = settled()
+    life.goes_on(1, _scrape)
+    assert life.goes_on(pause) == []
+    assert {one.scope for one in life.goes_on(1, _scrape)} == {"caller"}
+    life.goes_on(15)
+    assert life.goes_on(1, _scrape) == []
+
+
+@pytest.mark.parametrize("callers", [2, 8])
+def test_callers_in_turn_are_blamed_each(callers: int) -> None:
+    life, blamed = settled(), set[str]()
+    for minute in range(2 * callers):
+        first = 1000 + minute % callers
+        found = life.goes_on(1, lambda routes, first=first: _add(routes, _more(600, 1, first)))
+        blamed |= {one.value for one in found if one.scope == "caller" and one.blatant}
+    assert len(blamed) == callers
+
+
+def test_the_callers_that_are_suspected_have_a_bound() -> None:
+    life = settled()
+    for minute in range(40):
+        life.goes_on(1, lambda routes, minute=minute: _add(routes, _more(600, 1, 1000 + minute)))
+    assert {len(route.suspects) for route in life.learned.routes.values()} == {8}
+
+
 def test_many_callers_that_fail_on_one_route_are_found_there() -> None:
     found = settled("search", "login").goes_on(1, _stuff, of=("search", "login"))
     failed = of(found, "provider-401")
