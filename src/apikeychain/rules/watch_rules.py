@@ -110,6 +110,10 @@ def parse_rule(text: str) -> Rule:
         msg = f"a rule has at most {LONGEST_RULE} characters, this one has {len(text)}"
         raise InvalidValueError(msg)
     reader = _Reader(text)
+    # It is told in alerts, in a line.
+    strange = next((place for place, one in enumerate(text) if not " " <= one <= "~"), None)
+    if strange is not None:
+        reader.refuse("a character of a line of ASCII", text[strange], strange)
     features = ", ".join(_COUNTED)
     feature = reader.word(f"country, or one of {features}", {"country", *_COUNTED}.__contains__)
     rule = _country_rule(reader) if feature == "country" else _number_rule(reader, feature)

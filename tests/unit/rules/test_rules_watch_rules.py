@@ -79,6 +79,10 @@ def test_a_rule_about_countries_is_read() -> None:
         ("country in [DE FR]", 16, "]"),
         ("country in [DE, Germany]", 17, "a country, as DE"),
         ("country in [de]", 13, "a country, as DE"),
+        ("rate >\r\n5 / minute", 7, "a character of a line"),
+        ("rate >\u2028 5 / minute", 7, "a character of a line"),
+        ("rate >\t5 / minute", 7, "a character of a line"),
+        ("rate > 5 / minute\n", 18, "a character of a line"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_the_place(text: str, place: int, expected: str) -> None:
