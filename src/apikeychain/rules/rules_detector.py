@@ -115,8 +115,9 @@ def _finding(window: Window, rule: Rule, total: Tally, told: tuple[int, int], si
 def _blamed(rule: Rule, total: Tally) -> Blamed:
     """The caller who made most of what the rule counts, or the project."""
     most = max(total.callers.values(), default=0)
-    is_of_callers = isinstance(rule, NumberRule) and rule.feature in _OF_CALLERS
-    if is_of_callers and total.calls and most >= max(_MOST * total.calls, rule.bound):
+    if isinstance(rule, CountryRule) or rule.feature not in _OF_CALLERS:
+        return Blamed("project", "")
+    if total.calls and most >= max(_MOST * total.calls, rule.bound):
         return Blamed("caller", min(name for name, count in total.callers.items() if count == most))
     return Blamed("project", "")
 

@@ -10,7 +10,7 @@ from apikeychain.rules.ewma import EWMADetector, look
 from apikeychain.rules.features import FEATURES
 from apikeychain.rules.learned import Learned
 from apikeychain.rules.series import SETTLES
-from watched_windows import Life, caller, calls, features, of, settled, values
+from watched_windows import Change, Life, caller, calls, features, of, settled, values
 
 
 def _more(number: int, callers: int, first: int = 1000) -> Tally:
@@ -35,6 +35,10 @@ def _refuse(routes: dict[str, Tally]) -> None:
 
 def _scrape(routes: dict[str, Tally]) -> None:
     _add(routes, _more(600, 1))
+
+
+def _adds(number: int, callers: int, first: int = 1000) -> Change:
+    return lambda routes: _add(routes, _more(number, callers, first))
 
 
 def _stuff(routes: dict[str, Tally]) -> None:
@@ -95,7 +99,7 @@ def test_callers_in_turn_are_blamed_each(callers: int) -> None:
     life, blamed = settled(), set[str]()
     for minute in range(2 * callers):
         first = 1000 + minute % callers
-        found = life.goes_on(1, lambda routes, first=first: _add(routes, _more(600, 1, first)))
+        found = life.goes_on(1, _adds(600, 1, first))
         blamed |= {one.value for one in found if one.scope == "caller" and one.blatant}
     assert len(blamed) == callers
 
@@ -103,7 +107,7 @@ def test_callers_in_turn_are_blamed_each(callers: int) -> None:
 def test_the_callers_that_are_suspected_have_a_bound() -> None:
     life = settled()
     for minute in range(40):
-        life.goes_on(1, lambda routes, minute=minute: _add(routes, _more(600, 1, 1000 + minute)))
+        life.goes_on(1, _adds(600, 1, 1000 + minute))
     assert {len(route.suspects) for route in life.learned.routes.values()} == {8}
 
 
@@ -159,7 +163,7 @@ def test_the_secret_is_told_of_the_project_where_calls_of_several_routes_fail() 
 def test_what_few_callers_can_have_made_themselves_is_no_sign_of_the_secret(callers: int) -> None:
     life = settled()
     for number in range(1, 57):
-        life.goes_on(3, lambda routes, number=number: _add(routes, _more(number * callers, callers)))
+        life.goes_on(3, _adds(number * callers, callers))
 
     def fails(routes: dict[str, Tally]) -> None:
         routes["search"] = replace(calls(10), failures={"provider-403": 56 * callers})
