@@ -130,7 +130,7 @@ async def test_what_we_refuse_of_those_who_were_admitted_is_another_failure() ->
         while (await gate.get()).status != 429:
             calls += 1
         (tally,) = tallies(gate).values()
-        assert tally.failures == {"refused": 2}
+        assert tally.failures == {"refused": 1, "rate-limited": 1}
         assert tally.unadmitted == {}
         # Who is over a quota is known all the same.
         assert sum(tally.callers.values()) == tally.calls == calls + 1

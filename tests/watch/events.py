@@ -148,7 +148,7 @@ def _proxies(scene: Scene) -> None:
 
 def _quota_hammering(scene: Scene) -> None:
     scene.calls(_strong(scene), 1)
-    scene.fails("refused", int(_strong(scene) * 0.9))
+    scene.fails("rate-limited", int(_strong(scene) * 0.9))
 
 
 def _fail_all(name: str, share: float) -> Callable[[Scene], None]:

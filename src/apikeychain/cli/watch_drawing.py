@@ -24,6 +24,7 @@ _TITLES = {
     "replays": "Replayed calls, a minute",
     "other_refusals": "Calls that were refused for anything else before they were admitted, a minute",
     "refused": "Admitted calls that the gate refused, a minute",
+    "rate-limited": "Calls that were over a quota, a minute",
     "failed": "Calls of which nothing came, a minute",
     "provider-401": "Calls whose key the provider refused, a minute",
     "provider-403": "Calls that the provider answered with 403, a minute",

@@ -16,7 +16,16 @@ MOST_VALUES = 64
 LONGEST_VALUE = 256
 
 # What came of calls that were admitted, where it was no success.
-FAILURES = ("provider-401", "provider-403", "provider-429", "provider-5xx", "provider-other", "refused", "failed")
+FAILURES = (
+    "provider-401",
+    "provider-403",
+    "provider-429",
+    "provider-5xx",
+    "provider-other",
+    "refused",
+    "rate-limited",
+    "failed",
+)
 # What anybody can cause, also without an allowed origin and without a key.
 UNADMITTED = ("origin-refused", "signature-refused", "replayed", "other")
 
@@ -47,8 +56,8 @@ class Tally:
 
     Attributes:
         calls: that were admitted.
-        failures: of those, by the names in FAILURES: answers of the provider, refusals of ours (a parameter, a quota),
-            and calls of which nothing came (no answer, one that was not passed on).
+        failures: of those, by the names in FAILURES: answers of the provider, refusals of ours (a parameter; apart
+            from these a quota), and calls of which nothing came (no answer, one that was not passed on).
         bytes_out: of the answers.
         callers: how often callers called, by pseudonym: those who called most.
         sketch: 48 bits each of the pseudonyms of all of them, the smallest where there are more: about how many.

@@ -6,10 +6,11 @@ What is judged and how it is learned stands in `rules/series`, what is remembere
 - While a provider is out of order, what callers do is no surprise, nor shortly after: they try again. It is neither
   judged nor learned then, unless one caller makes most of the calls that fail.
 - A page that is left open, or an export, is one caller who is too much for a moment: a caller is blamed in the second
-  window.
+  window, also where others came between.
 - What one route shows is told of the route; what several show, and the project too, of the project.
 - Where the calls that were always there fail (401, 403, 429) and no more calls came than usual, it is the secret that
-  somebody else used or the provider refuses, and not what callers do.
+  somebody else used or the provider refuses, and not what callers do; but not where few callers can have made most of
+  the calls that fail. It is told of the route where the calls of one fail.
 
 Source: contracts 7; spec 8.2; decision 32.
 """
@@ -45,10 +46,13 @@ _OUT, _OUT_CALLS, _CALM = 0.3, 10, 15
 # What is left of the successes where the secret is refused; the share of 429 where somebody else uses it, while no
 # more calls came than that.
 _LEFT, _USED_UP, _NO_MORE, _USUAL = 0.2, 0.3, 1.5, 5
+# So many callers are few; that share is most of what fails, and that is nearly all of it.
+_FEW_CALLERS, _MOST, _NEARLY = 3, 0.7, 0.9
 _SECRET = frozenset({"provider-401", "provider-403", "provider-429"})
 _SURE, _SURE_SCORE = 50, 4
-# Within so many windows a caller who is too much is so again.
-_AGAIN = 2
+# Within so many windows a caller who is too much is so again; and within so many it is somebody else's turn.
+_AGAIN, _TURN = 15, 2
+_MOST_SUSPECTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def look(window: Window, learned: Learned) -> Sequence[Finding]:
     learned.at = now
     tallies = {WHOLE: whole_of(window), **window.routes}
     found = [one for name, tally in tallies.items() for one in _look_at(name, tally, learned, now)]
-    said = sorted(_select(found, tallies[WHOLE], learned), key=_order)
+    said = sorted(_select(found, window, tallies[WHOLE], learned), key=_order)
     return [_finding(window, one) for one in said[:_MOST_FINDINGS]]
 
 
@@ -103,7 +107,9 @@ def _look_at(name: str, tally: Tally, learned: Learned, now: int) -> Sequence[_F
     said = [told for one in found if (told := _confirmed(one, route, now)) is not None]
     for one in found:
         if one.blamed.scope == "caller":
-            route.suspect, route.suspected = one.blamed.value, now
+            route.suspects[one.blamed.value] = now
+    latest = sorted(route.suspects.items(), key=lambda item: (-item[1], item[0]))[:_MOST_SUSPECTS]
+    route.suspects = {caller: at for caller, at in latest if now - at < _AGAIN}
     return said
 
 
@@ -113,10 +119,10 @@ def _confirmed(one: _Found, route: Route, now: int) -> _Found | None:
         return None
     if one.blamed.scope != "caller":
         return one
-    if now - route.suspected > _AGAIN:
-        return None
-    if one.blamed.value == route.suspect:
+    if one.blamed.value in route.suspects:
         return one
+    if not any(now - at <= _TURN for at in route.suspects.values()):
+        return None
     return replace(one, blamed=wide(one.route), verdict=replace(one.verdict, blatant=False))
 
 
@@ -207,7 +213,7 @@ def _learn_shares(route: Route, feature: str, known: dict[str, float], counts: M
     known.update({name: -share for share, name in kept})
 
 
-def _select(found: Sequence[_Found], total: Tally, learned: Learned) -> Sequence[_Found]:
+def _select(found: Sequence[_Found], window: Window, total: Tally, learned: Learned) -> Sequence[_Found]:
     """Of what several tell, what is said; see the module."""
     whole = {one.feature: one for one in found if one.route == WHOLE}
     routes: dict[str, list[_Found]] = {}
@@ -219,7 +225,7 @@ def _select(found: Sequence[_Found], total: Tally, learned: Learned) -> Sequence
         of_routes = routes.pop(name, [])
         is_narrow = len(of_routes) == 1 and of_whole.blamed.scope == "project"
         if _is_secret(of_whole.verdict, total, learned.routes[WHOLE]):
-            said.append(replace(of_whole, feature=f"secret({name})", blamed=Blamed("project", "")))
+            said.append(replace(of_whole, feature=f"secret({name})", blamed=_refused(name, window, total)))
         else:
             said.append(of_routes[0] if is_narrow else of_whole)
     for of_routes in routes.values():
@@ -232,11 +238,24 @@ def _is_secret(verdict: Verdict, total: Tally, whole: Route) -> bool:
     if name not in _SECRET or verdict.score < FAR:
         return False
     usual = whole.series["rate"].level ** 2
-    if usual < _USUAL:
+    if usual < _USUAL or _is_of_few(verdict.measure.seen, total):
         return False
     if name == "provider-429":
         return total.calls <= _NO_MORE * usual and verdict.seen >= _USED_UP
     return total.calls - sum(total.failures.values()) <= _LEFT * usual
+
+
+def _is_of_few(failed: float, total: Tally) -> bool:
+    """Whether so few callers called often enough that most of what failed can be theirs."""
+    most = sorted(total.callers.values(), reverse=True)[:_FEW_CALLERS]
+    return sum(most) >= _MOST * failed
+
+
+def _refused(name: str, window: Window, total: Tally) -> Blamed:
+    """The route that nearly all calls failed on, or the project."""
+    least = _NEARLY * total.failures.get(name, 0)
+    failed = [route for route, tally in window.routes.items() if tally.failures.get(name, 0) >= least]
+    return wide(failed[0]) if len(failed) == 1 else Blamed("project", "")
 
 
 def _finding(window: Window, one: _Found) -> Finding:

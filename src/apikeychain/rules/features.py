@@ -89,7 +89,13 @@ _REFUSED = tuple(
     Feature(name=name, kind="count", says="refused calls", points="nobody", least=30, times=4, cold=600, drips=True)
     for name in _UNADMITTED.values()
 )
-_POINTS: Mapping[str, Points] = {"provider-429": "crowd", "provider-5xx": "outage", "failed": "outage"}
+# A used-up quota is what a launch brings, the provider's or ours.
+_POINTS: Mapping[str, Points] = {
+    "provider-429": "crowd",
+    "rate-limited": "crowd",
+    "provider-5xx": "outage",
+    "failed": "outage",
+}
 # Of what the provider says about the key few are many.
 _ANSWERED = frozenset({"provider-401", "provider-403", "provider-429"})
 _FAILED = tuple(

@@ -3,7 +3,7 @@
 ::
 
     {"v": 1, "at": 29678400, "routes": {"search": {
-        "at": 29678400, "n": 1440, "calm": 0, "suspect": ["", 0],
+        "at": 29678400, "n": 1440, "calm": 0, "suspects": {},
         "series": {"rate": [4.1, 0.9, 7.2, 1440], "length(q)": [...]},
         "countries": {"DE": 0.71}, "origins": {"https://acme.example": 1.0}, "values": {"q": ["...", "..."]}}}}
 
@@ -59,7 +59,7 @@ class Route:
         at: the last window in which it was called.
         windows: how many windows ago it was first seen.
         calm: the window until which what callers do is no surprise, after an outage.
-        suspect: the one caller who was too much in the window `suspected`.
+        suspects: callers who were too much, and the last window in which each was.
         series: by the name of the measure.
         countries: which share of calls comes from each; `origins` likewise.
         values: by parameter.
@@ -68,8 +68,7 @@ class Route:
     at: int = 0
     windows: int = 0
     calm: int = 0
-    suspect: str = ""
-    suspected: int = 0
+    suspects: dict[str, int] = field(default_factory=dict[str, int])
     series: dict[str, Series] = field(default_factory=dict[str, Series])
     countries: dict[str, float] = field(default_factory=dict[str, float])
     origins: dict[str, float] = field(default_factory=dict[str, float])
@@ -118,7 +117,7 @@ def _told(route: Route) -> Mapping[str, object]:
         "at": route.at,
         "n": route.windows,
         "calm": route.calm,
-        "suspect": [route.suspect, route.suspected],
+        "suspects": route.suspects,
         "series": {name: packed(series) for name, series in route.series.items()},
         "countries": {name: round(share, 4) for name, share in route.countries.items()},
         "origins": {name: round(share, 4) for name, share in route.origins.items()},
@@ -131,8 +130,7 @@ def _route(told: Any) -> Route:  # noqa: ANN401  # whatever stands there is read
         at=_whole(told["at"]),
         windows=_whole(told["n"]),
         calm=_whole(told["calm"]),
-        suspect=str(told["suspect"][0]),
-        suspected=_whole(told["suspect"][1]),
+        suspects={str(name): _whole(at) for name, at in told["suspects"].items()},
         series={str(name): _series(numbers) for name, numbers in told["series"].items()},
         countries=_shares(told["countries"]),
         origins=_shares(told["origins"]),

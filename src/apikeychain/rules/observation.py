@@ -65,6 +65,8 @@ def failure_of(status: int, refusal: str | None, *, by_provider: bool) -> str | 
         return None
     if refusal == CredentialRefusedError.code:
         return "provider-401"
+    if refusal == RateLimitedError.code:
+        return "rate-limited"
     return "failed" if by_provider or refusal in _FAILED else "refused"
 
 

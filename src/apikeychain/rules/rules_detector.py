@@ -24,6 +24,8 @@ _PARTS = 40
 _BLATANT, _MOST = 5, 0.7
 _VERSION = 1
 _PEAKS = frozenset({"callers", "heaviest"})
+# What is a number of a caller's own calls. Whose calls failed or were long a tally does not say.
+_OF_CALLERS = frozenset({"rate", "heaviest"})
 _LATEST = 10**10
 
 
@@ -51,8 +53,8 @@ class RulesDetector:
         found: list[Finding] = []
         for rule in self._rules:
             memory = kept[rule.text] = known.get(rule.text, _Memory())
-            expected, seen = _seen(rule, memory, total, now)
-            if seen <= expected:
+            expected, seen, came = _seen(rule, memory, total, now)
+            if seen <= expected or not came:
                 memory.since = 0
                 continue
             memory.since = memory.since or now
@@ -68,16 +70,17 @@ class _Memory:
     since: int = 0
 
 
-def _seen(rule: Rule, memory: _Memory, total: Tally, now: int) -> tuple[int, int]:
-    """What is allowed at most, and what was."""
+def _seen(rule: Rule, memory: _Memory, total: Tally, now: int) -> tuple[int, int, int]:
+    """What is allowed at most, what was, and how much of that came in this window."""
     if isinstance(rule, CountryRule):
-        return 0, sum([count for name, count in total.countries.items() if rule.refuses(name)])
+        came = sum([count for name, count in total.countries.items() if rule.refuses(name)])
+        return 0, came, came
     length = max(60, rule.seconds // _PARTS)
     begin, count = now - now % length, _count(rule.feature, total)
     add = max if rule.feature in _PEAKS else sum
     memory.parts = {at: number for at, number in memory.parts.items() if now - rule.seconds < at <= now}
     memory.parts[begin] = add((memory.parts.get(begin, 0), count))
-    return rule.bound, add(memory.parts.values())
+    return rule.bound, add(memory.parts.values()), count
 
 
 def _count(feature: str, total: Tally) -> int:
@@ -110,9 +113,11 @@ def _finding(window: Window, rule: Rule, total: Tally, told: tuple[int, int], si
 
 
 def _blamed(rule: Rule, total: Tally) -> Blamed:
-    """The caller who made most of the calls of the window, or the project."""
+    """The caller who made most of what the rule counts, or the project."""
     most = max(total.callers.values(), default=0)
-    if isinstance(rule, NumberRule) and total.calls and most >= max(_MOST * total.calls, rule.bound):
+    if isinstance(rule, CountryRule) or rule.feature not in _OF_CALLERS:
+        return Blamed("project", "")
+    if total.calls and most >= max(_MOST * total.calls, rule.bound):
         return Blamed("caller", min(name for name, count in total.callers.items() if count == most))
     return Blamed("project", "")
 

@@ -5,18 +5,20 @@ what was found                                       the most that is done, in s
 ===================================================  ===============================================
 anybody can cause it; an outage                      alert
 one caller, who was admitted, not blatant            alert
-one caller, blatant                                  alert and suspend at once
+one caller, blatant                                  alert and suspend at once; where so many were that there is
+                                                     no room for one more, tighten the project
 wide, blatant, and more calls came too: abuse        alert, tighten, suspend
 the same: strangers                                  alert, tighten
 a crowd, as launches bring it                        alert
-what a tenant's rule says, wide                      alert, tighten
+what a tenant's rule of numbers says, wide           alert, tighten
 the secret, blatant                                  alert, rotate
 anything else                                        alert
 ===================================================  ===============================================
 
 Wide is an origin, a route or the project. A step up is taken where the finding lasts, or is back within a day, `COOL`
-after the step before; what still holds is not done again. An outage that is seen in the same window leaves nothing
-wide but alerts.
+after the step before; what still holds is not done again. A rule of a tenant's tightens where it fires in three windows
+in a row, so that few calls now and then do not keep a quota small; one about countries is told. An outage that is seen
+in the same window leaves nothing wide but alerts, of a route where that or the whole project is out.
 
 Source: contracts 7; spec 8.2; decision 32.
 """
@@ -30,6 +32,7 @@ from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.suspension import Scope
 from apikeychain.model.watch import Deed, WatchPolicy
 from apikeychain.rules.features import Points, feature_of
+from apikeychain.rules.watch_rules import named_feature
 
 OBSERVED: Final = timedelta(days=7)
 DAY: Final = timedelta(hours=24)
@@ -38,12 +41,20 @@ COOL: Final = timedelta(minutes=3)
 QUIET: Final = timedelta(hours=6)
 TIGHT: Final = timedelta(minutes=30)
 LONGEST: Final = timedelta(hours=1)
+# From the first to the third window in a row.
+ROW: Final = timedelta(minutes=2)
 # Whatever a policy says.
 WIDE_A_DAY: Final = 3
-# So that what is remembered has a bound: of callers, and of alerts.
-CALLERS_A_DAY: Final = 50
+# So that what is remembered has a bound: of callers, who have to be many for hours to use it up, and of alerts about
+# them and about all else. Of alerts half is for what is blatant and was admitted.
+CALLERS_AN_HOUR: Final = 20
+CALLERS_A_DAY: Final = 120
 ALERTS_A_DAY: Final = 100
-_RULES = "rules"
+_LAST: Final[Mapping[int, str]] = {
+    ALERTS_A_DAY // 2: "; so many alerts were sent today that of the like only what is blatant is told from now on",
+    ALERTS_A_DAY: "; so many alerts were sent today that of the like only what is done is told from now on",
+}
+_RULES, _COUNTRY = "rules", "country"
 _WIDE: Final[Mapping[Points, tuple[Answer, ...]]] = {"abuse": ("tighten", "suspend"), "stranger": ("tighten",)}
 
 
@@ -89,7 +100,8 @@ def decide(
         for answer in _answers(policy, finding, findings, known, now):
             deed = _deed(policy, finding, answer, known, now, observed=observes and answer != "alert")
             known.append(deed)
-            planned.append(Planned(deed=deed, finding=finding, why=_why(finding)))
+            last = _LAST.get(len(_told(finding.scope, known)), "") if answer == "alert" else ""
+            planned.append(Planned(deed=deed, finding=finding, why=_why(finding) + last))
     return planned
 
 
@@ -102,8 +114,16 @@ def _answers(
     same = [deed for deed in known if (deed.scope, deed.value) == (finding.scope, finding.value)]
     if steps and (finding.scope == "caller" or _lasts(finding, same, now)):
         following = _following(steps, [deed for deed in same if deed.answer in steps], now)
-        if following is not None and _may(policy, following, finding.scope, known):
+        if following is not None and _may(policy, following, finding.scope, known, now):
             yield following
+        elif following == "suspend" and "tighten" in policy.answers and _is_one_too_many(finding, known, now):
+            yield "tighten"
+
+
+def _is_one_too_many(finding: Finding, known: Sequence[Deed], now: datetime) -> bool:
+    """Whether it is a caller beyond those for whom there is room, and the project has its quota still."""
+    tightened = [deed for deed in known if (deed.answer, deed.scope) == ("tighten", "project")]
+    return finding.scope == "caller" and finding.admitted and not any(_holds(deed, now) for deed in tightened)
 
 
 def _lasts(finding: Finding, same: Sequence[Deed], now: datetime) -> bool:
@@ -139,10 +159,10 @@ def _steps(finding: Finding, findings: Sequence[Finding]) -> tuple[Answer, ...]:
     points = _points(finding)
     if finding.scope == "caller":
         return ("suspend",) if finding.blatant and points != "outage" else ()
-    if not finding.admitted or any(_points(one) == "outage" for one in findings):
+    if not finding.admitted or any(_is_outage_of(one, finding) for one in findings):
         return ()
     if finding.detector == _RULES:
-        return ("tighten",)
+        return ("tighten",) if _feature(finding) != _COUNTRY and finding.at - finding.since >= ROW else ()
     if points == "secret":
         return ("rotate",) if finding.blatant else ()
     return _WIDE.get(points, ()) if finding.blatant and _surges(finding, findings) else ()
@@ -150,9 +170,18 @@ def _steps(finding: Finding, findings: Sequence[Finding]) -> tuple[Answer, ...]:
 
 def _points(finding: Finding) -> Points:
     """At what it points; what the house has no name for explains nothing but itself."""
-    name = finding.feature.split()[0] if finding.detector == _RULES else finding.feature
-    feature = feature_of(name)
+    feature = feature_of(_feature(finding))
     return "crowd" if feature is None else feature.points
+
+
+def _feature(finding: Finding) -> str:
+    return named_feature(finding.feature) if finding.detector == _RULES else finding.feature
+
+
+def _is_outage_of(one: Finding, finding: Finding) -> bool:
+    """Whether it may be an outage that makes the other: of the same route, or of what is wider than a route."""
+    is_elsewhere = one.scope == finding.scope == "route" and one.value != finding.value
+    return _points(one) == "outage" and not is_elsewhere
 
 
 def _surges(finding: Finding, findings: Sequence[Finding]) -> bool:
@@ -162,13 +191,18 @@ def _surges(finding: Finding, findings: Sequence[Finding]) -> bool:
 
 
 def _may_tell(finding: Finding, known: Sequence[Deed], now: datetime) -> bool:
-    told = [deed for deed in known if deed.answer == "alert"]
+    told = _told(finding.scope, known)
     same = (finding.scope, finding.value, finding.feature)
     lately = [deed for deed in told if (deed.scope, deed.value, deed.feature) == same and now - deed.at < QUIET]
-    return not lately and len(told) < ALERTS_A_DAY
+    return not lately and len(told) < (ALERTS_A_DAY if finding.blatant and finding.admitted else ALERTS_A_DAY // 2)
 
 
-def _may(policy: WatchPolicy, answer: Answer, scope: Scope, known: Sequence[Deed]) -> bool:
+def _told(scope: Scope, known: Sequence[Deed]) -> list[Deed]:
+    """The alerts about callers, or those about all else."""
+    return [deed for deed in known if deed.answer == "alert" and (deed.scope == "caller") == (scope == "caller")]
+
+
+def _may(policy: WatchPolicy, answer: Answer, scope: Scope, known: Sequence[Deed], now: datetime) -> bool:
     """Whether there is room for it today."""
     if answer == "rotate":
         return not any(deed.answer == "rotate" for deed in known)
@@ -176,7 +210,10 @@ def _may(policy: WatchPolicy, answer: Answer, scope: Scope, known: Sequence[Deed
         return True
     is_caller = scope == "caller"
     done = [deed for deed in known if deed.answer == "suspend" and (deed.scope == "caller") == is_caller]
-    return len(done) < (CALLERS_A_DAY if is_caller else min(policy.suspensions_a_day, WIDE_A_DAY))
+    if not is_caller:
+        return len(done) < min(policy.suspensions_a_day, WIDE_A_DAY)
+    lately = [deed for deed in done if now - deed.at < timedelta(hours=1)]
+    return len(done) < CALLERS_A_DAY and len(lately) < CALLERS_AN_HOUR
 
 
 def _deed(
@@ -189,10 +226,11 @@ def _deed(
         same = (finding.scope, finding.value)
         times = sum(deed.answer == "suspend" and (deed.scope, deed.value) == same for deed in known)
         until = now + min(timedelta(minutes=policy.suspend_minutes) * 2 ** min(times, 10), LONGEST)
+    is_wider = answer == "tighten" and finding.scope == "caller"
     return Deed(
         answer=answer,
-        scope=finding.scope,
-        value=finding.value,
+        scope="project" if is_wider else finding.scope,
+        value="" if is_wider else finding.value,
         at=now,
         until=until,
         feature=finding.feature,

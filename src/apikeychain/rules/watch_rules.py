@@ -8,10 +8,10 @@
     feature  := rate | callers | heaviest | bytes_out | failures | provider-401 | ... | refused_origins | ...
     comparison := ">" | ">="          unit := minute[s] | hour[s] | day
 
-A rule of numbers fires where what came within the time is over the bound; it counts the windows that begin in it, so
-that one of less than a window is one window. What is a number of different callers is the most of a window, since
-callers of two windows may be the same. A rule about countries fires where a call came from one that the rule does not
-want; a call whose country is not known fires none.
+A rule of numbers fires where what came within the time is over the bound, in a window in which some of it came. It
+counts the windows that begin in the time, so that one of less than a window is one window. What is a number of
+different callers is the most of a window, since callers of two windows may be the same. A rule about countries fires
+where a call came from one that the rule does not want; a call whose country is not known fires none.
 
 Source: contracts 7; ISO 3166-1 (codes of two letters).
 """
@@ -110,6 +110,10 @@ def parse_rule(text: str) -> Rule:
         msg = f"a rule has at most {LONGEST_RULE} characters, this one has {len(text)}"
         raise InvalidValueError(msg)
     reader = _Reader(text)
+    # It is told in alerts, in a line.
+    strange = next((place for place, one in enumerate(text) if not " " <= one <= "~"), None)
+    if strange is not None:
+        reader.refuse("a character of a line of ASCII", text[strange], strange)
     features = ", ".join(_COUNTED)
     feature = reader.word(f"country, or one of {features}", {"country", *_COUNTED}.__contains__)
     rule = _country_rule(reader) if feature == "country" else _number_rule(reader, feature)
@@ -127,6 +131,12 @@ def parse_rules(texts: Sequence[str]) -> tuple[Rule, ...]:
         msg = f"a project has at most {MOST_RULES} rules, not {len(texts)}"
         raise InvalidValueError(msg)
     return tuple([parse_rule(text) for text in dict.fromkeys(texts)])
+
+
+def named_feature(text: str) -> str:
+    """What a rule is about, the first word of its text: a feature, `failures` or `country`; "" where there is none."""
+    word = _TOKEN.match(text)
+    return word[1] if word else ""
 
 
 def _number_rule(reader: _Reader, feature: str) -> NumberRule:

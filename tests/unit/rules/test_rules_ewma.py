@@ -7,9 +7,10 @@ import pytest
 
 from apikeychain.model.tally import Tally
 from apikeychain.rules.ewma import EWMADetector, look
+from apikeychain.rules.features import FEATURES
 from apikeychain.rules.learned import Learned
 from apikeychain.rules.series import SETTLES
-from watched_windows import Life, caller, calls, features, of, settled, values
+from watched_windows import Change, Life, caller, calls, features, of, settled, values
 
 
 def _more(number: int, callers: int, first: int = 1000) -> Tally:
@@ -34,6 +35,10 @@ def _refuse(routes: dict[str, Tally]) -> None:
 
 def _scrape(routes: dict[str, Tally]) -> None:
     _add(routes, _more(600, 1))
+
+
+def _adds(number: int, callers: int, first: int = 1000) -> Change:
+    return lambda routes: _add(routes, _more(number, callers, first))
 
 
 def _stuff(routes: dict[str, Tally]) -> None:
@@ -79,6 +84,33 @@ def test_one_that_is_another_in_the_next_window_is_not_blamed() -> None:
     assert {(one.scope, one.value, one.blatant) for one in found} == {("route", "search", False)}
 
 
+@pytest.mark.parametrize("pause", [1, 5, 14])
+def test_one_caller_is_blamed_again_after_a_pause_of_minutes_and_not_after_a_long_one(pause: int) -> None:
+    life = settled()
+    life.goes_on(1, _scrape)
+    assert life.goes_on(pause) == []
+    assert {one.scope for one in life.goes_on(1, _scrape)} == {"caller"}
+    life.goes_on(15)
+    assert life.goes_on(1, _scrape) == []
+
+
+@pytest.mark.parametrize("callers", [2, 8])
+def test_callers_in_turn_are_blamed_each(callers: int) -> None:
+    life, blamed = settled(), set[str]()
+    for minute in range(2 * callers):
+        first = 1000 + minute % callers
+        found = life.goes_on(1, _adds(600, 1, first))
+        blamed |= {one.value for one in found if one.scope == "caller" and one.blatant}
+    assert len(blamed) == callers
+
+
+def test_the_callers_that_are_suspected_have_a_bound() -> None:
+    life = settled()
+    for minute in range(40):
+        life.goes_on(1, _adds(600, 1, 1000 + minute))
+    assert {len(route.suspects) for route in life.learned.routes.values()} == {8}
+
+
 def test_many_callers_that_fail_on_one_route_are_found_there() -> None:
     found = settled("search", "login").goes_on(1, _stuff, of=("search", "login"))
     failed = of(found, "provider-401")
@@ -114,8 +146,42 @@ def test_the_secret_is_told_where_the_calls_that_were_always_there_fail() -> Non
 
     found = settled().goes_on(1, change)
     assert [(one.feature, one.scope, one.blatant, one.admitted) for one in found] == [
-        ("secret(provider-401)", "project", True, True)
+        ("secret(provider-401)", "route", True, True)
     ]
+
+
+def test_the_secret_is_told_of_the_project_where_calls_of_several_routes_fail() -> None:
+    def change(routes: dict[str, Tally]) -> None:
+        for tally in routes.values():
+            tally.failures["provider-401"] = tally.calls
+
+    found = settled("search", "login").goes_on(1, change, of=("search", "login"))
+    assert {(one.feature, one.scope) for one in found} == {("secret(provider-401)", "project")}
+
+
+@pytest.mark.parametrize("callers", [1, 3])
+def test_what_few_callers_can_have_made_themselves_is_no_sign_of_the_secret(callers: int) -> None:
+    life = settled()
+    for number in range(1, 57):
+        life.goes_on(3, _adds(number * callers, callers))
+
+    def fails(routes: dict[str, Tally]) -> None:
+        routes["search"] = replace(calls(10), failures={"provider-403": 56 * callers})
+        _add(routes, _more(56 * callers, callers))
+
+    found = life.goes_on(2, fails)
+    assert "provider-403" in features(found)
+    assert not any(one.feature.startswith("secret") for one in found)
+
+
+def test_a_launch_that_is_over_a_quota_of_ours_is_a_crowd() -> None:
+    def launch(routes: dict[str, Tally]) -> None:
+        _add(routes, _more(2000, 1000))
+        routes["search"].failures["rate-limited"] = 1400
+
+    found = settled().goes_on(2, launch)
+    assert {"rate", "rate-limited"} <= features(found)
+    assert {FEATURES[one.feature].points for one in found} == {"crowd"}
 
 
 def test_a_quota_that_somebody_else_uses_is_the_secret_and_one_that_growth_uses_is_not() -> None:

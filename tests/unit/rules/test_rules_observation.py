@@ -98,7 +98,8 @@ def test_every_refusal_and_failure_has_a_class(error: type[AnswerError]) -> None
     failure = observation.failure_of(error.status, error.code, by_provider=False)
     assert failure in FAILURES
     is_refusal = issubclass(error, RefusalError) and error.code != "internal"
-    assert (failure == "refused") == is_refusal
+    assert (failure in {"refused", "rate-limited"}) == is_refusal
+    assert (failure == "rate-limited") == (error is RateLimitedError)
     assert observation.unadmitted_of(error.code) in UNADMITTED
 
 

@@ -11,7 +11,15 @@ from apikeychain.model.ids import ProjectId
 from apikeychain.model.suspension import Scope
 from apikeychain.model.watch import ANSWERS, Deed, WatchPolicy
 from apikeychain.rules.features import FEATURES
-from apikeychain.rules.watch_policy import ALERTS_A_DAY, CALLERS_A_DAY, Planned, decide, mode_of
+from apikeychain.rules.watch_bounds import is_within
+from apikeychain.rules.watch_policy import (
+    ALERTS_A_DAY,
+    CALLERS_A_DAY,
+    CALLERS_AN_HOUR,
+    Planned,
+    decide,
+    mode_of,
+)
 
 PROJECT = ProjectId("p_aaaaaaaaaaaaaaaaaaaa")
 NOW = datetime(2026, 3, 12, 12, tzinfo=UTC)
@@ -124,10 +132,53 @@ def test_a_policy_may_have_less_suspensions_a_day_and_none() -> None:
         assert [answer for _, answer in _beyond_alerts([FINDING, SURGE], 600, policy)].count("suspend") == most
 
 
-def test_the_callers_that_are_suspended_in_a_day_have_a_bound() -> None:
-    findings = [replace(CALLER, value=str(number)) for number in range(CALLERS_A_DAY + 20)]
+def test_the_callers_that_are_suspended_in_an_hour_and_a_day_have_a_bound() -> None:
+    deeds: list[Deed] = []
+    suspended: list[int] = []
+    for hour in range(12):
+        findings = [replace(CALLER, value=f"{hour} {number}") for number in range(CALLERS_AN_HOUR + 20)]
+        planned = [one.deed for one in decide(POLICY, findings, deeds, CREATED, NOW + hour * 60 * MINUTE)]
+        suspended.append(sum(deed.answer == "suspend" for deed in planned))
+        deeds += planned
+    assert suspended == [CALLERS_AN_HOUR] * 6 + [0] * 6
+    assert sum(suspended) == CALLERS_A_DAY
+
+
+def test_where_no_more_callers_can_be_suspended_the_quota_of_the_project_is_made_smaller() -> None:
+    findings = [replace(CALLER, value=str(number)) for number in range(CALLERS_AN_HOUR + 5)]
     planned = decide(POLICY, findings, [], CREATED, NOW)
-    assert sum(one.deed.answer == "suspend" for one in planned) == CALLERS_A_DAY
+    (wide,) = [one for one in planned if one.deed.answer == "tighten"]
+    assert (wide.deed.scope, wide.deed.value, wide.finding.value) == ("project", "", str(CALLERS_AN_HOUR))
+    assert is_within(wide, [one.deed for one in planned if one != wide], NOW)
+    deeds = [one.deed for one in planned]
+    again = [replace(CALLER, value="another")]
+    for later, answers in ((29, ["alert"]), (30, ["alert", "tighten"])):
+        found = decide(POLICY, again, deeds, CREATED, NOW + later * MINUTE)
+        assert [one.deed.answer for one in found] == answers
+    for policy, finding in (
+        (replace(POLICY, answers=("alert", "suspend")), CALLER),
+        (POLICY, replace(CALLER, admitted=False)),
+    ):
+        same = [replace(finding, value=str(number)) for number in range(CALLERS_AN_HOUR + 5)]
+        assert "tighten" not in {one.deed.answer for one in decide(policy, same, [], CREATED, NOW)}
+
+
+def test_callers_take_no_alert_from_what_is_wide_nor_what_is_mild_all_from_what_is_blatant() -> None:
+    mild = [replace(CALLER, value=str(number), blatant=False) for number in range(ALERTS_A_DAY)]
+    strangers = [replace(FINDING, value=str(number), admitted=False) for number in range(ALERTS_A_DAY)]
+    told = [one.deed for one in decide(POLICY, [*mild, *strangers], [], CREATED, NOW)]
+    assert len(told) == ALERTS_A_DAY
+    blatant = decide(POLICY, [replace(CALLER, value="x"), FINDING], told, CREATED, NOW)
+    assert [(one.deed.answer, one.deed.scope) for one in blatant][::2] == [("alert", "caller"), ("alert", "route")]
+
+
+def test_the_last_alert_of_a_day_says_that_it_is() -> None:
+    findings = [replace(CALLER, value=str(number)) for number in range(ALERTS_A_DAY + 20)]
+    last = [one for one in decide(POLICY, findings, [], CREATED, NOW) if "so many alerts" in one.why]
+    assert [(one.deed.answer, int(one.finding.value)) for one in last] == [
+        ("alert", ALERTS_A_DAY // 2 - 1),
+        ("alert", ALERTS_A_DAY - 1),
+    ]
 
 
 def test_alerts_have_a_bound_a_day_and_what_is_done_has_not_that_one() -> None:
@@ -171,12 +222,39 @@ def test_an_outage_suspends_nothing() -> None:
     assert _beyond_alerts([replace(OUTAGE, scope="caller", value="0123")], 600) == []
 
 
-def test_while_a_provider_is_out_nothing_wide_is_done_about_anything() -> None:
-    assert _beyond_alerts([FINDING, SURGE, OUTAGE, SECRET], 600) == []
+@pytest.mark.parametrize(("scope", "value"), [("project", ""), ("route", "login")])
+def test_while_a_provider_is_out_nothing_wide_is_done_about_it(scope: Scope, value: str) -> None:
+    assert _beyond_alerts([FINDING, SURGE, replace(OUTAGE, scope=scope, value=value), SECRET], 600) == []
+
+
+def test_while_one_route_is_out_another_is_answered_and_the_project_is_not() -> None:
+    assert _beyond_alerts([FINDING, SURGE, OUTAGE, SECRET], 6) == [(2, "tighten"), (5, "suspend")]
+
+
+@pytest.mark.parametrize("text", ["provider-5xx > 10 / minute", "provider-5xx>10/minute"])
+def test_a_rule_about_outages_is_known_as_one_however_it_is_spaced(text: str) -> None:
+    rule = replace(FINDING, detector="rules", feature=text, scope="project", value="")
+    assert _beyond_alerts([rule], 600) == []
+
+
+def test_a_rule_that_is_broken_now_and_then_is_told_only_and_one_about_countries_always() -> None:
+    rule = replace(FINDING, detector="rules", feature="failures >= 20 / minute", scope="project", value="")
+    deeds: list[Deed] = []
+    for minute in range(0, 1440, 5):
+        now = NOW + minute * MINUTE
+        deeds += [one.deed for one in decide(POLICY, [replace(rule, at=now, since=now - MINUTE)], deeds, CREATED, now)]
+    assert {deed.answer for deed in deeds} == {"alert"}
+    assert _beyond_alerts([replace(rule, feature="country not in [DE, FR]")], 600) == []
 
 
 def test_a_crowd_is_told_only() -> None:
     assert _beyond_alerts([SURGE, replace(SURGE, feature="callers")], 600) == []
+
+
+@pytest.mark.parametrize("scope", ["route", "origin", "project"])
+def test_a_used_up_quota_is_told_only(scope: Scope) -> None:
+    used = [replace(FINDING, feature=name, scope=scope, value="x") for name in ("rate-limited", "provider-429")]
+    assert _beyond_alerts([*used, replace(SURGE, scope=scope, value="x")], 600) == []
 
 
 def test_strangers_are_slowed_down_and_not_shut_out() -> None:

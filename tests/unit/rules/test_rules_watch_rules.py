@@ -14,7 +14,7 @@ from apikeychain.model.ids import ProjectId
 from apikeychain.model.tally import Tally
 from apikeychain.ports.detector import MOST_STATE
 from apikeychain.rules.rules_detector import RulesDetector
-from apikeychain.rules.watch_rules import CountryRule, NumberRule, parse_rule, parse_rules
+from apikeychain.rules.watch_rules import CountryRule, NumberRule, named_feature, parse_rule, parse_rules
 
 PROJECT = ProjectId("p_aaaaaaaaaaaaaaaaaaaa")
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -79,6 +79,10 @@ def test_a_rule_about_countries_is_read() -> None:
         ("country in [DE FR]", 16, "]"),
         ("country in [DE, Germany]", 17, "a country, as DE"),
         ("country in [de]", 13, "a country, as DE"),
+        ("rate >\r\n5 / minute", 7, "a character of a line"),
+        ("rate >\u2028 5 / minute", 7, "a character of a line"),
+        ("rate >\t5 / minute", 7, "a character of a line"),
+        ("rate > 5 / minute\n", 18, "a character of a line"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_the_place(text: str, place: int, expected: str) -> None:
@@ -109,6 +113,21 @@ def test_a_rule_counts_what_came_within_its_time() -> None:
     assert _fires("refused_origins > 50 / 3 minutes", *tallies) == [False, False, True, True] + [False] * 5
 
 
+def test_a_rule_of_hours_fires_only_while_something_of_it_comes_and_a_row_ends_with_what_does_not() -> None:
+    failed, good = Tally(calls=9, failures={"provider-403": 5}), Tally(calls=9)
+    found = _live("provider-403 >= 5 / hour", [failed, good, good, failed, failed])
+    assert [bool(one) for one in found] == [True, False, False, True, True]
+    assert [one.at - one.since for (one,) in found[3:]] == [timedelta(0), timedelta(minutes=1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "feature"),
+    [("provider-5xx>10/minute", "provider-5xx"), (" rate > 1 / day", "rate"), ("country in [DE]", "country"), ("", "")],
+)
+def test_a_rule_tells_what_it_is_about(text: str, feature: str) -> None:
+    assert named_feature(text) == feature
+
+
 def test_more_than_a_bound_and_as_much_are_told_apart() -> None:
     assert _fires("rate > 10 / minute", Tally(calls=10), Tally(calls=11)) == [False, True]
     assert _fires("rate >= 10 / minute", Tally(calls=9), Tally(calls=10)) == [False, True]
@@ -123,7 +142,7 @@ def test_failures_of_all_kinds_are_counted_together() -> None:
 def test_callers_of_two_windows_are_not_added_up() -> None:
     crowd = Tally(calls=40, sketch=set(range(40)))
     assert _fires("callers > 50 / hour", crowd, crowd) == [False, False]
-    assert _fires("callers > 30 / hour", crowd, Tally(calls=1)) == [True, True]
+    assert _fires("callers > 30 / hour", crowd, Tally(calls=1, sketch={1})) == [True, True]
 
 
 def test_a_call_from_where_nobody_should_be_is_found_and_one_from_nowhere_known_is_not() -> None:
@@ -152,6 +171,14 @@ def test_the_caller_who_makes_most_of_it_is_to_blame() -> None:
     assert (finding.scope, finding.value) == ("caller", "aa")
     (finding,) = _live("rate > 10 / minute", [Tally(calls=20, callers={"aa": 11, "bb": 9})])[0]
     assert finding.scope == "project"
+
+
+@pytest.mark.parametrize("text", ["failures >= 20 / minute", "bytes_out > 900 / minute", "callers > 1 / minute"])
+def test_who_calls_most_is_not_to_blame_for_what_others_may_have_done(text: str) -> None:
+    failed = Tally(calls=500, callers={"aa": 400, "bb": 100}, failures={"provider-other": 100}, bytes_out=9000)
+    failed.sketch = {1, 2}
+    (finding,) = _live(text, [failed])[0]
+    assert (finding.scope, finding.value) == ("project", "")
 
 
 def test_the_state_of_many_rules_over_a_day_has_its_bound() -> None:

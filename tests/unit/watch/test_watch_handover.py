@@ -212,7 +212,7 @@ async def test_many_routes_are_handed_over_in_pieces(monkeypatch: pytest.MonkeyP
         (window,) = house.detector.windows
         assert {name: (tally.calls, tally.failures) for name, tally in window.routes.items()} == {
             "": (0, {}),
-            "weather": (1, {"refused": 1}),
+            "weather": (1, {"rate-limited": 1}),
         }
 
 
