@@ -323,6 +323,18 @@ async def test_the_last_findings_are_kept_and_no_more(monkeypatch: pytest.Monkey
         assert found[0].at == max(one.at for one in stored)
 
 
+async def test_what_anybody_can_cause_pushes_out_no_other_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.minute(finding("caller", CALLER, blatant=False))
+        many = [finding("project", "", feature=f"of{number}", admitted=False) for number in range(60)]
+        for _ in range(5):
+            await house.minute(*many)
+        stored = await house.stored(Finding)
+        assert len([one for one in stored if one.admitted]) == 1
+        assert len(stored) == 101
+        assert len({one.at for one in stored if not one.admitted}) == 2
+
+
 async def test_what_somebody_suspended_for_longer_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
         await house.shop.suspend("caller", CALLER, reason="by hand")
