@@ -165,6 +165,8 @@ class Pipeline:
         try:
             return await step("verify", self._verify(passage, project))
         except UnauthenticatedError:
+            # A claim that also spends foresees the route of a call that it then refuses: that one was not admitted.
+            passage.route = None
             await self._refusals.admit(project.project.id, passage.caller)
             raise
 

@@ -13,6 +13,7 @@ from apikeychain.rules.tallies import OTHERS, merged
 from apikeychain.testing.local_provider import Visit
 from apikeychain.watch.observer import Observer
 from gate import APP, WEATHER, Gate, open_gate
+from one_plug import Both
 from signer import signer_of
 
 PATH = "/data/2.5/weather"
@@ -196,6 +197,17 @@ async def test_a_replay_is_counted_as_one_and_so_is_nobody(monkeypatch: pytest.M
         tally = reduce(merged, tallies(gate).values())
         assert (tally.calls, tally.unadmitted) == (1, {"replayed": 2})
         assert sum(tally.callers.values()) == 1
+
+
+async def test_replays_are_never_admitted_where_a_claim_also_spends() -> None:
+    plug = Both()
+    async with open_gate(rate_limiter=plug, replay_guard=plug) as gate:
+        lines = (await signer_of(gate)).sign(gate.shop.url("weather"), b"q=Paris", announce=True)
+        codes = [(await gate.get(origin="", headers=lines)).code for _ in range(150)]
+        assert "rate-limited" in codes
+        tally = reduce(merged, tallies(gate).values())
+        assert (tally.calls, tally.failures) == (1, {})
+        assert sum(tally.unadmitted.values()) == 149
 
 
 async def test_projects_that_nobody_has_are_not_counted() -> None:

@@ -119,13 +119,15 @@ async def site() -> AsyncGenerator[Site, None]:
 
 
 async def _entries_after(site: Site, seq: int) -> Counter[str]:
-    """What the ledger has beyond `seq` once the 10 s of every group of refusals are over: entries by kind and code."""
+    """What the ledger has beyond `seq` once the 10 s of every group of refusals are over: entries by kind and code.
+
+    What the watch says of a flood comes once its minute is over, in the middle of whatever runs then.
+    """
     site.clock.go_on(10)
     open_one = site.gate.keychain._residence
     assert open_one is not None
     await asyncio.sleep(WRITTEN)
     await until(lambda: not open_one._ledger.unwritten)
-    # The watch tells of floods by itself, once a minute is over.
     entries = [entry for entry in await site.gate.acme.entries(seq, 10_000) if entry.actor != "watch"]
     data = [json.loads(entry.payload)["data"] for entry in entries]
     return Counter(f"{entry.kind} {said.get('code', '')}".strip() for entry, said in zip(entries, data, strict=True))

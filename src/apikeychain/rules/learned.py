@@ -8,8 +8,8 @@
         "countries": {"DE": 0.71}, "origins": {"https://acme.example": 1.0}, "values": {"q": ["...", "..."]}}}}
 
 Windows are numbered by how many of their length have passed since 1970. `*` is the project as a whole. Of values a set
-of 1,024 bits says which came, and a second one which came before that was full. Where the text is too long, routes go
-that were not called for longest.
+of 1,024 bits says which came, and a second one which came before that was full. Where the text is too long, of each
+route the parameters go that came in fewest windows, and only then routes, those that were not called for longest.
 
 Source: contracts 7; Bloom, "Space/time trade-offs in hash coding with allowable errors" (1970), with one hash.
 """
@@ -17,7 +17,7 @@ Source: contracts 7; Bloom, "Space/time trade-offs in hash coding with allowable
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 
 from apikeychain.ports.detector import MOST_STATE
@@ -29,6 +29,8 @@ BITS = 1024
 # As many of them set, and the older half of what is known is forgotten.
 _FULL = 256
 _MOST = 1e12
+# Parameters of a route: as many as there are, and fewer where there is no room for all routes.
+_ALL, _FEWER = 1 << 16, (8, 2)
 
 
 @dataclass(slots=True)
@@ -97,15 +99,47 @@ def parse(text: str) -> Learned:
 def text_of(learned: Learned) -> str:
     """As text of at most MOST_STATE bytes: the routes that were called of late, as many as there is room for."""
     begin = f'{{"v":{VERSION},"at":{learned.at},"routes":{{'
-    room, told = MOST_STATE - len(begin) - len("}}"), list[str]()
+    room = MOST_STATE - len(begin) - len("}}")
+    told = _fitting(learned, room, _ALL)
+    for most in _FEWER:
+        if len(told) == len(learned.routes):
+            break
+        told = _fitting(learned, room, most)
+    return f"{begin}{','.join(told)}}}}}"
+
+
+def _fitting(learned: Learned, room: int, most: int) -> list[str]:
+    """Routes as text, with so many parameters each, as far as there is room."""
+    told = list[str]()
     order = sorted(learned.routes.items(), key=lambda item: (item[0] != WHOLE, -item[1].at, -item[1].windows, item[0]))
     for name, route in order:
-        one = f"{_dumps(name)}:{_dumps(_told(route))}"
+        one = f"{_dumps(name)}:{_dumps(_told(_narrowed(route, most)))}"
         room -= len(one) + 1
         if room < 0:
             break
         told.append(one)
-    return f"{begin}{','.join(told)}}}}}"
+    return told
+
+
+def _narrowed(route: Route, most: int) -> Route:
+    """The route with the parameters that came in most windows."""
+    windows = dict.fromkeys(route.values, 0)
+    for name, series in route.series.items():
+        if parameter := _parameter_of(name):
+            windows[parameter] = max(windows.get(parameter, 0), series.windows)
+    if len(windows) <= most:
+        return route
+    kept = {"", *sorted(windows, key=lambda name: (-windows[name], name))[:most]}
+    return replace(
+        route,
+        series={name: series for name, series in route.series.items() if _parameter_of(name) in kept},
+        values={name: values for name, values in route.values.items() if name in kept},
+    )
+
+
+def _parameter_of(measure: str) -> str:
+    """Of which parameter it is, or ""."""
+    return measure.partition("(")[2].removesuffix(")")
 
 
 def _dumps(value: object) -> str:

@@ -7,8 +7,9 @@ Source: contracts 7; spec 8.2.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 from apikeychain.errors import (
     CALLER_GONE,
@@ -25,10 +26,12 @@ from apikeychain.rules.routing import Target
 from apikeychain.rules.tallies import HASH_BITS, OTHERS
 
 KEY_BYTES = 32
+_T = TypeVar("_T")
 # Of one call one value is judged, or two that are short together, of more of them some in turn: it costs about the same
 # whatever callers send.
 _SHORT = 24
-_MOST_LOOKED_AT = 64
+_MOST_LOOKED_AT = 32
+_PLAIN = (str, int, float)
 _CLASSES = {401: "provider-401", 403: "provider-403", 429: "provider-429"}
 _SERVER_ERROR, _CLIENT_ERROR = 500, 400
 _UNADMITTED = {
@@ -82,12 +85,10 @@ def taken(target: Target, turn: int) -> tuple[tuple[str, str], ...]:
         target: what goes up.
         turn: any number, another one for each call: where to begin where there are many values.
     """
-    found = [*_values(target)]
-    if len(found) > 1:
-        first, second = found[turn % len(found)], found[(turn + 1) % len(found)]
-        found = [first, second] if len(first[1]) + len(second[1]) <= _SHORT else [first]
+    found = [*_values(target, turn)]
+    told = found if len(found) < 2 else _chosen(found, turn)  # noqa: PLR2004  # one alone
     watched = target.route.watched
-    return tuple([(name if name in watched else OTHERS, value[:LONGEST_VALUE]) for name, value in found])
+    return tuple([(name if name in watched else OTHERS, str(value)[:LONGEST_VALUE]) for name, value in told])
 
 
 def value_key(pseudonym_key: bytes) -> bytes:
@@ -105,15 +106,30 @@ def _class_of(status: int) -> str:
     return _CLASSES.get(status, "provider-5xx" if status >= _SERVER_ERROR else "provider-other")
 
 
-def _values(target: Target) -> Iterator[tuple[str, str]]:
+def _values(target: Target, turn: int) -> Iterator[tuple[str, object]]:
     """What the caller has a say in; what the route always sends is nobody's."""
     fixed = target.route.fixed
     yield from target.path_values.items()
-    for segment in target.tail:
+    for segment in _some(target.tail, turn):
         yield OTHERS, segment
-    for pair in target.pairs[:_MOST_LOOKED_AT]:
+    for pair in _some(target.pairs, turn):
         if pair.name not in fixed:
             yield pair.name, pair.value
     for name, value in islice(target.members, _MOST_LOOKED_AT):
-        if isinstance(value, str | int | float):
-            yield name, str(value)
+        if isinstance(value, _PLAIN):
+            yield name, value
+
+
+def _chosen(found: Sequence[tuple[str, object]], turn: int) -> Sequence[tuple[str, object]]:
+    """One of several in turn, or two that are short together: of no other it is made out how it is written."""
+    first, second = ((name, str(value)) for name, value in (found[turn % len(found)], found[(turn + 1) % len(found)]))
+    return [first, second] if len(first[1]) + len(second[1]) <= _SHORT else [first]
+
+
+def _some(many: Sequence[_T], turn: int) -> Sequence[_T]:
+    """As many of them as may be looked at, each in turn."""
+    more = len(many) - _MOST_LOOKED_AT
+    if more <= 0:
+        return many
+    begin = turn // _MOST_LOOKED_AT % (more + 1)
+    return many[begin : begin + _MOST_LOOKED_AT]

@@ -30,7 +30,8 @@ OTHERS = ""
 HASH_BITS = 48
 # While it is counted, as many times more is kept than in the end, so that those who come often are not cut early.
 _ROOM = 16
-# So many characters of a value, from all over it, tell how evenly its characters are spread.
+# So many characters of a value, from all over it, tell how evenly its characters are spread; of one that is not ASCII
+# also how many are letters and digits.
 _SPREAD = 20
 # n * log2(n), which the entropy of a value is made of.
 _WEIGHTS = (0.0, *(n * log2(n) for n in range(1, _SPREAD + 1)))
@@ -178,15 +179,16 @@ def judge_value(tally: ValueTally, value: str) -> None:
     tally.values += 1
     tally.characters += size
     tally.longest = max(tally.longest, size)
+    some = value if size <= _SPREAD else value[:: -(-size // _SPREAD)]
     if value.isascii():
         raw = value.encode("ascii")
         tally.letters += size - len(raw.translate(None, _LETTERS))
         tally.digits += size - len(raw.translate(None, _DIGITS))
     else:
-        tally.letters += sum(map(str.isalpha, value))
-        tally.digits += sum(map(str.isdecimal, value))
+        tally.letters += round(sum(map(str.isalpha, some)) * size / len(some))
+        tally.digits += round(sum(map(str.isdecimal, some)) * size / len(some))
     if size > 1:
-        tally.millibits += _millibits(value if size <= _SPREAD else value[:: -(-size // _SPREAD)])
+        tally.millibits += _millibits(some)
 
 
 def _millibits(value: str) -> int:

@@ -29,6 +29,8 @@ from apikeychain.watch.suspension import owner_of, raise_generation
 from apikeychain.watch.telling import Outcome, alert_of, said
 
 MOST_FINDINGS: Final = 200
+# Of these, that anybody can cause: who was not admitted pushes out nothing of those who were.
+MOST_UNADMITTED: Final = 100
 DEEDS_KEPT: Final = timedelta(days=2)
 
 
@@ -163,11 +165,13 @@ async def keep(records: TenantStore, case: Case, memory: WatchMemory) -> WatchMe
 
 
 async def _keep_findings(records: TenantStore, project: ProjectId, outcomes: Sequence[Outcome]) -> None:
-    """Store what was found; of more than may be kept the oldest go."""
+    """Store what was found; of more than may be kept the oldest go, first of what anybody can cause."""
     if not outcomes:
         return
     for outcome in outcomes:
         await records.insert(replace(outcome.finding, done=outcome.answers))
     stored = sorted(await every(records, Finding, project), key=lambda finding: (finding.at, finding.id))
-    for finding in stored[:-MOST_FINDINGS]:
+    gone = [one for one in stored if not one.admitted][:-MOST_UNADMITTED]
+    gone += [one for one in stored if one not in gone][:-MOST_FINDINGS]
+    for finding in gone:
         await records.remove(Finding, finding.key, finding.generation)

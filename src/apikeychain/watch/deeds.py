@@ -80,6 +80,13 @@ async def refuse(records: TenantStore, project: ProjectId, deed: Deed, why: str)
     return ""
 
 
+async def release(records: TenantStore, suspension: Suspension, at: datetime) -> None:
+    """Remove what the watch suspended: it is over."""
+    await records.remove(Suspension, suspension.key, suspension.generation)
+    data: dict[str, JSON] = {"scope": suspension.scope, "value": suspension.value}
+    await records.append([entry("suspension.removed", suspension.project, at, **data)])
+
+
 async def rotate(records: TenantStore, project: ProjectId, secrets: Sequence[str], at: datetime) -> str:
     """Order new keys of secrets that may be in other hands; what kept from it as a sentence, or ""."""
     failed: list[str] = []

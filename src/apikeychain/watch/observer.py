@@ -22,7 +22,8 @@ from apikeychain.rules.chain import pseudonym
 from apikeychain.rules.snapshot import Snapshot
 from apikeychain.rules.tallies import Counting
 
-# All routes of all projects of one window; beyond them none is counted until the window is over.
+# All routes of all projects of one window. A tenant has at most as many of them as it leaves to all others: beyond
+# that none of its further routes is counted until the window is over.
 MOST_COUNTS = 16_384
 # That could not be given away yet.
 MOST_WINDOWS = 3
@@ -44,9 +45,8 @@ class Observer:
     ) -> None:
         self._seconds, self._clock, self._told = seconds, clock, -_TELL_SECONDS
         self._begin = _begin(seconds())
-        self._end = self._begin + WINDOW_SECONDS
         self._projects: dict[ProjectId, Counted] = {}
-        self._room = MOST_COUNTS
+        self._left, self._used = MOST_COUNTS, dict[TenantId, int]()
         self._over: dict[int, dict[ProjectId, Counted]] = {}
 
     def __call__(self, passage: Passage, status: int, bytes_out: int) -> None:
@@ -63,13 +63,17 @@ class Observer:
         Args:
             is_last: whether the one that is not over is given away as it is.
         """
-        if is_last or self._seconds() >= self._end:
+        now = self._seconds()
+        if is_last:
+            self._close()
+        elif self._is_elsewhere():
             self._turn()
         over, self._over = self._over, {}
-        return over
+        # A clock that was ahead for a moment began one that nobody is to wait for.
+        return {begin: projects for begin, projects in over.items() if begin <= now + WINDOW_SECONDS}
 
     def _count(self, passage: Passage, project: Snapshot, status: int, bytes_out: int) -> None:
-        if self._seconds() >= self._end:
+        if self._is_elsewhere():
             self._turn()
         route, refusal = passage.route, passage.refusal
         counted = self._of(passage, project)
@@ -88,7 +92,7 @@ class Observer:
         counted = self._projects.get(project.project.id)
         if counted is None:
             counted = Counted(project.tenant.id)
-            if self._room > 0:
+            if self._has_room(counted.tenant):
                 self._projects[project.project.id] = counted
         if passage.key and not counted.key:
             counted.key, counted.value_key = passage.key, observation.value_key(passage.key)
@@ -96,22 +100,41 @@ class Observer:
 
     def _in(self, counted: "Counted", route: str) -> Counting | None:
         counting = counted.routes.get(route)
-        if counting is None and self._room > 0:
-            self._room -= 1
+        if counting is None and self._has_room(counted.tenant):
+            self._take_room(counted.tenant, 1)
             counting = counted.routes[route] = Counting()
         elif counting is None:
-            self._tell(f"more than {MOST_COUNTS} routes are called in this minute: of further ones nothing is counted")
+            told = f"{self._used.get(counted.tenant, 0)} of its routes are called in this minute"
+            self._tell(f"of further ones of the tenant {counted.tenant} nothing is counted: {told}")
         return counting
 
+    def _has_room(self, tenant: TenantId) -> bool:
+        """Whether more of a tenant may be counted: none has more than what is left for all others."""
+        return self._used.get(tenant, 0) < self._left
+
+    def _take_room(self, tenant: TenantId, routes: int) -> None:
+        self._used[tenant] = self._used.get(tenant, 0) + routes
+        self._left -= routes
+
+    def _is_elsewhere(self) -> bool:
+        """Whether the window is over, or was begun by a clock that was wrong; a small step back is not that."""
+        return not -WINDOW_SECONDS <= self._seconds() - self._begin < WINDOW_SECONDS
+
     def _turn(self) -> None:
-        """Begin the next window."""
-        if self._projects:
-            self._over[self._begin] = self._projects
+        """Begin the next window, or go on with one that was begun before and is not given away yet."""
+        self._close()
+        self._begin = _begin(self._seconds())
+        self._projects = self._over.pop(self._begin, {})
+        for counted in self._projects.values():
+            self._take_room(counted.tenant, len(counted.routes))
         while len(self._over) > MOST_WINDOWS:
             del self._over[min(self._over)]
-        self._projects, self._room = {}, MOST_COUNTS
-        self._begin = _begin(self._seconds())
-        self._end = self._begin + WINDOW_SECONDS
+
+    def _close(self) -> None:
+        """End the window: what is counted next has all the room."""
+        if self._projects:
+            self._over[self._begin] = self._projects
+        self._projects, self._left, self._used = {}, MOST_COUNTS, {}
 
     def _tell(self, what: str) -> None:
         if self._clock() - self._told >= _TELL_SECONDS:

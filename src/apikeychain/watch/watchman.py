@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import final
 
 from apikeychain import agenda
@@ -20,7 +20,8 @@ from apikeychain.frames import frames_of
 from apikeychain.ledger.turn import lease
 from apikeychain.model.errand import Errand
 from apikeychain.model.ids import ProjectId
-from apikeychain.model.watch import CountedWindow
+from apikeychain.model.suspension import Suspension
+from apikeychain.model.watch import CountedWindow, TightenedQuota
 from apikeychain.rules.judgement import Judged, Ready, judged
 from apikeychain.rules.watch_policy import Planned, decide, mode_of
 from apikeychain.watch import acting, deeds
@@ -31,6 +32,10 @@ from apikeychain.watch.suspension import owner_of, raise_generation
 LOOK_SECONDS = 5.0
 LEASE_SECONDS = 60.0
 _RENEW_SECONDS = 20.0
+# From the beginning of a window: as late as that a worker may hand it over.
+_STALE = timedelta(minutes=6)
+# By as much clocks of workers differ.
+_SKEW = timedelta(minutes=1)
 _log = logging.getLogger("apikeychain.watch")
 
 
@@ -108,12 +113,13 @@ class Watchman:
     async def _attend(self, errand: Errand) -> datetime | None:
         """When something is due next."""
         async with self._post.store.reading(errand.tenant) as reader:
-            case = await case_of(reader, errand.tenant, ProjectId(errand.subject))
+            case = await case_of(reader, errand.tenant, ProjectId(errand.subject), self._post.now())
         if case is None:
             return None
         now = self._post.now()
         case = await self._tidy(case, now)
-        waiting: list[datetime] = [quota.until for quota in case.tightened if quota.until > now]
+        held: list[TightenedQuota | Suspension] = [*case.tightened, *case.suspended]
+        waiting: list[datetime] = [one.until for one in held if one.until is not None and one.until > now]
         for ready in case.ready:
             if ready.due > now:
                 waiting.append(ready.due)
@@ -124,20 +130,23 @@ class Watchman:
         return min(waiting, default=None)
 
     async def _tidy(self, case: Case, now: datetime) -> Case:
-        """End quotas that were smaller for long enough, and drop what came too late to be looked at."""
-        over = [quota for quota in case.tightened if quota.until <= now]
-        if not over and not case.late:
+        """End what the watch did for long enough, and drop what came too late to be looked at."""
+        quotas = [quota for quota in case.tightened if _is_over(quota, now)]
+        suspended = [one for one in case.suspended if _is_over(one, now)]
+        if not quotas and not suspended and not case.late:
             return case
         memory = replace(case.memory, late=case.memory.late + len(case.late))
         async with self._post.store.tenant(case.tenant) as records:
-            for quota in over:
+            for quota in quotas:
                 await deeds.relax(records, quota, now)
+            for one in suspended:
+                await deeds.release(records, one, now)
             for counted in case.late:
                 await records.remove(CountedWindow, counted.key, counted.generation)
             memory = await acting.keep(records, case, memory)
-            if over:
+            if quotas or suspended:
                 await raise_generation(records, await owner_of(records, case.project.id))
-        if over:
+        if quotas or suspended:
             await self._post.announce(case.project.id)
         return replace(case, stored=memory)
 
@@ -152,7 +161,12 @@ class Watchman:
         return replace(case, stored=memory)
 
     def _plans(self, case: Case, seen: Judged) -> Sequence[Planned]:
-        return decide(case.policy, seen.findings, case.memory.deeds, case.project.created, self._post.now())
+        """What is to be done; about what nobody looked at for minutes, nothing but to tell it."""
+        now = self._post.now()
+        plans = decide(case.policy, seen.findings, case.memory.deeds, case.project.created, now)
+        if now - seen.sums.begin <= _STALE:
+            return plans
+        return [planned for planned in plans if planned.deed.answer == "alert"]
 
     def _tell(self, what: str, why: str) -> None:
         if why and self._told.get(what) != why:
@@ -161,3 +175,8 @@ class Watchman:
             self._told[what] = why
         else:
             self._told.pop(what, None)
+
+
+def _is_over(one: TightenedQuota | Suspension, now: datetime) -> bool:
+    """Whether it is over, or was made by a clock that was ahead, and would hold for longer than anything may."""
+    return (one.until is not None and one.until <= now) or one.created > now + _SKEW

@@ -48,6 +48,22 @@ def test_routes_go_that_were_not_called_for_longest() -> None:
     assert sorted(int(name[5:]) for name in kept if name != WHOLE) == list(range(501 - len(kept), 500))
 
 
+def test_parameters_go_that_came_least_before_a_route_goes() -> None:
+    usual = {"length(q)": Series(2.0, windows=500), "rate": Series(4.5, windows=500)}
+    login = Route(at=6, windows=500, series=dict(usual), values={"q": Values(5, 7)})
+    sent = {f"p{number}": Values(1 << (BITS - 1), 1 << (BITS - 2)) for number in range(32)}
+    measures = {
+        f"{what}({name})": Series(2.0, windows=9) for name in sent for what in ("length", "letters", "new_values")
+    }
+    wide = Route(at=7, windows=500, series=usual | measures, values={"q": Values(5, 7)} | sent)
+    kept = parse(text_of(Learned(7, {"login": login} | {f"r{number}": wide for number in range(6)}))).routes
+    assert len(kept) == 7
+    assert kept["login"] == login
+    assert len(kept["r5"].values) == 8
+    assert (kept["r5"].values["q"], kept["r5"].series["rate"]) == (Values(5, 7), Series(4.5, windows=500))
+    assert len(kept["r5"].series) == 1 + 1 + 7 * 3
+
+
 def _route(**changed: object) -> str:
     return json.dumps({"v": 1, "at": 7, "routes": {"search": {**TOLD["routes"][WHOLE], **changed}}})
 

@@ -1,6 +1,7 @@
 """What is noted of one call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -60,6 +61,42 @@ def test_values_come_from_wherever_callers_have_a_say() -> None:
     assert observation.taken(_target(query=[("units", "metric")]), 7) == ()
     assert observation.taken(_target(members=[("n", 1.5)]), 7) == (("n", "1.5"),)
     assert observation.taken(_target(members=[("list", [1]), ("none", None), ("yes", True)]), 7) == ((OTHERS, "True"),)
+
+
+def test_of_ever_so_many_segments_each_is_taken_in_its_turn_and_few_are_read() -> None:
+    read = 0
+
+    class Segments(tuple[str, ...]):
+        __slots__ = ()
+
+        def __getitem__(self, part: Any) -> Any:
+            nonlocal read
+            found = super().__getitem__(part)
+            read += len(found)
+            return found
+
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError
+
+    segments = Segments(f"{number:030}" for number in range(400))
+    turns = range(400 * 32)
+    taken = {observation.taken(_target(tail=segments), turn) for turn in turns}
+    assert taken == {((OTHERS, f"{number:030}"),) for number in range(400)}
+    assert read <= 32 * len(turns)
+
+
+def test_of_many_numbers_only_those_that_are_taken_are_spelled() -> None:
+    spelled = 0
+
+    class Number(float):
+        def __str__(self) -> str:
+            nonlocal spelled
+            spelled += 1
+            return super().__str__()
+
+    taken = observation.taken(_target(members=[("n", Number(1.5))] * 64), 7)
+    assert taken == (("n", "1.5"), ("n", "1.5"))
+    assert spelled == 2
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=400)), max_size=200), st.integers(0, 10**6))

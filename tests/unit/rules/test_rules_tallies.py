@@ -2,6 +2,7 @@
 
 import hashlib
 from math import log2
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from apikeychain.model.tally import (
     ValueTally,
 )
 from apikeychain.rules import tallies
-from apikeychain.rules.tallies import Counting, distinct, merged
+from apikeychain.rules.tallies import Counting, distinct, judge_value, merged
 
 _hashes = st.sets(st.integers(0, 2**48 - 1), max_size=5)
 _numbers = st.integers(0, 1000)
@@ -175,6 +176,24 @@ def test_a_value_is_judged_by_its_length_and_its_mix(
     assert (tally.values, tally.characters, tally.longest) == (1, len(value), len(value))
     assert (tally.letters, tally.digits, tally.hashes) == (letters, digits, {7})
     assert millibits is None or tally.millibits == millibits
+
+
+def test_of_a_long_value_in_another_script_some_characters_tell_of_all() -> None:
+    looked = 0
+
+    class Text(str):
+        __slots__ = ()
+
+        def __getitem__(self, part: Any) -> Any:
+            nonlocal looked
+            looked = max(looked, len(found := super().__getitem__(part)))
+            return found
+
+    tally = ValueTally()
+    judge_value(tally, Text("\u4e00\u0664" * 128))
+    assert (tally.characters, tally.longest, looked) == (256, 256, 20)
+    # Each thirteenth character: the two kinds take turns.
+    assert (tally.letters, tally.digits) == (128, 128)
 
 
 def test_a_long_value_is_judged_by_its_beginning() -> None:

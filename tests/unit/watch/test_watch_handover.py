@@ -14,7 +14,7 @@ from apikeychain.ledger.passage import Passage
 from apikeychain.listing import every
 from apikeychain.model.call import Call
 from apikeychain.model.headers import Headers
-from apikeychain.model.ids import ProjectId
+from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.tally import Tally
 from apikeychain.model.watch import CountedWindow
 from apikeychain.rules.caller import Caller
@@ -57,10 +57,10 @@ def _refused(project: Any, code: str = "origin-refused") -> Passage:
     return passage
 
 
-def _of(house: WatchHouse, name: ProjectId | None = None) -> Any:
+def _of(house: WatchHouse, name: ProjectId | None = None, tenant: TenantId | None = None) -> Any:
     snapshot = a_snapshot()
     project = replace(snapshot.project, id=name or house.shop.id)
-    return replace(snapshot, project=project, tenant=replace(snapshot.tenant, id=house.shop.tenant))
+    return replace(snapshot, project=project, tenant=replace(snapshot.tenant, id=tenant or house.shop.tenant))
 
 
 async def test_a_window_is_stored_once_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,19 +181,75 @@ async def test_windows_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyP
         assert len(stored) <= observer.MOST_WINDOWS
 
 
+async def test_a_clock_that_is_ahead_for_a_moment_costs_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        clock = Clock()
+        counts = Observer(seconds=clock)
+        counts(_refused(_of(house)), 403, 0)
+        clock.seconds += 10 * 86_400
+        counts(_refused(_of(house)), 403, 0)
+        clock.seconds -= 10 * 86_400
+        given: dict[int, int] = {}
+        for _ in range(5):
+            counts(_refused(_of(house)), 403, 0)
+            clock.seconds += 60
+            over = counts.take()
+            given |= {
+                begin: one[house.shop.id].routes[""].tally.unadmitted["origin-refused"] for begin, one in over.items()
+            }
+        assert given == {BEGIN: 2} | {BEGIN + 60 * minute: 1 for minute in range(1, 5)}
+
+
+async def test_a_clock_that_goes_back_makes_no_window_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        clock = Clock()
+        counts = Observer(seconds=clock)
+        clock.seconds -= 3600
+        begins: list[int] = []
+        for _ in range(5):
+            counts(_refused(_of(house)), 403, 0)
+            clock.seconds += 60
+            begins += counts.take()
+        assert begins == [BEGIN - 3600 + 60 * minute for minute in range(5)]
+
+
+async def test_a_clock_that_is_set_a_little_back_turns_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        clock = Clock()
+        counts = Observer(seconds=clock)
+        clock.seconds -= 2
+        counts(_refused(_of(house)), 403, 0)
+        assert counts.take() == {}
+        clock.seconds += 62
+        assert [*counts.take()] == [BEGIN]
+
+
 async def test_routes_beyond_the_bound_are_not_counted_and_it_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with watched(monkeypatch) as house:
-        monkeypatch.setattr(observer, "MOST_COUNTS", 2)
+        monkeypatch.setattr(observer, "MOST_COUNTS", 4)
         counts = Observer(seconds=Clock())
         for number in range(5):
             counts(_refused(_of(house, ProjectId(f"p_{number:020}"))), 403, 0)
         (projects,) = counts.take(is_last=True).values()
         assert len(projects) == 2
-        assert sum("more than 2 routes" in record.message for record in caplog.records) == 1
+        assert sum("2 of its routes" in record.message for record in caplog.records) == 1
         counts(_refused(_of(house)), 403, 0)
         assert len(counts.take(is_last=True)) == 1
+
+
+async def test_a_tenant_with_ever_so_many_routes_leaves_room_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        counts = Observer(seconds=Clock())
+        many = TenantId("t_" + "m" * 20)
+        for number in range(observer.MOST_COUNTS + 100):
+            counts(_refused(_of(house, ProjectId(f"p_{number:020}"), many)), 403, 0)
+        for _ in range(100):
+            counts(_refused(_of(house)), 403, 0)
+        (projects,) = counts.take(is_last=True).values()
+        assert projects[house.shop.id].routes[""].tally.unadmitted == {"origin-refused": 100}
+        assert len(projects) == observer.MOST_COUNTS // 2 + 1
 
 
 async def test_many_routes_are_handed_over_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

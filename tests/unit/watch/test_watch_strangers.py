@@ -41,7 +41,7 @@ async def _carry_out(house: WatchHouse, *plans: Planned) -> None:
     """Do what was planned, whoever planned it."""
     await house.counted(house.rotation.clock.now())
     async with house.store.reading(house.shop.tenant) as reader:
-        case = await case_of(reader, house.shop.tenant, house.shop.id)
+        case = await case_of(reader, house.shop.tenant, house.shop.id, house.rotation.clock.now())
     assert case is not None
     now = house.rotation.clock.now()
     moved = [

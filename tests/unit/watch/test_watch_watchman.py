@@ -208,7 +208,7 @@ async def test_two_that_look_at_the_same_window_do_it_once(monkeypatch: pytest.M
         house.rotation.clock.go_on(70)
         # The lease ran out under the first: both have read the same.
         async with house.store.reading(house.shop.tenant) as reader:
-            read = await case_of(reader, house.shop.tenant, house.shop.id)
+            read = await case_of(reader, house.shop.tenant, house.shop.id, house.rotation.clock.now())
         assert read is not None
         await house.watchman.look()
         seen = judged(read.ready[0].window, {}, [house.detector])
@@ -323,6 +323,18 @@ async def test_the_last_findings_are_kept_and_no_more(monkeypatch: pytest.Monkey
         assert found[0].at == max(one.at for one in stored)
 
 
+async def test_what_anybody_can_cause_pushes_out_no_other_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.minute(finding("caller", CALLER, blatant=False))
+        many = [finding("project", "", feature=f"of{number}", admitted=False) for number in range(60)]
+        for _ in range(5):
+            await house.minute(*many)
+        stored = await house.stored(Finding)
+        assert len([one for one in stored if one.admitted]) == 1
+        assert len(stored) == 101
+        assert len({one.at for one in stored if not one.admitted}) == 2
+
+
 async def test_what_somebody_suspended_for_longer_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
         await house.shop.suspend("caller", CALLER, reason="by hand")
@@ -344,6 +356,59 @@ async def test_a_project_that_goes_takes_all_of_it_along(monkeypatch: pytest.Mon
         async with house.store.reading(house.shop.tenant) as reader:
             kinds = (WatchMemory, WatchPolicy, CountedWindow, Finding, TightenedQuota)
             assert [await every(reader, kind) for kind in kinds] == [[]] * 5
+
+
+async def test_what_a_clock_that_was_ahead_did_ends_and_the_watch_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(mode="act")
+        await house.minute()
+        clock = house.rotation.clock
+        true = clock.past
+        clock.go_on(30 * 86400)
+        await house.minute(finding("caller", CALLER))
+        clock.past = true
+        assert await house.stored(Suspension)
+        seen = len(house.detector.windows)
+        await house.counted(clock.now() + timedelta(days=20), "ahead")
+        for _ in range(3):
+            await house.minute()
+        assert len(house.detector.windows) == seen + 3
+        assert await house.stored(Suspension) == []
+        memory = await house.memory()
+        assert memory.deeds == ()
+        assert memory.last is not None
+        assert memory.last < clock.now()
+        assert await house.stored(CountedWindow) == []
+
+
+async def test_what_was_over_for_minutes_is_told_and_answered_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.minute()
+        house.detector.finds = [finding("caller", CALLER)]
+        await house.counted(house.rotation.clock.now().replace(second=0))
+        house.rotation.clock.go_on(5 * 3600)
+        await house.watchman.look()
+        assert len(house.detector.windows) == 2
+        assert await house.stored(Suspension) == []
+        assert len(await house.alerts()) == 1
+
+
+async def test_suspensions_of_the_watch_go_once_they_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(mode="act")
+        await house.shop.suspend("caller", "ab" * 16, reason="by hand", seconds=300)
+        for number in range(3):
+            await house.minute(finding("caller", f"{number:032x}"))
+        house.detector.finds = []
+        assert len(await house.stored(Suspension)) == 4
+        told = len(house.told)
+        # Nobody calls any more.
+        for _ in range(60):
+            house.rotation.clock.go_on(20)
+            await house.watchman.look()
+        assert [one.value for one in await house.stored(Suspension)] == ["ab" * 16]
+        assert len(await house.entries("suspension.removed")) == 3
+        assert len(house.told) > told
 
 
 async def test_old_deeds_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
