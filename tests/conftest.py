@@ -7,6 +7,7 @@ A whole run has one worker process for each processor, a narrowed one has none, 
 worker found is told to the process that started it, which judges.
 """
 
+import asyncio
 import logging
 import os
 import tempfile
@@ -17,6 +18,7 @@ import pytest
 
 import telemetry_heard
 from canary import Watch
+from kept_threads import KeepingThreads
 from outside import CASES, VECTORS
 
 _WHOLE = "not long"
@@ -31,6 +33,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    asyncio.set_event_loop_policy(KeepingThreads())
     config.stash[_NOT_RUN] = {}
     config.pluginmanager.register(_NotRun(config.stash[_NOT_RUN]), "not-run")
     _listen(config)
