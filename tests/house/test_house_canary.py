@@ -72,7 +72,7 @@ def test_it(tmp_path):
 def suite(tmp_path: Path) -> Path:
     tests = tmp_path / "tests"
     tests.mkdir()
-    for name in ("conftest.py", "canary.py", "outside.py", "telemetry_heard.py"):
+    for name in ("conftest.py", "canary.py", "kept_threads.py", "outside.py", "telemetry_heard.py"):
         shutil.copy(ROOT / "tests" / name, tests)
     (tmp_path / "pyproject.toml").write_text(_CONFIGURATION)
     return tmp_path

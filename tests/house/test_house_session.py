@@ -28,7 +28,7 @@ _BRANCHES = "def sign(number):\n    if number < 0:\n        return -1\n    retur
 def suite(tmp_path: Path) -> Path:
     tests = tmp_path / "tests"
     tests.mkdir()
-    for name in ("conftest.py", "canary.py", "outside.py", "telemetry_heard.py"):
+    for name in ("conftest.py", "canary.py", "kept_threads.py", "outside.py", "telemetry_heard.py"):
         shutil.copy(ROOT / "tests" / name, tests)
     (tmp_path / "pyproject.toml").write_text(_CONFIGURATION)
     (tmp_path / "thing.py").write_text(_BRANCHES)
