@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +13,10 @@ import pytest
 import pytest_asyncio
 
 from apikeychain import HeaderCredential, Provider, Secret
-from apikeychain.model.key_steps import Search, Step
-from apikeychain.model.rotators import HTTPRotation
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.valkey import ValkeyServer
+from described_api import PLAIN_ROTATION
 from fleet import WORKERS, Workers, opened, running
 from gate import KEY
 from receiver import SECRET, Receiver
@@ -24,16 +24,7 @@ from served_postgres import Database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ADMIN = "a-made-up-key-of-the-administrator"
-HOW = HTTPRotation(
-    provider="keys",
-    credential="admin",
-    create=Step(method="POST", path="/keys", body='{"name": "{label}"}'),
-    key="secret",
-    id="id",
-    verify=Step(method="GET", path="/me"),
-    revoke=Step(method="DELETE", path="/keys/{id}"),
-    search=Search(step=Step(method="GET", path="/keys"), keys="", label="name", id="id"),
-)
+HOW = replace(PLAIN_ROTATION, provider="keys", credential="admin")
 
 
 class KeyAPI:
