@@ -97,6 +97,16 @@ def test_a_call_as_it_is_written_is_plain(changes: dict[str, Any]) -> None:
     assert chain._is_plain(dataclasses.replace(a_call(**changes), project=None)) is False
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("seq", "1"), ("seq", True), ("seq", 1.0), ("actor", b"gate"), ("tenant", b"acme"), ("project", b"p")],
+)
+def test_a_column_of_another_type_is_not_plain(column: str, value: object) -> None:
+    entry = dataclasses.replace(a_call(), **{column: value})  # type: ignore[arg-type]  # what a database may hold
+    assert not chain._is_plain(entry)
+    assert read_slowly(entry)
+
+
 def test_a_call_without_a_project_is_plain_where_its_column_says_so() -> None:
     entry = dataclasses.replace(a_call(), project=None)
     assert chain._is_plain(
