@@ -184,11 +184,11 @@ class Passage:
 
     def end(self, status: int, bytes_out: int) -> None:
         """Tell of it, fill the slot and end the span, once; a call that has no slot leaves no entry."""
-        project, route = self.project, self.route
-        if not self.is_over:
-            self.is_over = True
-            self.observe(self, status, bytes_out)
-        slot, self.slot = self.slot, None
+        if self.is_over:
+            return
+        self.is_over = True
+        self.observe(self, status, bytes_out)
+        project, route, slot = self.project, self.route, self.slot
         if slot is not None and route is not None and project is not None:
             slot.fill(self._draft(project, route, status, bytes_out))
         self.span.end(
