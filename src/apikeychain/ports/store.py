@@ -128,8 +128,8 @@ class Store(Protocol):
         S7: a store that cannot be reached raises BackendUnavailableError.
         S8: a transaction that would leave a record whose tenant or project is not stored raises ConflictError at its
             end, and stores nothing; `records.CHAIN_KINDS` belong to a chain, and need neither.
-        S9: an `append_many` that fails or is cancelled is whole or absent, and settled as soon as `append` or
-            `append_many` tell anybody a head of its chains: what that head does not count is never written.
+        S9: an `append_many` that ended by a failure or a cancellation is whole or absent, and settled as soon as
+            `append` or `append_many` tell anybody a head of its chains: what that head does not count is never written.
         S10: a `reading` shows one moment, whatever others commit meanwhile; it waits for no transaction and keeps
             none waiting, and what it yields has no verb that changes anything.
     """

@@ -134,9 +134,24 @@ class StoreContract(TenantStoreContract, ABC):
             appending = asyncio.ensure_future(store.append_many({ACME: [draft(1)], GLOBEX: [draft(2)]}))
             await asyncio.sleep(moment / 10_000)
             appending.cancel()
-            heads = await (sibling if moment % 2 else store).append_many({ACME: (), GLOBEX: ()})
             await asyncio.wait([appending])
+            heads = await (sibling if moment % 2 else store).append_many({ACME: (), GLOBEX: ()})
             assert heads[ACME].size == heads[GLOBEX].size
+            assert await store.append_many({ACME: (), GLOBEX: ()}) == heads
+
+    async def test_s9_a_broken_append_that_waited_is_settled_too(self, store: Store, sibling: Store) -> None:
+        """S9: cancelled while another worker's transaction kept it waiting; nothing comes up once the way is free."""
+        for moment in range(4):
+            async with sibling.tenant(ACME) as acme:
+                await acme.append([draft(3)])
+                appending = asyncio.ensure_future(store.append_many({ACME: [draft(1)], GLOBEX: [draft(2)]}))
+                await asyncio.sleep(0.05)
+                appending.cancel()
+                await asyncio.sleep(moment / 100)
+            await asyncio.wait([appending])
+            heads = await sibling.append_many({ACME: (), GLOBEX: ()})
+            assert heads[ACME].size - heads[GLOBEX].size == moment + 1
+            await asyncio.sleep(0.2)
             assert await store.append_many({ACME: (), GLOBEX: ()}) == heads
 
     async def test_s10_a_reading_shows_one_moment_beside_every_transaction(
