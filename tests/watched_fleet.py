@@ -21,6 +21,8 @@ from forks import fork_each, on_terms
 
 SECONDS = 2
 FLOOD = 40
+# The worker that is attacked has more to do than any other, and hands over last.
+GRACE = timedelta(seconds=4)
 HELD = timedelta(seconds=8)
 
 
@@ -59,8 +61,8 @@ class Flood:
 def serve(port: int) -> None:
     """One worker, until it is ended."""
     vars(observer).update(WINDOW_SECONDS=SECONDS)
-    vars(judgement).update(WINDOW_SECONDS=SECONDS, GRACE=timedelta(seconds=1))
-    vars(handover).update(WINDOW_SECONDS=SECONDS, GRACE=timedelta(seconds=1), SPREAD_SECONDS=0.3, LOOK_SECONDS=0.1)
+    vars(judgement).update(WINDOW_SECONDS=SECONDS, GRACE=GRACE)
+    vars(handover).update(WINDOW_SECONDS=SECONDS, GRACE=GRACE, SPREAD_SECONDS=0.3, LOOK_SECONDS=0.1)
     vars(watchman).update(LOOK_SECONDS=0.2)
     vars(watch_policy).update(COOL=timedelta(seconds=1), LONGEST=HELD)
     keychain = Shared(**json.loads(os.environ[VARIABLE])).keychain()
