@@ -13,7 +13,7 @@ from functools import partial
 
 from .events import ATTACKS
 from .report import table_of_attacks, table_of_calm
-from .trials import HELD_OUT, TUNING, Attacked, Calm, attack, live
+from .trials import HELD_OUT, TUNING, Attacked, Calm, attack, life_of
 
 _SETS = {"tuning": TUNING, "held-out": HELD_OUT}
 
@@ -23,13 +23,6 @@ def attacks_on(seed: int, *, mild: bool) -> dict[str, Attacked]:
     found = {kind: Attacked() for kind in ATTACKS}
     attack(seed, 1, found, mild=mild)
     return found
-
-
-def life_of(seed: int, *, days: int) -> Calm:
-    """What came of the days of one project."""
-    calm = Calm()
-    live(seed, days, calm)
-    return calm
 
 
 def main() -> None:

@@ -191,6 +191,13 @@ def _calls(minutes: Sequence[tuple[int, dict[str, Tally]]]) -> int:
     return sum(tally.calls for _, routes in minutes for tally in routes.values())
 
 
+def life_of(seed: int, *, days: int) -> Calm:
+    """What came of the days of one project."""
+    calm = Calm()
+    live(seed, days, calm)
+    return calm
+
+
 def live(seed: int, days: int, calm: Calm) -> None:
     """Let a project live some weeks with everything that happens to projects but an attack."""
     whose = project(seed)

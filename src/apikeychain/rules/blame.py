@@ -7,7 +7,7 @@ never the most of a project; then the route; then the project. Whoever is not ad
 Source: contracts 7 (the narrowest scope that holds the finding).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apikeychain.model.suspension import Scope
 from apikeychain.model.tally import Tally
@@ -18,6 +18,9 @@ from apikeychain.rules.series import Verdict
 _MOST, _LEAST = 0.7, 20
 _TIMES, _BEYOND_PEAK = 3.0, 1.5
 _MAIN = 0.5
+# So many times as often as all together ever called, one caller is no batch job.
+_ALONE = 3.0
+_VOLUME = frozenset({"heaviest", "rate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,21 @@ def blame(verdict: Verdict, name: str, tally: Tally, learned: Learned) -> Blamed
         return Blamed("caller", caller)
     origin = _origin(excess, tally, learned.routes.get(WHOLE, Route()))
     return Blamed("origin", origin) if origin else of_route
+
+
+def spared(verdict: Verdict, blamed: Blamed, tally: Tally, route: Route) -> Verdict:
+    """The verdict, not blatant where it only says that one caller calls more than anybody did: batch jobs do, too.
+
+    Args:
+        verdict: of a route, or of the project.
+        blamed: whom it is about.
+        tally: that it was judged by.
+        route: what was learned of it.
+    """
+    if blamed.scope != "caller" or verdict.measure.name not in _VOLUME:
+        return verdict
+    is_alone = tally.callers[blamed.value] >= _ALONE * route.series["rate"].peak ** 2
+    return verdict if is_alone else replace(verdict, blatant=False)
 
 
 def wide(name: str) -> Blamed:

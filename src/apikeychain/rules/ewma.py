@@ -7,6 +7,8 @@ What is judged and how it is learned stands in `rules/series`, what is remembere
   judged nor learned then, unless one caller makes most of the calls that fail.
 - A page that is left open, or an export, is one caller who is too much for a moment: a caller is blamed in the second
   window, also where others came between.
+- One caller who calls much may be an export or a batch job: that alone is blatant only where it calls several times as
+  often as all of them together ever did of late.
 - What one route shows is told of the route; what several show, and the project too, of the project.
 - Where the calls that were always there fail (401, 403, 429) and no more calls came than usual, it is the secret that
   somebody else used or the provider refuses, and not what callers do; but not where few callers can have made most of
@@ -22,7 +24,7 @@ from typing import Final, final
 
 from apikeychain.model.finding import Finding, Window, finding_id
 from apikeychain.model.tally import Tally, ValueTally
-from apikeychain.rules.blame import Blamed, blame, wide
+from apikeychain.rules.blame import Blamed, blame, spared, wide
 from apikeychain.rules.features import (
     Measure,
     measures_of_calls,
@@ -103,7 +105,8 @@ def _look_at(name: str, tally: Tally, learned: Learned, now: int) -> Sequence[_F
     """What one route shows, or the project."""
     route = learned.routes.setdefault(name, Route(at=now - 1))
     verdicts = list(_judge(name, route, tally, now))
-    found = [_Found(one.measure.name, name, one, blame(one, name, tally, learned)) for one in verdicts]
+    blamed = [(one, blame(one, name, tally, learned)) for one in verdicts]
+    found = [_Found(one.measure.name, name, spared(one, of, tally, route), of) for one, of in blamed]
     said = [told for one in found if (told := _confirmed(one, route, now)) is not None]
     for one in found:
         if one.blamed.scope == "caller":

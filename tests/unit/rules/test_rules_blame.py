@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from apikeychain.model.suspension import Scope
 from apikeychain.model.tally import Tally
-from apikeychain.rules.blame import Blamed, blame, wide
+from apikeychain.rules.blame import Blamed, blame, spared, wide
 from apikeychain.rules.features import FEATURES, Measure
 from apikeychain.rules.learned import WHOLE, Learned, Route
 from apikeychain.rules.series import Series, Verdict
@@ -70,3 +71,21 @@ def test_nobody_is_blamed_for_what_anybody_can_cause() -> None:
         == wide(WHOLE)
         == Blamed("project", "")
     )
+
+
+@pytest.mark.parametrize(
+    ("feature", "scope", "peak", "blatant"),
+    [
+        pytest.param("heaviest", "caller", 9.8, True, id="three times as often as all ever were"),
+        pytest.param("heaviest", "caller", 9.9, False, id="hardly less may be a batch job"),
+        pytest.param("rate", "caller", 9.9, False, id="whatever tells of it"),
+        pytest.param("provider-401", "caller", 9.9, True, id="it is more than calls"),
+        pytest.param("rate", "route", 9.9, True, id="it is more than one caller"),
+    ],
+)
+def test_one_caller_who_only_calls_much_is_blatant_from_several_times_all_on(
+    feature: str, scope: Scope, peak: float, *, blatant: bool
+) -> None:
+    verdict = replace(FAILED, measure=Measure(FEATURES[feature], "", 290, 400))
+    route = replace(USUAL, series={**USUAL.series, "rate": Series(level=9, peak=peak)})
+    assert spared(verdict, Blamed(scope, "aa"), TALLY, route).blatant == blatant

@@ -76,6 +76,16 @@ def test_one_caller_is_blamed_in_its_second_window() -> None:
     assert heaviest.since == heaviest.at - timedelta(minutes=1)
 
 
+def test_a_batch_job_is_told_and_is_not_blatant() -> None:
+    life = settled()
+    life.goes_on(1, _adds(150, 1))
+    found = life.goes_on(1, _adds(150, 1))
+    assert {(one.feature, one.scope, one.blatant) for one in found} == {
+        ("heaviest", "caller", False),
+        ("rate", "caller", False),
+    }
+
+
 def test_one_that_is_another_in_the_next_window_is_not_blamed() -> None:
     life = settled()
     life.goes_on(1, _scrape)
