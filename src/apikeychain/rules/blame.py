@@ -62,8 +62,13 @@ def spared(verdict: Verdict, blamed: Blamed, tally: Tally, route: Route) -> Verd
     """
     if blamed.scope != "caller" or verdict.measure.name not in _VOLUME:
         return verdict
-    is_alone = tally.callers[blamed.value] >= _ALONE * route.series["rate"].peak ** 2
-    return verdict if is_alone else replace(verdict, blatant=False)
+    return verdict if is_alone(tally.callers[blamed.value], route) else replace(verdict, blatant=False)
+
+
+def is_alone(count: float, route: Route) -> bool:
+    """Whether one caller who called so often is beyond anything that all together ever were."""
+    rate = route.series.get("rate")
+    return rate is not None and count >= _ALONE * rate.peak**2
 
 
 def wide(name: str) -> Blamed:

@@ -4,7 +4,7 @@ What is judged and how it is learned stands in `rules/series`, what is remembere
 `rules/blame`. Here it is decided what of it is said:
 
 - While a provider is out of order, what callers do is no surprise, nor shortly after: they try again. It is neither
-  judged nor learned then, unless one caller makes most of the calls that fail.
+  judged nor learned then, unless one caller makes most of the calls that fail, or is beyond what all ever were.
 - A page that is left open, or an export, is one caller who is too much for a moment: a caller is blamed in the second
   window, also where others came between.
 - One caller who calls much may be an export or a batch job: that alone is blatant only where it calls several times as
@@ -18,13 +18,14 @@ Source: contracts 7; spec 8.2; decision 32.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, final
 
 from apikeychain.model.finding import Finding, Window, finding_id
 from apikeychain.model.tally import Tally, ValueTally
-from apikeychain.rules.blame import Blamed, blame, spared, wide
+from apikeychain.rules.blame import Blamed, blame, is_alone, spared, wide
 from apikeychain.rules.features import (
     Measure,
     measures_of_calls,
@@ -139,9 +140,11 @@ def _judge(name: str, route: Route, tally: Tally, now: int) -> Iterator[Verdict]
     if _is_out(tally):
         route.calm = now + _CALM
     for measure in _measures(name, route, tally):
-        if now <= route.calm and measure.feature.points not in {"outage", "nobody"}:
-            continue
         series = route.series.get(measure.name)
+        if now <= route.calm and measure.feature.points not in {"outage", "nobody"}:
+            if series and measure.name == "heaviest" and is_alone(measure.seen, route):
+                yield from _told(judge(copy(series), measure, now))
+            continue
         if series is None:
             if not measure.seen and measure.feature.kind != "mean":
                 continue
@@ -149,12 +152,15 @@ def _judge(name: str, route: Route, tally: Tally, now: int) -> Iterator[Verdict]
             series = route.series[measure.name] = fresh(measure.feature, 0 if is_new else route.windows)
         if missed and measure.feature.kind == "count":
             rest(series, missed)
-        verdict = judge(series, measure, now)
-        if verdict is not None:
-            yield verdict
+        yield from _told(judge(series, measure, now))
     if now > route.calm:
         _remember(name, route, tally)
     route.windows += 1
+
+
+def _told(verdict: Verdict | None) -> Iterator[Verdict]:
+    if verdict is not None:
+        yield verdict
 
 
 def _is_out(tally: Tally) -> bool:

@@ -1,5 +1,6 @@
 """What the detector that is always there finds, and of whom it says it."""
 
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 
@@ -219,16 +220,30 @@ def test_a_project_of_which_little_is_seen_has_no_secret_that_is_refused() -> No
     assert "provider-401" in features(life.goes_on(2, refused))
 
 
-def test_while_a_provider_is_out_and_shortly_after_what_callers_do_is_no_surprise() -> None:
-    def out(routes: dict[str, Tally]) -> None:
-        _add(routes, _more(300, 200))
-        routes["search"].failures["provider-5xx"] = 330
+def _break(routes: dict[str, Tally]) -> None:
+    _add(routes, _more(300, 200))
+    routes["search"].failures["provider-5xx"] = 330
 
+
+def test_while_a_provider_is_out_and_shortly_after_what_callers_do_is_no_surprise() -> None:
     life = settled()
-    assert features(life.goes_on(3, out)) == {"provider-5xx"}
+    assert features(life.goes_on(3, _break)) == {"provider-5xx"}
     assert features(life.goes_on(5, lambda routes: _add(routes, _more(600, 200)))) <= {"provider-5xx"}
     life.goes_on(20)
     assert "callers" in features(life.goes_on(1, lambda routes: _add(routes, _more(600, 200))))
+
+
+@pytest.mark.parametrize(("calls", "told"), [(600, {("heaviest", "caller", True)}), (150, set[object]())])
+def test_in_an_outage_and_shortly_after_one_caller_who_is_beyond_all_is_judged_and_nobody_else(
+    calls: int, told: set[object]
+) -> None:
+    life = settled()
+    assert features(life.goes_on(1, _break)) == {"provider-5xx"}
+    before = copy(life.learned.routes["search"].series["heaviest"])
+    assert life.goes_on(1, _adds(calls, 1)) == []
+    found = life.goes_on(1, _adds(calls, 1))
+    assert {(one.feature, one.scope, one.blatant) for one in found} == told
+    assert life.learned.routes["search"].series["heaviest"] == before
 
 
 def test_one_caller_whose_calls_fail_is_no_outage() -> None:
