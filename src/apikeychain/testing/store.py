@@ -138,9 +138,7 @@ class StoreContract(TenantStoreContract, ABC):
             heads = await (sibling if moment % 2 else store).append_many({ACME: (), GLOBEX: ()})
             assert heads[ACME].size == heads[GLOBEX].size
             assert await store.append_many({ACME: (), GLOBEX: ()}) == heads
-
-    async def test_s9_a_broken_append_that_waited_is_settled_too(self, store: Store, sibling: Store) -> None:
-        """S9: cancelled while another worker's transaction kept it waiting; nothing comes up once the way is free."""
+        # Cancelled while another worker's transaction kept it waiting: nothing comes up once the way is free.
         for moment in range(4):
             async with sibling.tenant(ACME) as acme:
                 await acme.append([draft(3)])
