@@ -16,7 +16,8 @@ anything else                                        alert
 ===================================================  ===============================================
 
 Wide is an origin, a route or the project. A step up is taken where the finding lasts, or is back within a day, `COOL`
-after the step before; what still holds is not done again. A rule of a tenant's tightens where it fires in three windows
+after the step before; what still holds is not done again. Where that step is a suspension for which there is no room,
+the quota is made smaller again once it no longer is, so that it stays small while the finding lasts. A rule of a tenant's tightens where it fires in three windows
 in a row, so that few calls now and then do not keep a quota small; one about countries is told. An outage that is seen
 in the same window leaves nothing wide but alerts, of a route where that or the whole project is out.
 
@@ -116,14 +117,20 @@ def _answers(
         following = _following(steps, [deed for deed in same if deed.answer in steps], now)
         if following is not None and _may(policy, following, finding.scope, known, now):
             yield following
-        elif following == "suspend" and "tighten" in policy.answers and _is_one_too_many(finding, known, now):
+        elif following == "suspend" and "tighten" in policy.answers and _has_its_quota(finding, known, now):
             yield "tighten"
 
 
-def _is_one_too_many(finding: Finding, known: Sequence[Deed], now: datetime) -> bool:
-    """Whether it is a caller beyond those for whom there is room, and the project has its quota still."""
-    tightened = [deed for deed in known if (deed.answer, deed.scope) == ("tighten", "project")]
-    return finding.scope == "caller" and finding.admitted and not any(_holds(deed, now) for deed in tightened)
+def _has_its_quota(finding: Finding, known: Sequence[Deed], now: datetime) -> bool:
+    """Whether a smaller quota is left to be had where there is no room for a suspension, for a caller the project's."""
+    place = _tightened(finding)
+    tightened = [deed for deed in known if (deed.answer, deed.scope, deed.value) == ("tighten", *place)]
+    return finding.admitted and not any(_holds(deed, now) for deed in tightened)
+
+
+def _tightened(finding: Finding) -> tuple[Scope, str]:
+    """Of what the quota is made smaller."""
+    return ("project", "") if finding.scope == "caller" else (finding.scope, finding.value)
 
 
 def _lasts(finding: Finding, same: Sequence[Deed], now: datetime) -> bool:
@@ -226,11 +233,11 @@ def _deed(
         same = (finding.scope, finding.value)
         times = sum(deed.answer == "suspend" and (deed.scope, deed.value) == same for deed in known)
         until = now + min(timedelta(minutes=policy.suspend_minutes) * 2 ** min(times, 10), LONGEST)
-    is_wider = answer == "tighten" and finding.scope == "caller"
+    scope, value = _tightened(finding) if answer == "tighten" else (finding.scope, finding.value)
     return Deed(
         answer=answer,
-        scope="project" if is_wider else finding.scope,
-        value="" if is_wider else finding.value,
+        scope=scope,
+        value=value,
         at=now,
         until=until,
         feature=finding.feature,

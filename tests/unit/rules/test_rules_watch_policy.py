@@ -132,6 +132,20 @@ def test_a_policy_may_have_less_suspensions_a_day_and_none() -> None:
         assert [answer for _, answer in _beyond_alerts([FINDING, SURGE], 600, policy)].count("suspend") == most
 
 
+@pytest.mark.parametrize("most", [0, 3])
+def test_where_no_suspension_is_left_the_quota_stays_small(most: int) -> None:
+    done = _beyond_alerts([FINDING, SURGE], 300, replace(POLICY, suspensions_a_day=most))
+    begin = {0: 2, 3: 75}[most]
+    assert [minute for minute, answer in done if answer == "suspend"] == [5, 15, 35][:most]
+    smaller = [minute for minute, answer in done if answer == "tighten" and minute >= begin]
+    assert smaller == list(range(begin, 300, 30))
+
+
+def test_without_a_quota_among_the_answers_no_suspension_left_is_nothing_left() -> None:
+    policy = replace(POLICY, answers=("alert", "suspend"), suspensions_a_day=1)
+    assert _beyond_alerts([FINDING, SURGE], 600, policy) == [(2, "suspend")]
+
+
 def test_the_callers_that_are_suspended_in_an_hour_and_a_day_have_a_bound() -> None:
     deeds: list[Deed] = []
     suspended: list[int] = []
