@@ -53,6 +53,7 @@ class Deed:
         at: when; `until`: to when it holds, or None.
         feature: that the finding showed which it answers.
         observed: whether it is only what would have been done.
+        aside: whether it is no step of what else is found: a quota that is smaller for a rule, or for too many callers.
     """
 
     answer: Answer
@@ -62,6 +63,7 @@ class Deed:
     until: datetime | None = None
     feature: str = ""
     observed: bool = False
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,11 @@ anything else                                        alert
 
 Wide is an origin, a route or the project. A step up is taken where the finding lasts, or is back within a day, `COOL`
 after the step before; what still holds is not done again. Where that step is a suspension for which there is no room,
-the quota is made smaller again once it no longer is, so that it stays small while the finding lasts. A rule of a tenant's tightens where it fires in three windows
-in a row, so that few calls now and then do not keep a quota small; one about countries is told. An outage that is seen
-in the same window leaves nothing wide but alerts, of a route where that or the whole project is out.
+the quota is made smaller again once it no longer is, so that it stays small while the finding lasts. A quota that is
+smaller for a rule of the tenant's, or for callers who were too many, is no step of what else is found. A rule of a
+tenant's tightens where it fires in three windows in a row, so that few calls now and then do not keep a quota small;
+one about countries is told. An outage that is seen in the same window leaves nothing wide but alerts, of a route where
+that or the whole project is out.
 
 Source: contracts 7; spec 8.2; decision 32.
 """
@@ -114,7 +116,8 @@ def _answers(
     steps: list[Answer] = [answer for answer in _steps(finding, findings) if answer in policy.answers]
     same = [deed for deed in known if (deed.scope, deed.value) == (finding.scope, finding.value)]
     if steps and (finding.scope == "caller" or _lasts(finding, same, now)):
-        following = _following(steps, [deed for deed in same if deed.answer in steps], now)
+        done = [deed for deed in same if deed.answer in steps and (not deed.aside or finding.detector == _RULES)]
+        following = _following(steps, done, now)
         if following is not None and _may(policy, following, finding.scope, known, now):
             yield following
         elif following == "suspend" and "tighten" in policy.answers and _has_its_quota(finding, known, now):
@@ -242,6 +245,7 @@ def _deed(
         until=until,
         feature=finding.feature,
         observed=observed,
+        aside=answer == "tighten" and (finding.detector == _RULES or scope != finding.scope),
     )
 
 

@@ -16,6 +16,7 @@ from apikeychain.rules.watch_policy import (
     ALERTS_A_DAY,
     CALLERS_A_DAY,
     CALLERS_AN_HOUR,
+    COOL,
     Planned,
     decide,
     mode_of,
@@ -249,6 +250,35 @@ def test_while_one_route_is_out_another_is_answered_and_the_project_is_not() -> 
 def test_a_rule_about_outages_is_known_as_one_however_it_is_spaced(text: str) -> None:
     rule = replace(FINDING, detector="rules", feature=text, scope="project", value="")
     assert _beyond_alerts([rule], 600) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [replace(FINDING, detector="rules", feature="rate > 10 / minute", scope="project", value="")],
+        [replace(CALLER, value=str(number)) for number in range(CALLERS_AN_HOUR + 1)],
+    ],
+)
+def test_what_answered_a_rule_or_too_many_callers_is_no_step_of_what_else_is_found(before: list[Finding]) -> None:
+    at = NOW - 20 * MINUTE
+    deeds = [
+        one.deed for one in decide(POLICY, [replace(one, at=at, since=at - COOL) for one in before], [], CREATED, at)
+    ]
+    assert [deed.scope for deed in deeds if deed.answer == "tighten"] == ["project"]
+    wide = [replace(one, scope="project", value="", since=NOW - COOL) for one in (FINDING, SURGE)]
+    done = [one.deed.answer for one in decide(POLICY, wide, deeds, CREATED, NOW) if one.finding.id == FINDING.id]
+    assert done == ["alert", "tighten"]
+
+
+def test_a_caller_whom_a_rule_has_suspended_is_not_suspended_twice_at_once() -> None:
+    rule = replace(CALLER, detector="rules", feature="rate > 10 / minute")
+    assert _beyond_alerts([rule, CALLER], 12) == [(0, "suspend"), (10, "suspend")]
+
+
+def test_a_rule_does_not_do_again_what_holds() -> None:
+    rule = replace(FINDING, detector="rules", feature="rate > 10 / minute", scope="project", value="")
+    other = replace(rule, feature="callers > 10 / minute")
+    assert _beyond_alerts([rule, other], 60) == [(2, "tighten"), (32, "tighten")]
 
 
 def test_a_rule_that_is_broken_now_and_then_is_told_only_and_one_about_countries_always() -> None:
