@@ -82,7 +82,13 @@ def mode_of(policy: WatchPolicy, created: datetime, now: datetime) -> str:
 
 
 def decide(
-    policy: WatchPolicy, findings: Sequence[Finding], deeds: Sequence[Deed], project_created: datetime, now: datetime
+    policy: WatchPolicy,
+    findings: Sequence[Finding],
+    deeds: Sequence[Deed],
+    project_created: datetime,
+    now: datetime,
+    *,
+    failed: Sequence[Deed] = (),
 ) -> list[Planned]:
     """What is to be done about the findings of one window, worst first; each is to be remembered as a deed.
 
@@ -92,16 +98,20 @@ def decide(
         deeds: that were planned before, also those that were only observed.
         project_created: when.
         now: the moment.
+        failed: that were planned before and could not be done; each is tried again after `COOL`.
     """
     mode = mode_of(policy, project_created, now)
     if mode == "off":
         return []
     observes = mode == "observe"
     known = [deed for deed in deeds if now - deed.at < DAY and (observes or not deed.observed)]
+    waiting = {deed.place for deed in failed if timedelta(0) <= now - deed.at < COOL}
     planned: list[Planned] = []
     for finding in findings:
         for answer in _answers(policy, finding, findings, known, now):
             deed = _deed(policy, finding, answer, known, now, observed=observes and answer != "alert")
+            if deed.place in waiting:
+                continue
             known.append(deed)
             last = _LAST.get(len(_told(finding.scope, known)), "") if answer == "alert" else ""
             planned.append(Planned(deed=deed, finding=finding, why=_why(finding) + last))

@@ -275,6 +275,16 @@ def test_a_caller_whom_a_rule_has_suspended_is_not_suspended_twice_at_once() -> 
     assert _beyond_alerts([rule, CALLER], 12) == [(0, "suspend"), (10, "suspend")]
 
 
+def test_what_could_not_be_done_is_tried_again_after_three_minutes_and_counts_for_nothing() -> None:
+    for minutes, answers in ((1, ["alert"]), (2, ["alert"]), (3, ["alert", "suspend"]), (-1, ["alert", "suspend"])):
+        tried = Deed(answer="suspend", scope="caller", value=CALLER.value, at=NOW - minutes * MINUTE)
+        planned = decide(POLICY, [CALLER], [], CREATED, NOW, failed=[tried])
+        assert [one.deed.answer for one in planned] == answers
+        other = decide(POLICY, [replace(CALLER, value="another")], [], CREATED, NOW, failed=[tried] * CALLERS_A_DAY)
+        assert [one.deed.answer for one in other] == ["alert", "suspend"]
+    assert planned[1].deed.until == NOW + 10 * MINUTE
+
+
 def test_a_rule_does_not_do_again_what_holds() -> None:
     rule = replace(FINDING, detector="rules", feature="rate > 10 / minute", scope="project", value="")
     other = replace(rule, feature="callers > 10 / minute")
