@@ -191,9 +191,17 @@ async def _keep_findings(records: TenantStore, project: ProjectId, outcomes: Seq
     """Store what was found; of more than may be kept the oldest go, first of what anybody can cause."""
     if not outcomes:
         return
+    known = {finding.id: finding for finding in await every(records, Finding, project)}
     for outcome in outcomes:
-        await records.insert(replace(outcome.finding, done=outcome.answers))
-    stored = sorted(await every(records, Finding, project), key=lambda finding: (finding.at, finding.id))
+        finding = replace(outcome.finding, done=outcome.answers, generation=1)
+        # A detector of a host's own may use an id again.
+        if before := known.get(finding.id):
+            finding = replace(finding, generation=before.generation + 1)
+            await records.replace(finding, before.generation)
+        else:
+            await records.insert(finding)
+        known[finding.id] = finding
+    stored = sorted(known.values(), key=lambda finding: (finding.at, finding.id))
     gone = [one for one in stored if not one.admitted][:-MOST_UNADMITTED]
     gone += [one for one in stored if one not in gone][:-MOST_FINDINGS]
     for finding in gone:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from apikeychain import Secret, agenda
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError, DoesNotExistError
 from apikeychain.ledger.turn import lease
 from apikeychain.listing import every
-from apikeychain.model.finding import Finding
+from apikeychain.model.finding import Finding, Window
 from apikeychain.model.rotation_records import Rotation
 from apikeychain.model.suspension import Suspension
 from apikeychain.model.tally import Tally
@@ -231,6 +232,23 @@ async def test_a_detector_that_breaks_keeps_its_state_and_nobody_from_the_next_w
         assert (await house.memory()).windows == 2
         assert "ValueError" in caplog.text
         assert "secret text" not in caplog.text
+
+
+async def test_an_id_that_a_detector_uses_again_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        observe = house.detector.observe
+
+        def always(window: Window, state: str) -> tuple[Sequence[Finding], str]:
+            found, following = observe(window, state)
+            return [replace(one, id="f_" + "1" * 20) for one in [*found, *found]], following
+
+        monkeypatch.setattr(house.detector, "observe", always)
+        for _ in range(3):
+            await house.minute(finding("project", ""))
+        assert (await house.memory()).windows == 3
+        (stored,) = await house.stored(Finding)
+        assert (stored.at, stored.generation) == ((await house.memory()).last, 3)
+        assert await house.stored(CountedWindow) == []
 
 
 async def test_a_project_that_is_gone_keeps_no_other_waiting(
