@@ -61,7 +61,8 @@ def test_a_file_that_is_missing_or_damaged_is_refused_with_what_to_do(tmp_path: 
     (tmp_path / "cut.mmdb").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.mmdb").write_bytes(b"")
     (tmp_path / "begun.mmdb").write_bytes(whole[len(whole) // 3 :])
-    for name in ("none.mmdb", "cut.mmdb", "empty.mmdb", "begun.mmdb", "."):
+    (tmp_path / "named.mmdb").write_bytes(whole.replace(b"node_count", b"node_c\x00unt"))
+    for name in ("none.mmdb", "cut.mmdb", "empty.mmdb", "begun.mmdb", "named.mmdb", "."):
         with pytest.raises(InvalidValueError, match=r"cannot be read \(\w+\): name a whole \.mmdb file$"):
             MMDBCountries(tmp_path / name)
 

@@ -32,17 +32,13 @@ class MMDBCountries:
 
     def __init__(self, path: str | Path) -> None:
         try:
-            from maxminddb import (  # noqa: PLC0415 - who wants no countries needs no package
-                MODE_MEMORY,
-                InvalidDatabaseError,
-                Reader,
-            )
+            from maxminddb import MODE_MEMORY, Reader  # noqa: PLC0415 - who wants no countries needs no package
         except ImportError:
             asked = "countries by an .mmdb file"
             raise MissingExtraError(asked, "geo") from None
         try:
             reader = Reader(path, MODE_MEMORY)
-        except (OSError, ValueError, InvalidDatabaseError) as fault:
+        except Exception as fault:  # noqa: BLE001 - what is damaged may break the reader in any way
             msg = f"the file of countries cannot be read ({type(fault).__name__}): name a whole .mmdb file"
             raise InvalidValueError(msg) from None
         # Its records are typed without their parts.

@@ -53,6 +53,7 @@ class Deed:
         at: when; `until`: to when it holds, or None.
         feature: that the finding showed which it answers.
         observed: whether it is only what would have been done.
+        aside: whether it is no step of what else is found: a quota that is smaller for a rule, or for too many callers.
     """
 
     answer: Answer
@@ -62,6 +63,12 @@ class Deed:
     until: datetime | None = None
     feature: str = ""
     observed: bool = False
+    aside: bool = False
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What, to which scope."""
+        return (self.answer, self.scope, self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +96,8 @@ class WatchMemory:
     Attributes:
         states: of each detector, by its name.
         last: the beginning of the last window that was looked at, or None.
-        deeds: of the last two days, the oldest first.
+        deeds: that were done in the last two days, or observed, the oldest first.
+        failed: the last try of each of what could not be done, within a day.
         windows: how many were looked at; `seen`: the last of them, or None.
         late: how often what a worker counted came after its window was looked at, and was left out.
     """
@@ -99,6 +107,7 @@ class WatchMemory:
     states: dict[str, str] = field(default_factory=dict[str, str])
     last: datetime | None = None
     deeds: tuple[Deed, ...] = ()
+    failed: tuple[Deed, ...] = ()
     windows: int = 0
     seen: Sums | None = None
     late: int = 0

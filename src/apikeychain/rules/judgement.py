@@ -6,10 +6,12 @@ would be learned twice.
 Source: contracts 7; decision 33.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from apikeychain.model import codec
 from apikeychain.model.finding import WINDOW_SECONDS, Finding, Window
 from apikeychain.model.tally import SKETCH, Tally
 from apikeychain.model.watch import CountedWindow, Sums, WatchMemory
@@ -19,6 +21,7 @@ from apikeychain.rules.tallies import distinct, merged, smallest
 # For so long after its end a window waits for what workers counted of it.
 GRACE = timedelta(seconds=10)
 _EMPTY = Tally()
+_ID = re.compile("[!-~]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,28 @@ def judged(window: Window, states: Mapping[str, str], detectors: Sequence[Detect
     for detector in detectors:
         before = states.get(detector.name, "")
         try:
-            found, state = detector.observe(window, before)
+            found, following[detector.name] = _observed(detector, window, before)
         except Exception as error:  # noqa: BLE001 - a detector may be the host's own
-            faults[detector.name], found, state = error, (), before
+            faults[detector.name], found, following[detector.name] = error, [], before
         findings += found
-        following[detector.name] = state if len(state.encode()) <= MOST_STATE else ""
-    return Judged(tuple(findings), following, faults, _sums(window))
+    # Of what is found twice under one id one can be stored.
+    once: dict[str, Finding] = {}
+    for one in findings:
+        once.setdefault(one.id, one)
+    return Judged(tuple(once.values()), following, faults, _sums(window))
+
+
+def _observed(detector: Detector, window: Window, before: str) -> tuple[list[Finding], str]:
+    """What a detector makes of a window; raises where that is nothing which can be stored."""
+    found, state = detector.observe(window, before)
+    for one in found:
+        if (one.project, one.at) != (window.project, window.begin) or not _ID.fullmatch(one.id) or one.since > one.at:
+            msg = "a finding has an id, and is of the window that was observed"
+            raise ValueError(msg)
+        codec.load(Finding, codec.dump(one))
+        # Half of a character is text that no ledger holds.
+        f"{one.detector}{one.feature}{one.value}{one.why}".encode()
+    return [*found], state if len(state.encode()) <= MOST_STATE else ""
 
 
 def remembered(memory: WatchMemory, seen: Judged) -> WatchMemory:

@@ -94,6 +94,7 @@ def _finding(window: Window, rule: Rule, total: Tally, told: tuple[int, int], si
     feature = feature_of(rule.feature) if isinstance(rule, NumberRule) else None
     admitted = feature is None or feature.admitted
     blamed = _blamed(rule, total) if admitted else Blamed("project", "")
+    own = total.callers[blamed.value] if blamed.scope == "caller" else None
     return Finding(
         project=window.project,
         id=finding_id(window, NAME, rule.text, blamed.scope, blamed.value),
@@ -106,10 +107,16 @@ def _finding(window: Window, rule: Rule, total: Tally, told: tuple[int, int], si
         expected=expected,
         seen=seen,
         sure=100,
-        blatant=isinstance(rule, NumberRule) and seen >= _BLATANT * max(rule.bound, 1),
+        # What others did before says nothing of the caller who calls most now.
+        blatant=isinstance(rule, NumberRule) and (seen if own is None else own) >= _BLATANT * max(rule.bound, 1),
         admitted=admitted,
-        why=f"the rule {rule.text!r} of the project: {seen}, where {expected} is the most",
+        why=f"the rule {rule.text!r} of the project: {seen}, where {expected} is the most{_share(own)}",
     )
+
+
+def _share(own: int | None) -> str:
+    """What the caller who is to blame did of it in this window, as the end of a sentence."""
+    return "" if own is None else f"; this caller called {own} times in this window"
 
 
 def _blamed(rule: Rule, total: Tally) -> Blamed:

@@ -16,9 +16,12 @@ anything else                                        alert
 ===================================================  ===============================================
 
 Wide is an origin, a route or the project. A step up is taken where the finding lasts, or is back within a day, `COOL`
-after the step before; what still holds is not done again. A rule of a tenant's tightens where it fires in three windows
-in a row, so that few calls now and then do not keep a quota small; one about countries is told. An outage that is seen
-in the same window leaves nothing wide but alerts, of a route where that or the whole project is out.
+after the step before; what still holds is not done again. Where that step is a suspension for which there is no room,
+the quota is made smaller again once it no longer is, so that it stays small while the finding lasts. A quota that is
+smaller for a rule of the tenant's, or for callers who were too many, is no step of what else is found. A rule of a
+tenant's tightens where it fires in three windows in a row, so that few calls now and then do not keep a quota small;
+one about countries is told. An outage that is seen in the same window leaves nothing wide but alerts, of a route where
+that or the whole project is out.
 
 Source: contracts 7; spec 8.2; decision 32.
 """
@@ -79,7 +82,13 @@ def mode_of(policy: WatchPolicy, created: datetime, now: datetime) -> str:
 
 
 def decide(
-    policy: WatchPolicy, findings: Sequence[Finding], deeds: Sequence[Deed], project_created: datetime, now: datetime
+    policy: WatchPolicy,
+    findings: Sequence[Finding],
+    deeds: Sequence[Deed],
+    project_created: datetime,
+    now: datetime,
+    *,
+    failed: Sequence[Deed] = (),
 ) -> list[Planned]:
     """What is to be done about the findings of one window, worst first; each is to be remembered as a deed.
 
@@ -89,16 +98,20 @@ def decide(
         deeds: that were planned before, also those that were only observed.
         project_created: when.
         now: the moment.
+        failed: that were planned before and could not be done; each is tried again after `COOL`.
     """
     mode = mode_of(policy, project_created, now)
     if mode == "off":
         return []
     observes = mode == "observe"
     known = [deed for deed in deeds if now - deed.at < DAY and (observes or not deed.observed)]
+    waiting = {deed.place for deed in failed if timedelta(0) <= now - deed.at < COOL}
     planned: list[Planned] = []
     for finding in findings:
         for answer in _answers(policy, finding, findings, known, now):
             deed = _deed(policy, finding, answer, known, now, observed=observes and answer != "alert")
+            if deed.place in waiting:
+                continue
             known.append(deed)
             last = _LAST.get(len(_told(finding.scope, known)), "") if answer == "alert" else ""
             planned.append(Planned(deed=deed, finding=finding, why=_why(finding) + last))
@@ -113,17 +126,24 @@ def _answers(
     steps: list[Answer] = [answer for answer in _steps(finding, findings) if answer in policy.answers]
     same = [deed for deed in known if (deed.scope, deed.value) == (finding.scope, finding.value)]
     if steps and (finding.scope == "caller" or _lasts(finding, same, now)):
-        following = _following(steps, [deed for deed in same if deed.answer in steps], now)
+        done = [deed for deed in same if deed.answer in steps and (not deed.aside or finding.detector == _RULES)]
+        following = _following(steps, done, now)
         if following is not None and _may(policy, following, finding.scope, known, now):
             yield following
-        elif following == "suspend" and "tighten" in policy.answers and _is_one_too_many(finding, known, now):
+        elif following == "suspend" and "tighten" in policy.answers and _has_its_quota(finding, known, now):
             yield "tighten"
 
 
-def _is_one_too_many(finding: Finding, known: Sequence[Deed], now: datetime) -> bool:
-    """Whether it is a caller beyond those for whom there is room, and the project has its quota still."""
-    tightened = [deed for deed in known if (deed.answer, deed.scope) == ("tighten", "project")]
-    return finding.scope == "caller" and finding.admitted and not any(_holds(deed, now) for deed in tightened)
+def _has_its_quota(finding: Finding, known: Sequence[Deed], now: datetime) -> bool:
+    """Whether a smaller quota is left to be had where there is no room for a suspension, for a caller the project's."""
+    place = _tightened(finding)
+    tightened = [deed for deed in known if (deed.answer, deed.scope, deed.value) == ("tighten", *place)]
+    return finding.admitted and not any(_holds(deed, now) for deed in tightened)
+
+
+def _tightened(finding: Finding) -> tuple[Scope, str]:
+    """Of what the quota is made smaller."""
+    return ("project", "") if finding.scope == "caller" else (finding.scope, finding.value)
 
 
 def _lasts(finding: Finding, same: Sequence[Deed], now: datetime) -> bool:
@@ -226,15 +246,16 @@ def _deed(
         same = (finding.scope, finding.value)
         times = sum(deed.answer == "suspend" and (deed.scope, deed.value) == same for deed in known)
         until = now + min(timedelta(minutes=policy.suspend_minutes) * 2 ** min(times, 10), LONGEST)
-    is_wider = answer == "tighten" and finding.scope == "caller"
+    scope, value = _tightened(finding) if answer == "tighten" else (finding.scope, finding.value)
     return Deed(
         answer=answer,
-        scope="project" if is_wider else finding.scope,
-        value="" if is_wider else finding.value,
+        scope=scope,
+        value=value,
         at=now,
         until=until,
         feature=finding.feature,
         observed=observed,
+        aside=answer == "tighten" and (finding.detector == _RULES or scope != finding.scope),
     )
 
 

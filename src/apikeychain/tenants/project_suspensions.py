@@ -7,7 +7,6 @@ from apikeychain.errors import InvalidValueError
 from apikeychain.model.records import Tenant
 from apikeychain.model.suspension import Scope, Suspension
 from apikeychain.rules import chain
-from apikeychain.rules.caller import bucket_address
 from apikeychain.tenants.change import require_tenant
 from apikeychain.tenants.project_handle import ProjectHandle
 from apikeychain.watch import suspension
@@ -69,9 +68,12 @@ class SuspensionVerbs(ProjectHandle):
     async def _pseudonym(self, scope: Scope, value: str) -> str | None:
         """What stands for a caller in the ledger; its key is opened before a transaction holds others up."""
         owner = await self._owner()
-        if scope != "caller" or chain.is_pseudonym(value):
-            return value if scope == "caller" else None
-        return chain.pseudonym(await self._office.vault.pseudonym_key(owner), bucket_address(value))
+        if scope != "caller":
+            return None
+        caller = suspension.parse_caller(value)
+        if chain.is_pseudonym(caller):
+            return caller
+        return chain.pseudonym(await self._office.vault.pseudonym_key(owner), caller)
 
     async def _names_of(self, pseudonym: str) -> Sequence[str]:
         """By what a caller may be suspended: its pseudonym, and its address where that is."""

@@ -198,7 +198,8 @@ WATCH_RECORDS: tuple[Record, ...] = (
         project=SHOP,
         states={"ewma": '{"v":1}', "base64": "", "is": "\u00e4"},
         last=NOW,
-        deeds=(Deed(answer="suspend", scope="route", value="plain", at=NOW, until=NOW), _ALERTED),
+        deeds=(Deed(answer="suspend", scope="route", value="plain", at=NOW, until=NOW, aside=True), _ALERTED),
+        failed=(_ALERTED,),
         seen=Sums(begin=NOW, calls=1, failures=2, callers=3, bytes_out=4, unadmitted=5),
     ),
     CountedWindow(

@@ -17,10 +17,10 @@ from apikeychain.listing import every
 from apikeychain.model.finding import Finding
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.ledger import LedgerDraft
-from apikeychain.model.watch import CountedWindow, WatchMemory
+from apikeychain.model.watch import CountedWindow, Deed, WatchMemory
 from apikeychain.ports.store import TenantStore
 from apikeychain.rules.judgement import Judged, Ready, remembered
-from apikeychain.rules.watch_bounds import is_within
+from apikeychain.rules.watch_bounds import DAY, is_within
 from apikeychain.rules.watch_policy import Planned
 from apikeychain.watch import deeds
 from apikeychain.watch.case import Case, Post
@@ -32,6 +32,8 @@ MOST_FINDINGS: Final = 200
 # Of these, that anybody can cause: who was not admitted pushes out nothing of those who were.
 MOST_UNADMITTED: Final = 100
 DEEDS_KEPT: Final = timedelta(days=2)
+# What could not be done is told once in a day, and so many of it at most.
+MOST_FAILED: Final = 100
 
 
 async def carry_out(post: Post, case: Case, ready: Ready, judged: Judged, plans: Sequence[Planned]) -> WatchMemory:
@@ -56,18 +58,19 @@ async def carry_out(post: Post, case: Case, ready: Ready, judged: Judged, plans:
     secrets, at = await _prepare(post, case, allowed, at), post.now()
     async with post.store.tenant(case.tenant) as records:
         outcomes = [Outcome(finding) for finding in judged.findings]
-        memory = remembered(case.memory, judged)
-        memory = await keep(records, case, _with_deeds(memory, allowed, at))
-        for counted in ready.counted:
-            await records.remove(CountedWindow, counted.key, counted.generation)
         is_changed = False
         for outcome in outcomes:
             mine = [one for one in allowed if one.finding.id == outcome.finding.id]
-            if mine or outcome.finding.at == outcome.finding.since:
-                await records.append([_noticed(outcome.finding, mine, at)])
             moved = [replace(one, deed=replace(one.deed, at=at)) for one in mine]
             is_changed |= await _answer(records, outcome, moved, secrets.get(outcome.finding.id, ()))
-            if mine and "alert" in case.policy.answers:
+        memory = await keep(records, case, _with_deeds(remembered(case.memory, judged), outcomes, at))
+        for counted in ready.counted:
+            await records.remove(CountedWindow, counted.key, counted.generation)
+        for outcome in outcomes:
+            is_news = bool(outcome.done) or _fails_first(outcome, case.memory, memory)
+            if is_news or outcome.finding.at == outcome.finding.since:
+                await records.append([_noticed(outcome, at)])
+            if is_news and "alert" in case.policy.answers:
                 await outbox.file(records, alert_of(case.tenant, outcome, at))
         await _keep_findings(records, project, outcomes)
         if is_changed:
@@ -107,28 +110,29 @@ async def _answer(records: TenantStore, outcome: Outcome, plans: Sequence[Planne
     """Do what is planned about a finding; whether calls see it."""
     is_changed = False
     for planned in plans:
-        failure = "" if planned.deed.observed else await _do(records, planned, secrets)
+        ordered, failure = (secrets, "") if planned.deed.observed else await _do(records, planned, secrets)
         if failure:
-            outcome.failed.append(failure)
-        else:
-            outcome.done.append((planned, said(planned.deed, secrets)))
+            outcome.failed.append((planned, failure))
+        if ordered or not failure:
+            outcome.done.append((planned, said(planned.deed, ordered)))
             is_changed |= planned.deed.answer != "alert" and not planned.deed.observed
     return is_changed
 
 
-async def _do(records: TenantStore, planned: Planned, secrets: Sequence[str]) -> str:
-    """What kept from it as a sentence, or ""."""
+async def _do(records: TenantStore, planned: Planned, secrets: Sequence[str]) -> tuple[Sequence[str], str]:
+    """Of which secrets new keys were ordered; and what kept from the deed as a sentence, or ""."""
     deed, project = planned.deed, planned.finding.project
     if deed.answer == "tighten":
-        return await deeds.tighten(records, project, deed)
+        return (), await deeds.tighten(records, project, deed)
     if deed.answer == "suspend":
-        return await deeds.refuse(records, project, deed, planned.finding.why)
+        return (), await deeds.refuse(records, project, deed, planned.finding.why)
     if deed.answer == "rotate":
         return await deeds.rotate(records, project, secrets, deed.at)
-    return ""
+    return (), ""
 
 
-def _noticed(finding: Finding, plans: Sequence[Planned], at: datetime) -> LedgerDraft:
+def _noticed(outcome: Outcome, at: datetime) -> LedgerDraft:
+    finding, done = outcome.finding, [planned.deed for planned, _ in outcome.done]
     return deeds.entry(
         "watch.noticed",
         finding.project,
@@ -140,14 +144,33 @@ def _noticed(finding: Finding, plans: Sequence[Planned], at: datetime) -> Ledger
         value=finding.value,
         sure=finding.sure,
         why=finding.why,
-        answers=[planned.deed.answer for planned in plans if not planned.deed.observed],
-        observed=[planned.deed.answer for planned in plans if planned.deed.observed],
+        answers=[deed.answer for deed in done if not deed.observed],
+        observed=[deed.answer for deed in done if deed.observed],
     )
 
 
-def _with_deeds(memory: WatchMemory, plans: Sequence[Planned], at: datetime) -> WatchMemory:
+def _with_deeds(memory: WatchMemory, outcomes: Sequence[Outcome], at: datetime) -> WatchMemory:
+    """The memory with what was done; and of what could not be, the last try of each."""
     kept = [deed for deed in memory.deeds if at - deed.at < DEEDS_KEPT]
-    return replace(memory, deeds=(*kept, *(planned.deed for planned in plans)))
+    done = [planned.deed for outcome in outcomes for planned, _ in outcome.done]
+    failed = {deed.place: deed for deed in memory.failed if at - deed.at < DAY}
+    for deed in _failed(outcomes):
+        if deed.place in failed or len(failed) < MOST_FAILED:
+            failed[deed.place] = deed
+    return replace(memory, deeds=(*kept, *done), failed=tuple(failed.values()))
+
+
+def _failed(outcomes: Sequence[Outcome]) -> list[Deed]:
+    """What could not be done at all."""
+    done = {planned.deed for outcome in outcomes for planned, _ in outcome.done}
+    failed = [planned.deed for outcome in outcomes for planned, _ in outcome.failed]
+    return [deed for deed in failed if deed not in done]
+
+
+def _fails_first(outcome: Outcome, before: WatchMemory, after: WatchMemory) -> bool:
+    """Whether something failed that was not tried within a day, and that is remembered."""
+    known = {deed.place for deed in before.failed}
+    return any(deed in after.failed and deed.place not in known for deed in _failed([outcome]))
 
 
 async def keep(records: TenantStore, case: Case, memory: WatchMemory) -> WatchMemory:
@@ -168,9 +191,17 @@ async def _keep_findings(records: TenantStore, project: ProjectId, outcomes: Seq
     """Store what was found; of more than may be kept the oldest go, first of what anybody can cause."""
     if not outcomes:
         return
+    known = {finding.id: finding for finding in await every(records, Finding, project)}
     for outcome in outcomes:
-        await records.insert(replace(outcome.finding, done=outcome.answers))
-    stored = sorted(await every(records, Finding, project), key=lambda finding: (finding.at, finding.id))
+        finding = replace(outcome.finding, done=outcome.answers, generation=1)
+        # A detector of a host's own may use an id again.
+        if before := known.get(finding.id):
+            finding = replace(finding, generation=before.generation + 1)
+            await records.replace(finding, before.generation)
+        else:
+            await records.insert(finding)
+        known[finding.id] = finding
+    stored = sorted(known.values(), key=lambda finding: (finding.at, finding.id))
     gone = [one for one in stored if not one.admitted][:-MOST_UNADMITTED]
     gone += [one for one in stored if one not in gone][:-MOST_FINDINGS]
     for finding in gone:

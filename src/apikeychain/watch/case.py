@@ -93,9 +93,10 @@ async def case_of(reader: TenantReader, tenant: TenantId, project: ProjectId, no
 def _until(limit: datetime, memory: WatchMemory) -> WatchMemory:
     """The memory without what lies ahead. What was learned of a window there was learned of none that there was."""
     deeds = tuple([deed for deed in memory.deeds if deed.at <= limit])
+    failed = tuple([deed for deed in memory.failed if deed.at <= limit])
     if memory.last is None or memory.last <= limit:
-        return replace(memory, deeds=deeds)
-    return replace(memory, deeds=deeds, last=None, states={})
+        return replace(memory, deeds=deeds, failed=failed)
+    return replace(memory, deeds=deeds, failed=failed, last=None, states={})
 
 
 async def _suspended(reader: TenantReader, project: ProjectId, memory: WatchMemory | None) -> list[Suspension]:

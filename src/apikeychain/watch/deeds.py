@@ -87,8 +87,11 @@ async def release(records: TenantStore, suspension: Suspension, at: datetime) ->
     await records.append([entry("suspension.removed", suspension.project, at, **data)])
 
 
-async def rotate(records: TenantStore, project: ProjectId, secrets: Sequence[str], at: datetime) -> str:
-    """Order new keys of secrets that may be in other hands; what kept from it as a sentence, or ""."""
+async def rotate(
+    records: TenantStore, project: ProjectId, secrets: Sequence[str], at: datetime
+) -> tuple[list[str], str]:
+    """Order new keys of secrets that may be in other hands; of which, and what kept from the others or ""."""
+    ordered: list[str] = []
     failed: list[str] = []
     for secret in secrets:
         stored = await records.get(Rotation, (project, secret))
@@ -97,10 +100,11 @@ async def rotate(records: TenantStore, project: ProjectId, secrets: Sequence[str
             continue
         told = await order(records, stored, "compromised", at)
         await records.append([entry("rotation.ordered", project, at, secret=secret, reason=told)])
+        ordered.append(secret)
     if not secrets or failed:
         names = ", ".join(map(repr, failed)) or "its secret"
-        return f"The watch has no rotation of {names} that runs: make a new key at the provider, and put it."
-    return ""
+        return ordered, f"The watch has no rotation of {names} that runs: make a new key at the provider, and put it."
+    return ordered, ""
 
 
 async def note_rotations(

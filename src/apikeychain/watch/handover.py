@@ -28,6 +28,8 @@ TOPIC = "watch"
 LOOK_SECONDS = 1.0
 # Projects at a time: all of them have to be there before the window is looked at.
 _AT_ONCE = 8
+# Of all windows together.
+MOST_PARTS = 16
 # Of one record: it is read and written in one piece, while calls wait.
 MOST_ROUTES = 32
 # Workers hand over one after the other: they note the same errands.
@@ -49,31 +51,39 @@ class Handover:
         self._store, self._observer, self._share = store, observer, share
         # A worker that begins anew within a window is another one.
         self._worker = secrets.token_hex(8)
-        self._waiting: dict[int, dict[ProjectId, Counted]] = {}
+        # By the beginning of the window, and which part of it: a clock that jumps makes more than one of a window.
+        self._waiting: dict[tuple[int, int], dict[ProjectId, Counted]] = {}
+        self._parts = 0
         self._is_told = False
 
     async def run(self) -> None:
         """Store each window once it is over, until cancelled. Raises nothing."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            self._waiting |= self._observer.take()
+            self._take()
             if self._waiting:
                 await asyncio.sleep(SPREAD_SECONDS * self._share())
                 await self.store()
 
     async def close(self) -> None:
         """Store what is left, also of the window that is not over. Raises nothing."""
-        self._waiting |= self._observer.take(is_last=True)
+        self._take(is_last=True)
         await self.store()
+
+    def _take(self, *, is_last: bool = False) -> None:
+        for begin, projects in self._observer.take(is_last=is_last).items():
+            self._parts += 1
+            self._waiting[begin, self._parts] = projects
 
     async def store(self) -> None:
         """Store what waits; what cannot be stored now waits on, the oldest of too many no more. Raises nothing."""
-        for begin in sorted(self._waiting)[:-MOST_WINDOWS]:
-            del self._waiting[begin]
+        begins = sorted({begin for begin, _ in self._waiting})[-MOST_WINDOWS:]
+        kept = [part for part in sorted(self._waiting) if part[0] in begins][-MOST_PARTS:]
+        self._waiting = {part: self._waiting[part] for part in kept}
         try:
-            for begin in sorted(self._waiting):
-                await self._store_window(begin, self._waiting[begin])
-                del self._waiting[begin]
+            for part in kept:
+                await self._store_part(part, self._waiting[part])
+                del self._waiting[part]
         except BackendUnavailableError:
             self._tell("the store does not answer")
         except Exception as error:  # noqa: BLE001 - it is tried again, and must not end the background work
@@ -81,26 +91,26 @@ class Handover:
         else:
             self._is_told = False
 
-    async def _store_window(self, begin: int, projects: dict[ProjectId, Counted]) -> None:
+    async def _store_part(self, part: tuple[int, int], projects: dict[ProjectId, Counted]) -> None:
         names = [*projects]
         for first in range(0, len(names), _AT_ONCE):
-            some = [self._try(begin, name, projects) for name in names[first : first + _AT_ONCE]]
+            some = [self._try(part, name, projects) for name in names[first : first + _AT_ONCE]]
             for fault in await asyncio.gather(*some, return_exceptions=True):
                 if isinstance(fault, BaseException):
                     raise fault
 
-    async def _try(self, begin: int, project: ProjectId, projects: dict[ProjectId, Counted]) -> None:
+    async def _try(self, part: tuple[int, int], project: ProjectId, projects: dict[ProjectId, Counted]) -> None:
         """Store what was counted of one project; one that was removed meanwhile has nothing to be watched."""
         try:
-            await self._store_project(begin, project, projects[project])
+            await self._store_project(part, project, projects[project])
         except BackendUnavailableError:
             raise
         except APIKeyChainError as error:
             _log.info("what was counted of %s is left out: %s", project, type(error).__name__)
         del projects[project]
 
-    async def _store_project(self, begin: int, project: ProjectId, counted: Counted) -> None:
-        moment = datetime.fromtimestamp(begin, UTC)
+    async def _store_project(self, part: tuple[int, int], project: ProjectId, counted: Counted) -> None:
+        moment = datetime.fromtimestamp(part[0], UTC)
         due, names = moment + timedelta(seconds=WINDOW_SECONDS) + GRACE, [*counted.routes]
         await agenda.note(self._store, TOPIC, counted.tenant, project, due)
         async with self._store.tenant(counted.tenant) as records:
@@ -108,7 +118,7 @@ class Handover:
                 window = CountedWindow(
                     project=project,
                     begin=f"{moment:%Y-%m-%dT%H:%M:%SZ}",
-                    worker=f"{self._worker}-{first}",
+                    worker=f"{self._worker}-{part[1]}-{first}",
                     routes={name: counted.routes[name].tally for name in names[first : first + MOST_ROUTES]},
                 )
                 if await records.get(CountedWindow, window.key) is None:

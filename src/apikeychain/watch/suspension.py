@@ -137,12 +137,18 @@ def parse_caller(text: str) -> str:
     """
     if chain.is_pseudonym(text):
         return text
+    plain = text.removesuffix("/64")
     try:
-        ipaddress.ip_address(text.removesuffix("/64"))
+        ipaddress.ip_address(plain)
     except ValueError:
+        counted = ""
+    else:
+        counted = bucket_address(plain)
+    # Only of IPv6 a network is counted.
+    if not counted or (plain != text and ":" not in counted):
         msg = f"not an address, and not the 32 hex digits of a pseudonym: {text!r}"
-        raise InvalidValueError(msg) from None
-    return bucket_address(text.removesuffix("/64"))
+        raise InvalidValueError(msg)
+    return counted
 
 
 def _require_sense(reason: str, until: datetime | None, at: datetime) -> None:

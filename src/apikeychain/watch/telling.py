@@ -46,12 +46,12 @@ class Outcome:
 
     Attributes:
         done: what was done, or observed, with what is said of it.
-        failed: what could not be done, in sentences.
+        failed: what could not be done, or not all of it, with a sentence about it.
     """
 
     finding: Finding
     done: list[tuple[Planned, str]] = field(default_factory=list[tuple[Planned, str]])
-    failed: list[str] = field(default_factory=list[str])
+    failed: list[tuple[Planned, str]] = field(default_factory=list[tuple[Planned, str]])
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -73,7 +73,7 @@ def alert_of(tenant: TenantId, outcome: Outcome, at: datetime) -> Alert:
         severity=_severity(gravest, finding),
         what=f"Unusual {finding.feature} of {named(finding.scope, finding.value)}, seen by {finding.detector!r}.",
         why=next((planned.why for planned, _ in done), finding.why),
-        done=" ".join([*_sentences(done), *outcome.failed]) or _NOTHING,
+        done=" ".join([*_sentences(done), *(told for _, told in outcome.failed)]) or _NOTHING,
         todo=_todo(gravest, finding),
     )
 

@@ -163,7 +163,8 @@ class Watchman:
     def _plans(self, case: Case, seen: Judged) -> Sequence[Planned]:
         """What is to be done; about what nobody looked at for minutes, nothing but to tell it."""
         now = self._post.now()
-        plans = decide(case.policy, seen.findings, case.memory.deeds, case.project.created, now)
+        memory = case.memory
+        plans = decide(case.policy, seen.findings, memory.deeds, case.project.created, now, failed=memory.failed)
         if now - seen.sums.begin <= _STALE:
             return plans
         return [planned for planned in plans if planned.deed.answer == "alert"]

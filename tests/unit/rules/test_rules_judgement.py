@@ -1,7 +1,11 @@
 """What workers counted becomes windows, and each detector makes of one what it can."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from apikeychain.model.finding import Finding, Window
 from apikeychain.model.ids import ProjectId
@@ -37,6 +41,51 @@ def test_one_detector_that_fails_keeps_no_other_from_its_findings() -> None:
     assert len(seen.findings) == 1
     assert seen.states["broken"] == "before"
     assert [*seen.faults] == ["broken"]
+
+
+class Own:
+    """A detector of a host's own, that makes whatever it likes of a window."""
+
+    def __init__(self, found: Any, state: Any = "next", name: str = "own") -> None:
+        self.found, self.state, self.name = found, state, name
+
+    def observe(self, window: Window, state: str) -> Any:
+        del window, state
+        return self.found, self.state
+
+
+FOUND = finding(project=SHOP, at=NOON, since=NOON)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Own(None),
+        Own([FOUND], None),
+        Own([FOUND], "\ud800"),
+        Own(["no finding"]),
+        Own([replace(FOUND, project=ProjectId("p_" + "b" * 20))]),
+        Own([replace(FOUND, at=NOON + timedelta(minutes=1))]),
+        Own([replace(FOUND, at=NOON.replace(tzinfo=None))]),
+        Own([replace(FOUND, since=NOON + timedelta(minutes=1))]),
+        Own([replace(FOUND, since=NOON.replace(tzinfo=None))]),
+        Own([replace(FOUND, id="")]),
+        Own([replace(FOUND, value="\ud800")]),
+        Own([replace(FOUND, scope="world")]),  # type: ignore[arg-type]  # what a host could write
+    ],
+)
+def test_what_cannot_be_kept_is_a_fault_of_its_detector_alone(bad: Own) -> None:
+    window = Window(project=SHOP, begin=NOON, routes={})
+    seen = judged(window, {"own": "before"}, [bad, PlannedDetector([finding()])])
+    assert [one.detector for one in seen.findings] == ["planned"]
+    assert [*seen.faults] == ["own"]
+    assert seen.states == {"own": "before", "planned": NOON.isoformat()}
+
+
+def test_of_two_findings_with_one_id_the_first_is_kept() -> None:
+    other = replace(FOUND, value="other")
+    seen = judged(Window(project=SHOP, begin=NOON, routes={}), {}, [Own([FOUND, other]), Own([other], name="second")])
+    assert (seen.findings, seen.faults) == ((FOUND,), {})
 
 
 def test_a_state_that_is_too_long_is_not_kept() -> None:

@@ -16,6 +16,7 @@ from apikeychain.rules.watch_policy import (
     ALERTS_A_DAY,
     CALLERS_A_DAY,
     CALLERS_AN_HOUR,
+    COOL,
     Planned,
     decide,
     mode_of,
@@ -132,6 +133,20 @@ def test_a_policy_may_have_less_suspensions_a_day_and_none() -> None:
         assert [answer for _, answer in _beyond_alerts([FINDING, SURGE], 600, policy)].count("suspend") == most
 
 
+@pytest.mark.parametrize("most", [0, 3])
+def test_where_no_suspension_is_left_the_quota_stays_small(most: int) -> None:
+    done = _beyond_alerts([FINDING, SURGE], 300, replace(POLICY, suspensions_a_day=most))
+    begin = {0: 2, 3: 75}[most]
+    assert [minute for minute, answer in done if answer == "suspend"] == [5, 15, 35][:most]
+    smaller = [minute for minute, answer in done if answer == "tighten" and minute >= begin]
+    assert smaller == list(range(begin, 300, 30))
+
+
+def test_without_a_quota_among_the_answers_no_suspension_left_is_nothing_left() -> None:
+    policy = replace(POLICY, answers=("alert", "suspend"), suspensions_a_day=1)
+    assert _beyond_alerts([FINDING, SURGE], 600, policy) == [(2, "suspend")]
+
+
 def test_the_callers_that_are_suspended_in_an_hour_and_a_day_have_a_bound() -> None:
     deeds: list[Deed] = []
     suspended: list[int] = []
@@ -235,6 +250,45 @@ def test_while_one_route_is_out_another_is_answered_and_the_project_is_not() -> 
 def test_a_rule_about_outages_is_known_as_one_however_it_is_spaced(text: str) -> None:
     rule = replace(FINDING, detector="rules", feature=text, scope="project", value="")
     assert _beyond_alerts([rule], 600) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [replace(FINDING, detector="rules", feature="rate > 10 / minute", scope="project", value="")],
+        [replace(CALLER, value=str(number)) for number in range(CALLERS_AN_HOUR + 1)],
+    ],
+)
+def test_what_answered_a_rule_or_too_many_callers_is_no_step_of_what_else_is_found(before: list[Finding]) -> None:
+    at = NOW - 20 * MINUTE
+    deeds = [
+        one.deed for one in decide(POLICY, [replace(one, at=at, since=at - COOL) for one in before], [], CREATED, at)
+    ]
+    assert [deed.scope for deed in deeds if deed.answer == "tighten"] == ["project"]
+    wide = [replace(one, scope="project", value="", since=NOW - COOL) for one in (FINDING, SURGE)]
+    done = [one.deed.answer for one in decide(POLICY, wide, deeds, CREATED, NOW) if one.finding.id == FINDING.id]
+    assert done == ["alert", "tighten"]
+
+
+def test_a_caller_whom_a_rule_has_suspended_is_not_suspended_twice_at_once() -> None:
+    rule = replace(CALLER, detector="rules", feature="rate > 10 / minute")
+    assert _beyond_alerts([rule, CALLER], 12) == [(0, "suspend"), (10, "suspend")]
+
+
+def test_what_could_not_be_done_is_tried_again_after_three_minutes_and_counts_for_nothing() -> None:
+    for minutes, answers in ((1, ["alert"]), (2, ["alert"]), (3, ["alert", "suspend"]), (-1, ["alert", "suspend"])):
+        tried = Deed(answer="suspend", scope="caller", value=CALLER.value, at=NOW - minutes * MINUTE)
+        planned = decide(POLICY, [CALLER], [], CREATED, NOW, failed=[tried])
+        assert [one.deed.answer for one in planned] == answers
+        other = decide(POLICY, [replace(CALLER, value="another")], [], CREATED, NOW, failed=[tried] * CALLERS_A_DAY)
+        assert [one.deed.answer for one in other] == ["alert", "suspend"]
+    assert planned[1].deed.until == NOW + 10 * MINUTE
+
+
+def test_a_rule_does_not_do_again_what_holds() -> None:
+    rule = replace(FINDING, detector="rules", feature="rate > 10 / minute", scope="project", value="")
+    other = replace(rule, feature="callers > 10 / minute")
+    assert _beyond_alerts([rule, other], 60) == [(2, "tighten"), (32, "tighten")]
 
 
 def test_a_rule_that_is_broken_now_and_then_is_told_only_and_one_about_countries_always() -> None:

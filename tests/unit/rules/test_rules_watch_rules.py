@@ -173,6 +173,25 @@ def test_the_caller_who_makes_most_of_it_is_to_blame() -> None:
     assert finding.scope == "project"
 
 
+@pytest.mark.parametrize(
+    ("text", "before", "calls"),
+    [
+        ("rate > 10 / hour", {f"{number:02}": 5 for number in range(12)}, 10),
+        ("rate >= 1 / day", {f"{number:02}": 5 for number in range(100)}, 4),
+        ("heaviest > 20 / hour", {"aa": 110}, 21),
+    ],
+)
+def test_a_caller_is_blatant_only_by_its_own_calls_of_this_window(
+    text: str, before: dict[str, int], calls: int
+) -> None:
+    crowd, lone = Tally(calls=sum(before.values()), callers=before), Tally(calls=calls, callers={"bb": calls})
+    finding = _live(text, [crowd, lone])[1][0]
+    assert (finding.scope, finding.value, finding.blatant) == ("caller", "bb", False)
+    assert finding.why.endswith(f"; this caller called {calls} times in this window")
+    many = Tally(calls=120, callers={"bb": 120})
+    assert _live(text, [crowd, many])[1][0].blatant
+
+
 @pytest.mark.parametrize("text", ["failures >= 20 / minute", "bytes_out > 900 / minute", "callers > 1 / minute"])
 def test_who_calls_most_is_not_to_blame_for_what_others_may_have_done(text: str) -> None:
     failed = Tally(calls=500, callers={"aa": 400, "bb": 100}, failures={"provider-other": 100}, bytes_out=9000)

@@ -160,6 +160,16 @@ async def test_a_suspended_address_is_a_pseudonym_in_the_ledger(acme: TenantAdmi
     assert "203.0.113.9" not in str([entry.payload for entry in await entries(acme)])
 
 
+async def test_a_network_is_the_same_pseudonym_however_it_is_written(acme: TenantAdmin, shop: ProjectAdmin) -> None:
+    told: set[object] = set()
+    for value in ("2001:db8::1", "2001:db8::1/64", "2001:DB8::/64"):
+        await shop.suspend("caller", value, reason="scan")
+        told.add(data((await entries(acme))[-1])["value"])
+    assert len(told) == len(await shop.list_suspensions()) == 1
+    await shop.lift("caller", "2001:db8::2/64")
+    assert data((await entries(acme))[-1])["value"] in told
+
+
 @pytest.mark.parametrize("by_address", [True, False])
 async def test_a_caller_is_lifted_by_its_address_or_its_pseudonym_whichever_was_named(
     acme: TenantAdmin, shop: ProjectAdmin, by_address: bool

@@ -52,5 +52,5 @@ async def test_a_rotation_that_is_paused_is_left_to_somebody(monkeypatch: pytest
     async with watched(monkeypatch) as house:
         await house.shop.pause_rotation("weather")
         async with house.store.tenant(house.shop.tenant) as records:
-            told = await deeds.rotate(records, house.shop.id, ["weather"], NOON)
+            _, told = await deeds.rotate(records, house.shop.id, ["weather"], NOON)
         assert "no rotation of 'weather' that runs" in told

@@ -107,7 +107,7 @@ async def test_what_was_stored_and_not_acknowledged_is_stored_once(monkeypatch: 
         counts(_refused(_of(house)), 403, 0)
         ((begin, projects),) = counts.take(is_last=True).items()
         for _ in range(2):
-            hands._waiting = {begin: dict(projects)}
+            hands._waiting = {(begin, 1): dict(projects)}
             await hands.store()
         assert len(await house.stored(CountedWindow)) == 1
 
@@ -174,7 +174,7 @@ async def test_windows_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyP
         over = counts.take()
         assert [*over] == [BEGIN + 60 * minute for minute in (7, 8, 9)]
         hands = Handover(house.store, counts, share=lambda: 0.0)
-        hands._waiting = dict.fromkeys(range(0, 600, 60), over[BEGIN + 540])
+        hands._waiting = dict.fromkeys([(begin, 1) for begin in range(0, 600, 60)], over[BEGIN + 540])
         await hands.store()
         assert hands._waiting == {}
         stored = await house.stored(CountedWindow)
@@ -198,6 +198,50 @@ async def test_a_clock_that_is_ahead_for_a_moment_costs_no_window(monkeypatch: p
                 begin: one[house.shop.id].routes[""].tally.unadmitted["origin-refused"] for begin, one in over.items()
             }
         assert given == {BEGIN: 2} | {BEGIN + 60 * minute: 1 for minute in range(1, 5)}
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_a_clock_that_is_ahead_as_a_window_is_taken_costs_none_of_its_calls(
+    monkeypatch: pytest.MonkeyPatch, *, is_stored: bool
+) -> None:
+    async with watched(monkeypatch) as house:
+        clock = Clock()
+        counts = Observer(seconds=clock)
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+        for _ in range(3):
+            counts(_refused(_of(house)), 403, 0)
+        clock.seconds += 3600
+        hands._take()
+        clock.seconds -= 3600
+        if is_stored:
+            await hands.store()
+        for _ in range(5):
+            counts(_refused(_of(house)), 403, 0)
+        await hands.close()
+        stored = await house.stored(CountedWindow)
+        assert len({window.begin for window in stored}) == 1
+        assert sorted(window.routes[""].unadmitted["origin-refused"] for window in stored) == [3, 5]
+
+
+async def test_a_clock_that_jumps_ever_so_often_has_a_bounded_number_of_parts_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with watched(monkeypatch) as house:
+        clock = Clock()
+        counts = Observer(seconds=clock)
+        hands = Handover(house.store, counts, share=lambda: 0.0)
+
+        async def away(*_: object) -> None:
+            raise BackendUnavailableError
+
+        monkeypatch.setattr(agenda, "note", away)
+        for _ in range(handover.MOST_PARTS + 5):
+            counts(_refused(_of(house)), 403, 0)
+            clock.seconds += 3600
+            hands._take()
+            clock.seconds -= 3600
+            await hands.store()
+        assert len(hands._waiting) == handover.MOST_PARTS
 
 
 async def test_a_clock_that_goes_back_makes_no_window_longer(monkeypatch: pytest.MonkeyPatch) -> None:

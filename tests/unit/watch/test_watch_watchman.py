@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from apikeychain import agenda
+from apikeychain import Secret, agenda
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, ConflictError, DoesNotExistError
 from apikeychain.ledger.turn import lease
 from apikeychain.listing import every
-from apikeychain.model.finding import Finding
+from apikeychain.model.finding import Finding, Window
 from apikeychain.model.rotation_records import Rotation
 from apikeychain.model.suspension import Suspension
 from apikeychain.model.tally import Tally
@@ -21,11 +23,12 @@ from apikeychain.watch import acting, watchman
 from apikeychain.watch.case import case_of
 from apikeychain.watch.handover import TOPIC
 from ledger_house import until
-from management import APP
+from management import APP, ROUTE
 from rotation_house import Fuse, KilledError
 from watch_house import CALLER, finding, watched
 
 ALERTED = "watch.noticed"
+FLOOD = finding("route", "weather", feature="variety"), finding("route", "weather", feature="rate")
 
 
 async def test_a_window_is_what_all_workers_counted_and_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,9 +110,9 @@ async def test_a_blatant_caller_is_suspended_and_it_is_told_once(monkeypatch: py
         assert "suspended the caller" in alert.done
         assert "project lift" in alert.todo
         told = await house.entries("watch", "suspension")
-        assert [entry["kind"] for entry in told] == [ALERTED, "suspension.created"]
+        assert [entry["kind"] for entry in told] == ["suspension.created", ALERTED]
         assert {entry["actor"] for entry in told} == {"watch"}
-        assert told[0]["data"]["answers"] == ["alert", "suspend"]
+        assert told[1]["data"]["answers"] == ["alert", "suspend"]
         assert house.told == [house.shop.id]
         (stored,) = await house.stored(Finding)
         assert stored.done == ("alert", "suspend")
@@ -231,6 +234,23 @@ async def test_a_detector_that_breaks_keeps_its_state_and_nobody_from_the_next_w
         assert "secret text" not in caplog.text
 
 
+async def test_an_id_that_a_detector_uses_again_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        observe = house.detector.observe
+
+        def always(window: Window, state: str) -> tuple[Sequence[Finding], str]:
+            found, following = observe(window, state)
+            return [replace(one, id="f_" + "1" * 20) for one in [*found, *found]], following
+
+        monkeypatch.setattr(house.detector, "observe", always)
+        for _ in range(3):
+            await house.minute(finding("project", ""))
+        assert (await house.memory()).windows == 3
+        (stored,) = await house.stored(Finding)
+        assert (stored.at, stored.generation) == ((await house.memory()).last, 3)
+        assert await house.stored(CountedWindow) == []
+
+
 async def test_a_project_that_is_gone_keeps_no_other_waiting(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -343,6 +363,90 @@ async def test_what_somebody_suspended_for_longer_is_left_as_it_is(monkeypatch: 
         assert (suspension.reason, suspension.until) == ("by hand", None)
         (alert,) = await house.alerts()
         assert "already" in alert.done
+
+
+async def test_what_could_not_be_done_is_told_once_and_is_not_remembered_as_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(mode="act")
+        await house.shop.suspend("caller", CALLER, reason="by hand", seconds=7200)
+        for _ in range(10):
+            await house.minute(finding("caller", CALLER))
+        assert [deed.answer for deed in (await house.shop.watch()).deeds] == ["alert"]
+        assert [entry["data"]["answers"] for entry in await house.entries(ALERTED)] == [["alert"]]
+        (alert,) = await house.alerts()
+        assert alert.done == "It was suspended already, for longer."
+        assert [deed.answer for deed in (await house.memory()).failed] == ["suspend"]
+        await house.shop.lift("caller", CALLER)
+        for _ in range(4):
+            await house.minute(finding("caller", CALLER))
+        assert len(await house.stored(Suspension)) == 1
+
+
+async def test_a_step_that_fails_after_the_alert_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(mode="act", answers=["alert", "suspend"])
+        await house.shop.suspend("route", "weather", reason="by hand", seconds=7200)
+        for _ in range(12):
+            await house.minute(*FLOOD)
+        told = [alert.done for alert in await house.alerts() if "rate" not in alert.what]
+        assert told == ["Nothing but this alert.", "It was suspended already, for longer."]
+
+
+async def test_what_could_not_be_done_uses_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(mode="act", suspend_minutes=1)
+        await house.shop.suspend("route", "weather", reason="by hand", seconds=3600)
+        for _ in range(30):
+            await house.minute(*FLOOD)
+        await house.shop.lift("route", "weather")
+        wide = [finding("project", "", feature=one.feature) for one in FLOOD]
+        for _ in range(30):
+            await house.minute(*wide)
+        made = [entry["data"]["scope"] for entry in await house.entries("suspension.created")]
+        assert made == ["route", *["project"] * 3]
+
+
+async def test_a_new_key_is_ordered_once_its_rotation_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(mode="act", answers=["alert", "rotate"])
+        await house.shop.pause_rotation("weather")
+        for _ in range(10):
+            await house.minute(finding("project", "", feature="secret"))
+        assert [alert.done for alert in await house.alerts() if "no rotation of 'weather'" in alert.done]
+        await house.shop.resume_rotation("weather")
+        for _ in range(60):
+            await house.minute(finding("project", "", feature="secret"))
+        assert len(await house.entries("rotation.ordered")) == 1
+        assert [deed.answer for deed in (await house.shop.watch()).deeds] == ["alert", "rotate"]
+
+
+async def test_what_could_be_done_in_part_is_done_and_the_rest_of_it_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(mode="act", answers=["alert", "rotate"])
+        await house.shop.put_secret("other", Secret("other-secret-1"), provider="weather")
+        await house.shop.configure(routes=[ROUTE, replace(ROUTE, name="maps", secret="other")])
+        for _ in range(10):
+            await house.minute(finding("project", "", feature="secret"))
+        assert [entry["data"]["secret"] for entry in await house.entries("rotation.ordered")] == ["weather"]
+        (alert,) = [alert for alert in await house.alerts() if alert.topic == "watch.rotated"]
+        assert "ordered a new key of 'weather'." in alert.done
+        assert "no rotation of 'other'" in alert.done
+        assert (await house.memory()).failed == ()
+
+
+async def test_what_is_remembered_of_what_failed_has_a_bound_and_ends_after_a_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with watched(monkeypatch) as house:
+        monkeypatch.setattr(acting, "MOST_FAILED", 3)
+        await house.shop.set_watch(mode="act")
+        await house.minute(*(finding("caller", f"nobody {number}") for number in range(5)))
+        assert [deed.value for deed in (await house.memory()).failed] == ["nobody 0", "nobody 1", "nobody 2"]
+        house.rotation.clock.go_on(2 * 86400)
+        await house.minute()
+        assert (await house.memory()).failed == ()
 
 
 async def test_a_project_that_goes_takes_all_of_it_along(monkeypatch: pytest.MonkeyPatch) -> None:
