@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypedDict, cast
 from apikeychain.errors import InvalidValueError, SettingsError
 from apikeychain.model.ids import parse_name
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.detector import Detector
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.locator import Locator
@@ -58,6 +59,7 @@ class Plugs:
         rotators: the host's own with whose they are, by the name in rotations.
         detectors: that look at what calls do; None for that of the house.
         locator: knows in which country callers are; None for nobody.
+        asset_store: keeps the scripts and styles that tenants publish; None where they publish none.
 
     Raises:
         InvalidValueError: a rotator's name is none, or it does not say whose it is.
@@ -76,6 +78,7 @@ class Plugs:
     rotators: Mapping[str, Account] = field(default_factory=dict[str, Account])
     detectors: Sequence[Detector] | None = None
     locator: Locator | None = None
+    asset_store: AssetStore | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rotators", _named_accounts(self.rotators))
@@ -96,6 +99,7 @@ class Instead(TypedDict, total=False):
     rotators: Mapping[str, Account] | None
     detectors: Sequence[Detector] | None
     locator: Locator | None
+    asset_store: AssetStore | None
 
 
 def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instead: Instead) -> Plugs:
