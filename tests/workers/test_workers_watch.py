@@ -94,8 +94,7 @@ async def test_an_attack_on_one_worker_is_answered_by_all(
 
     async def attack() -> None:
         while not refused:
-            await fleet.call(0)
-            await asyncio.sleep(0.02)
+            await asyncio.gather(fleet.call(0), asyncio.sleep(0.02))
 
     async def look(worker: int) -> None:
         """A caller of another page of the project, now and then."""
