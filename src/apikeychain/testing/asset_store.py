@@ -93,9 +93,12 @@ class AssetStoreContract(ABC):
                 there = [name for name in names if await _whole_or_absent(store, name)]
                 assert there[:acknowledged] == names[:acknowledged]
                 assert len(there) <= acknowledged + 1
-                assert {*await store.list(SHOP, "", 100)} & {*names} == {*there}
+                # What a server had whole when its caller was killed, it may take a moment to keep.
+                listed = [name for name in await store.list(SHOP, "", 100) if name in names]
+                assert {*there} <= {*listed}
+                assert all([await _whole_or_absent(store, name) for name in listed])
                 # Whoever comes next is not kept from putting what was not.
-                await _put_all(names[len(there) :][:1], store)
+                await _put_all([name for name in names[-1:] if name not in listed], store)
 
     async def test_a4_what_is_not_there_can_be_deleted(self, store: AssetStore) -> None:
         """A4: before anything was put, and twice."""
