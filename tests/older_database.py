@@ -31,6 +31,10 @@ LATER = (
     "counted_windows",
     "tightened_quotas",
     "findings",
+    "assets",
+    "asset_versions",
+    "loose_objects",
+    "asset_token_keys",
 )
 
 

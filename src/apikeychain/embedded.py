@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypedDict, cast
 from apikeychain.errors import InvalidValueError, SettingsError
 from apikeychain.model.ids import parse_name
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.detector import Detector
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.locator import Locator
@@ -29,6 +30,7 @@ DATABASE = "apikeychain.sqlite3"
 KEY_FILE = "platform.key"
 CLAIMS_FILE = "claims.mark"
 WITNESS_FILE = "witness.jsonl"
+ASSETS = "assets"
 KEY_FILE_VARIABLE = "APIKEYCHAIN_KEY_FILE"
 _log = logging.getLogger("apikeychain.keychain")
 
@@ -58,6 +60,7 @@ class Plugs:
         rotators: the host's own with whose they are, by the name in rotations.
         detectors: that look at what calls do; None for that of the house.
         locator: knows in which country callers are; None for nobody.
+        asset_store: keeps the scripts and styles that tenants publish; None where they publish none.
 
     Raises:
         InvalidValueError: a rotator's name is none, or it does not say whose it is.
@@ -76,6 +79,7 @@ class Plugs:
     rotators: Mapping[str, Account] = field(default_factory=dict[str, Account])
     detectors: Sequence[Detector] | None = None
     locator: Locator | None = None
+    asset_store: AssetStore | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rotators", _named_accounts(self.rotators))
@@ -96,6 +100,7 @@ class Instead(TypedDict, total=False):
     rotators: Mapping[str, Account] | None
     detectors: Sequence[Detector] | None
     locator: Locator | None
+    asset_store: AssetStore | None
 
 
 def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instead: Instead) -> Plugs:
@@ -110,6 +115,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
         MissingExtraError: the packages of the extra ``embedded`` are missing.
         SettingsError: APIKEYCHAIN_KEY_FILE is no absolute path.
     """
+    from apikeychain.backends.file_assets import FileAssets  # noqa: PLC0415 - likewise
     from apikeychain.backends.file_replay_guard import FileReplayGuard  # noqa: PLC0415 - likewise
     from apikeychain.backends.file_witness import FileWitness  # noqa: PLC0415 - likewise
     from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
@@ -138,6 +144,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
             upstream=_default_upstream,
             serving=ServingLock(path),
             witnesses=(FileWitness(path / WITNESS_FILE),),
+            asset_store=FileAssets(path / ASSETS),
         ),
         instead,
     )
@@ -145,6 +152,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
 
 def memory_plugs(instead: Instead) -> Plugs:
     """Nothing outlives the process: for hosts' own tests."""
+    from apikeychain.backends.memory_assets import MemoryAssets  # noqa: PLC0415 - likewise
     from apikeychain.backends.memory_keys import MemoryKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
     from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - likewise
     from apikeychain.backends.memory_replay_guard import MemoryReplayGuard  # noqa: PLC0415 - likewise
@@ -159,6 +167,7 @@ def memory_plugs(instead: Instead) -> Plugs:
             replay_guard=MemoryReplayGuard(),
             signals=MemorySignals(),
             upstream=_default_upstream,
+            asset_store=MemoryAssets(),
         ),
         instead,
     )

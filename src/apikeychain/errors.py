@@ -41,6 +41,7 @@
         │   ├── DestinationRefusedError
         │   ├── HTTPSRequiredError
         │   ├── SuspendedError
+        │   ├── TokenRefusedError
         │   ├── NotFoundError
         │   ├── MethodRefusedError
         │   ├── BodyTimeoutError
@@ -349,6 +350,12 @@ class SuspendedError(RefusalError):
     """The project, route, origin or caller is suspended."""
 
     status, code, title = 403, "suspended", "This is suspended for now."
+
+
+class TokenRefusedError(RefusalError):
+    """The token of an asset is missing, expired, or of something else: one answer for all."""
+
+    status, code, title = 403, "token-refused", "This needs a token that is good."
 
 
 class NotFoundError(RefusalError):

@@ -19,6 +19,7 @@ from apikeychain.model.provider import BaseURL
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.detector import Detector
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.locator import Locator
@@ -54,7 +55,7 @@ class APIKeyChain(TenantVerbs):
         key_services: further ones, by the name in the rows of their tenants.
         witnesses: keep the checkpoints of the ledger where this installation cannot take them back.
         alert_sinks, rotators: by name: to which alerts go, the log without any; what makes and ends keys at providers.
-        detectors, locator, settings: look at what calls do; knows where callers are; the operator's choices.
+        detectors, locator, asset_store, settings: look at calls; where callers are; keeps assets; what is chosen.
         network: exceptions for providers, by base URL, never stored; for every tenant unless one names its `tenants`.
         sanitizers: by a provider's name, for every tenant: a function that sees what was accepted and may refuse it.
 
@@ -78,6 +79,7 @@ class APIKeyChain(TenantVerbs):
         rotators: Mapping[str, Account] | None = None,
         detectors: Sequence[Detector] | None = None,
         locator: Locator | None = None,
+        asset_store: AssetStore | None = None,
         settings: APIKeyChainSettings | None = None,
         network: Mapping[str, Network] | None = None,
         sanitizers: Mapping[str, SanitizerFunction] | None = None,
@@ -96,6 +98,7 @@ class APIKeyChain(TenantVerbs):
             rotators=rotators or {},
             detectors=detectors,
             locator=locator,
+            asset_store=asset_store,
         )
         self.settings = settings or APIKeyChainSettings()
         self._networks = {
@@ -262,8 +265,7 @@ class APIKeyChain(TenantVerbs):
 
     def failed(self, call: Call, error: AnswerError) -> Reply:
         """The answer to a call for which `handle` raised."""
-        caller = identify(call, self._trusted)
-        return problem.secured(error, call, caller, development=self.settings.development)
+        return problem.secured(error, call, identify(call, self._trusted), development=self.settings.development)
 
     async def _awake(self) -> None:
         """Serve, or wait for whoever opens it; one that was closed in this loop is not opened again by a late call."""
@@ -275,12 +277,10 @@ class APIKeyChain(TenantVerbs):
 
     async def _leave(self, residence: Residence) -> None:
         residence.entered -= 1
-        if residence.entered > 0:
-            return
-        if self._residence is residence:
-            self._residence = None
-        self._left = residence
-        await residence.leave()
+        if residence.entered <= 0:
+            self._residence = None if self._residence is residence else self._residence
+            self._left = residence
+            await residence.leave()
 
     def _take_lock(self) -> None:
         if self._plugs.serving is not None:

@@ -20,13 +20,12 @@ from typing import Any, TypeVar, cast, final
 
 from apikeychain.egress import Egress
 from apikeychain.embedded import Plugs, local_limiter
-from apikeychain.errors import BackendUnavailableError, DamagedDataError, KeyFileError, SealedValueError
+from apikeychain.errors import BackendUnavailableError
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.notary import Notary
 from apikeychain.ledger.notes import TERMS, Terms
-from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ids import ProjectId
 from apikeychain.model.network import Network
-from apikeychain.model.records import DEFAULT_KEY_SERVICE, Tenant
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.key_service import KeyService
@@ -36,6 +35,7 @@ from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
 from apikeychain.telemetry import plug_failed
 from apikeychain.tenants.change import Office
+from apikeychain.tenants.key_trial import require_own_key
 from apikeychain.upkeep import Upkeep
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
@@ -46,10 +46,6 @@ from apikeychain.watch.refusals import Refusals
 P = TypeVar("P")
 _LISTEN_AGAIN_SECONDS = 1.0
 _now: Callable[[], datetime] = partial(datetime.now, UTC)
-# Of how many tenants a key may fail to open what is stored before it is taken for a foreign one.
-_KEY_TRIALS = 10
-# Of as many tenants one is looked for whose keys the default wraps.
-_KEY_LOOKS = 1000
 _log = logging.getLogger("apikeychain")
 
 
@@ -93,6 +89,7 @@ class Residence:
             witnesses=plugs.witnesses,
             alert_sinks=plugs.alert_sinks,
             notary=self._notary,
+            asset_store=plugs.asset_store,
         )
         self._snapshots = Snapshots(
             plugs.store,
@@ -166,6 +163,7 @@ class Residence:
             plugs.replay_guard,
             plugs.signals,
             plugs.locator,
+            plugs.asset_store,
             *plugs.witnesses,
             *plugs.alert_sinks.values(),
             *(account.rotator for account in plugs.rotators.values()),
@@ -174,7 +172,7 @@ class Residence:
         stack.push_async_callback(self.asking.close)
         for name, service in plugs.key_services.items():
             await self._enter_key_service(stack, name, service)
-        await self._require_key()
+        await require_own_key(plugs.store, self.office.vault)
         upstream = await _enter(stack, plugs.upstream(Egress(nat64_prefixes=settings.nat64_prefixes)))
         if settings.development:
             _log.warning("development mode: http is served on localhost, and refusals carry hints")
@@ -232,34 +230,6 @@ class Residence:
                     "unless all tenants trust each other",
                     base_url,
                 )
-
-    async def _require_key(self) -> None:
-        """Refuse a default that opens nothing of what the store holds of its tenants: one alone may be damaged."""
-        foreign, looked, after = 0, 0, ""
-        while foreign < _KEY_TRIALS and looked < _KEY_LOOKS:
-            tenants = await self._plugs.store.tenants(after, _KEY_TRIALS)
-            for tenant in tenants:
-                try:
-                    if await self._has_opened(tenant):
-                        return
-                except DamagedDataError as damaged:
-                    _log.error("%s", damaged)
-                except SealedValueError:
-                    foreign += 1
-            if len(tenants) < _KEY_TRIALS:
-                break
-            looked, after = looked + len(tenants), tenants[-1]
-        if foreign:
-            msg = "this platform key does not open what is stored: restore the one that belongs to this data"
-            raise KeyFileError(msg)
-
-    async def _has_opened(self, tenant: TenantId) -> bool:
-        async with self._plugs.store.reading(tenant) as records:
-            stored = await records.get(Tenant, ())
-        if stored is None or stored.erased is not None or stored.key_service != DEFAULT_KEY_SERVICE:
-            return False
-        await self.office.vault.pseudonym_key(stored)
-        return True
 
     async def _listen(self) -> None:
         """Drop what is held of a project that changed, and doubt everything when changes may have gone unheard."""

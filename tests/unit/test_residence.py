@@ -69,7 +69,7 @@ async def test_tenants_of_other_key_services_do_not_hide_that_the_default_is_a_f
 
 
 async def test_so_many_tenants_of_other_key_services_are_looked_at_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apikeychain.residence._KEY_LOOKS", 20)
+    monkeypatch.setattr("apikeychain.tenants.key_trial._LOOKS", 20)
     store, other = MemoryStore(), {"other": MemoryKeyService()}
     first = Residence(replace(plugs(store, MemoryKeyService()), key_services=other), QUICK, {})
     await first.opened()

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import ClassVar, Literal, cast, get_args
 
 from apikeychain.model.alert import OutgoingAlert
+from apikeychain.model.asset import AssetRecord
 from apikeychain.model.cryptoperiod import Cryptoperiod
 from apikeychain.model.errand import Errand
 from apikeychain.model.ids import ProjectId, TenantId
@@ -89,6 +90,8 @@ class Project:
             `signature` one with a signing key.
         require_caller: whether a call also needs a caller whom the host's own login has named.
         signed_headers: further request headers that a signature covers, lower case, sorted.
+        assets: whether assets may be put, and are served; the proxy has a switch of its own.
+        asset_tokens: whether each request for an asset needs a token that expires.
     """
 
     kind: ClassVar[str] = "project"
@@ -105,6 +108,8 @@ class Project:
     require: Require = "origin"
     require_caller: bool = False
     signed_headers: tuple[str, ...] = ()
+    assets: bool = False
+    asset_tokens: bool = False
     generation: int = 1
 
     @property
@@ -274,6 +279,7 @@ Record = (
     | Errand
     | Cryptoperiod
     | WatchRecord
+    | AssetRecord
     | LedgerRecord
 )
 KINDS = {record.kind: record for record in cast("tuple[type[Record], ...]", get_args(Record))}

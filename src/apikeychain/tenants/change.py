@@ -18,6 +18,7 @@ from apikeychain.model.ledger import JSON, LedgerDraft
 from apikeychain.model.network import Network
 from apikeychain.model.records import Project, Record, Tenant
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.signals import Change, Signals
 from apikeychain.ports.store import R, Store, TenantReader, TenantStore
 from apikeychain.ports.witness import Witness
@@ -40,6 +41,7 @@ class Office:
         witnesses: to which the checkpoints of the ledger go.
         alert_sinks: to which alerts go, by name.
         notary: takes them there.
+        asset_store: keeps what tenants publish, or None.
         turning: set once this keychain turns keys that are due: when it serves calls, or somebody waits for a turn. A
             command or a script has other settings, networks and rotators than the one that serves.
     """
@@ -54,6 +56,7 @@ class Office:
     witnesses: Sequence[Witness]
     alert_sinks: Mapping[str, AlertSink]
     notary: Notary
+    asset_store: AssetStore | None = None
     turning: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def announce(self, project: ProjectId | None) -> None:

@@ -59,6 +59,7 @@ from apikeychain.model.signing_credentials import AWSCredential, HMACCredential
 from apikeychain.model.suspension import Suspension
 from apikeychain.model.tally import Tally, ValueTally
 from apikeychain.model.watch import CountedWindow, Deed, Sums, TightenedQuota, WatchMemory, WatchPolicy
+from apikeychain.testing.asset_records import asset_records
 
 ACME = TenantId("acme")
 GLOBEX = TenantId("globex")
@@ -227,6 +228,7 @@ WATCH_RECORDS: tuple[Record, ...] = (
         done=("alert", "suspend"),
     ),
 )
+ASSET_RECORDS: tuple[Record, ...] = asset_records(SHOP, NOW)
 RECORDS: tuple[Record, ...] = (
     ProjectName(name="shop", project=SHOP),
     AllowedOrigin(project=SHOP, origin=Origin("https://app.example.com"), created=NOW),
@@ -293,5 +295,6 @@ RECORDS: tuple[Record, ...] = (
     Suspension(project=SHOP, scope="project", value="", reason="by hand", created=NOW),
     Suspension(project=SHOP, scope="caller", value="192.0.2.1", reason="'; --", created=NOW, until=NOW),
     *WATCH_RECORDS,
+    *ASSET_RECORDS,
     *CHAIN_RECORDS,
 )

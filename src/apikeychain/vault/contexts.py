@@ -3,6 +3,7 @@
 Source: contracts 5, "Context".
 """
 
+from apikeychain.model.asset import AssetTokenKey, AssetVersion
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.keys import KeyContext, SealContext
 from apikeychain.model.provider import Provider
@@ -61,6 +62,30 @@ def of_signing_key(tenant: TenantId, project: ProjectId, key_id: str) -> SealCon
 def of_fingerprint_key(tenant: TenantId, project: ProjectId) -> SealContext:
     """The key of a project's fingerprints: no name and no version, so that equal secrets look alike."""
     return SealContext(tenant=tenant, project=project, purpose="fingerprint")
+
+
+def of_asset_key(tenant: TenantId, version: AssetVersion) -> SealContext:
+    """The key of the object that holds one version of an asset."""
+    return SealContext(
+        tenant=tenant, project=version.project, purpose="asset-key", name=version.path, version=version.number
+    )
+
+
+def of_asset(tenant: TenantId, version: AssetVersion) -> SealContext:
+    """That object: moved to another path, number, project or tenant it does not open."""
+    return SealContext(
+        tenant=tenant, project=version.project, purpose="asset", name=version.path, version=version.number
+    )
+
+
+def of_asset_token_key(tenant: TenantId, project: ProjectId) -> SealContext:
+    """The key of a project's asset tokens."""
+    return SealContext(tenant=tenant, project=project, purpose="asset-token")
+
+
+def of_old_asset_token_key(tenant: TenantId, old: AssetTokenKey) -> SealContext:
+    """One that came from a version of the project's key that is gone."""
+    return SealContext(tenant=tenant, project=old.project, purpose="asset-token-key", name=old.version)
 
 
 def of_checkpoint_key(pair: str) -> KeyContext:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never, final
 
 from apikeychain.errors import InvalidValueError, SealedValueError
+from apikeychain.model.asset import AssetTokenKey, AssetVersion
 from apikeychain.model.ids import TenantId
 from apikeychain.model.keys import SealContext
 from apikeychain.model.provider import Provider
@@ -22,8 +23,8 @@ from apikeychain.secret import Secret
 from apikeychain.vault import contexts
 from apikeychain.vault.derivation import fingerprint
 
-Sealed = SealedSecret | SigningKey | ProviderKey
-SEALED: tuple[type[Sealed], ...] = (SealedSecret, SigningKey, ProviderKey)
+Sealed = SealedSecret | SigningKey | ProviderKey | AssetVersion | AssetTokenKey
+SEALED: tuple[type[Sealed], ...] = (SealedSecret, SigningKey, ProviderKey, AssetVersion, AssetTokenKey)
 # What a key at a provider is that serves no more, or never will.
 _PAST = frozenset({"retiring", "revoked"})
 _log = logging.getLogger("apikeychain")
@@ -67,6 +68,10 @@ def context_of(project: SealedProject, record: Sealed) -> SealContext:
             name, version = record.secret, record.version
         case SigningKey():
             return contexts.of_signing_key(project.tenant, record.project, record.id)
+        case AssetVersion():
+            return contexts.of_asset_key(project.tenant, record)
+        case AssetTokenKey():
+            return contexts.of_old_asset_token_key(project.tenant, record)
         case _:
             assert_never(record)
     if name not in project.providers:
@@ -131,7 +136,7 @@ class Resealing:
         if not value.matches(_opened(self.derived, sealed, context)):
             raise SealedValueError
         following = record.generation + 1
-        if isinstance(record, SigningKey):
+        if not isinstance(record, SealedSecret | ProviderKey):
             return replace(record, sealed=sealed, generation=following)
         mark = fingerprint(self.derived, contexts.of_fingerprint_key(self.project.tenant, record.project), value)
         self.marks[record.fingerprint] = mark

@@ -7,37 +7,28 @@ an opened key or secret is dropped after 5 minutes, not erased.
 Source: contracts 5; spec 3.1 to 3.3.
 """
 
-import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Mapping
 
 from apikeychain.errors import InvalidValueError, SealedValueError, SecretUnavailableError
-from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ids import ProjectId
 from apikeychain.model.keys import SealContext
 from apikeychain.model.provider import Provider
-from apikeychain.model.records import DEFAULT_KEY_SERVICE, KDF, ProjectKey, SealedSecret, SigningKey, Tenant
+from apikeychain.model.records import KDF, ProjectKey, SealedSecret, SigningKey, Tenant
 from apikeychain.primitives import (
-    KEY_BYTES,
-    KEY_VERSION_BYTES,
-    SALT_BYTES,
     key_version_of,
     open_value,
-    random_bytes,
     seal_value,
 )
 from apikeychain.secret import Secret
 from apikeychain.vault import contexts
-from apikeychain.vault.cache import MAX_USES, Label, OpenedValues, always
-from apikeychain.vault.derivation import derived_key, fingerprint, metadata
+from apikeychain.vault.cache import Label, OpenedValues, always
+from apikeychain.vault.derivation import fingerprint
 from apikeychain.vault.key_services import KeyServices
-from apikeychain.vault.uses import without_uses
-from apikeychain.vault.wrapping import unwrap_derived_key, unwrap_key, unwrap_tenant_secret
+from apikeychain.vault.opened_keys import OpenedKeys, key_label
 
 
-class Vault:
+class Vault(OpenedKeys):
     """Envelope encryption for every tenant of a keychain.
 
     Args:
@@ -47,66 +38,8 @@ class Vault:
     """
 
     def __init__(self, key_services: KeyServices, *, kdf: KDF, clock: Callable[[], float] = time.monotonic) -> None:
-        self._key_services = key_services
-        self._kdf: KDF = kdf
-        self._keys: OpenedValues[bytes] = OpenedValues(clock, max_uses=MAX_USES)
+        super().__init__(key_services, kdf=kdf, clock=clock)
         self._secrets: OpenedValues[Secret] = OpenedValues(clock)
-        self._derivations: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
-
-    async def new_tenant(self, tenant: TenantId, created: datetime, key_service: str = DEFAULT_KEY_SERVICE) -> Tenant:
-        """A tenant with a fresh tenant secret and pseudonym key, both wrapped.
-
-        Raises:
-            InvalidValueError: there is no key service of that name.
-            BackendUnavailableError: the key service does not answer.
-        """
-        wrap = self._key_services.named(key_service).wrap
-        return Tenant(
-            id=tenant,
-            created=created,
-            wrapped_secret=await wrap(random_bytes(KEY_BYTES), contexts.of_tenant_secret(tenant)),
-            wrapped_pseudonym_key=await wrap(random_bytes(KEY_BYTES), contexts.of_pseudonym_key(tenant)),
-            key_service=key_service,
-        )
-
-    async def new_project_key(self, tenant: Tenant, project: ProjectId, number: int, created: datetime) -> ProjectKey:
-        """A fresh version of a project's key; takes about 0.2 s of a thread.
-
-        Args:
-            tenant: whose project it is.
-            project: whose key it is.
-            number: one more than the newest version of the project has, from 1.
-            created: now.
-
-        Raises:
-            SealedValueError: the tenant secret does not unwrap.
-            BackendUnavailableError: the key service does not answer.
-        """
-        version, master, salt = random_bytes(KEY_VERSION_BYTES), random_bytes(KEY_BYTES), random_bytes(SALT_BYTES)
-        service = self._key_services.of(tenant)
-        secret = await unwrap_tenant_secret(service, tenant, tenant.secret_number)
-        async with self._one_at_a_time():
-            derived = await asyncio.to_thread(
-                derived_key,
-                self._kdf,
-                tenant_secret=secret,
-                master_key=master,
-                version=version,
-                salt=salt,
-            )
-        bare = ProjectKey(
-            project=project,
-            version=version.hex(),
-            number=number,
-            created=created,
-            kdf=self._kdf,
-            salt=salt,
-            wrapped_master=b"",
-            wrapped_derived=b"",
-            wrapped_metadata=b"",
-            secret_number=tenant.secret_number,
-        )
-        return await self._wrapped(tenant, bare, master, derived)
 
     async def seal_secret(  # noqa: PLR0917 - everything that the value is bound to, in the order of the context
         self,
@@ -146,16 +79,6 @@ class Vault:
         derived = await self._derived_key(tenant, key)
         return fingerprint(derived, contexts.of_fingerprint_key(tenant.id, key.project), secret)
 
-    async def open_keys(self, tenant: Tenant, keys: Iterable[ProjectKey]) -> None:
-        """Open a project's keys ahead of a use that has no time; one that does not open is told at that use.
-
-        Raises:
-            BackendUnavailableError: the key service does not answer.
-        """
-        for key in keys:
-            with contextlib.suppress(SealedValueError):
-                await self._derived_key(tenant, key)
-
     def opened(self, tenant: Tenant, sealed: SealedSecret, provider: Provider) -> Secret | None:
         """The secret, if `open_secret` opened the same row for the same provider a short while ago."""
         return self._secrets.peek(_label(tenant, sealed, provider))
@@ -191,9 +114,7 @@ class Vault:
 
     async def seal_signing_key(self, tenant: Tenant, key: ProjectKey, key_id: str, text: Secret) -> bytes:
         """The sealed value of a signing key. See `seal_secret`."""
-        derived = await self._derived_key(tenant, key)
-        context = contexts.of_signing_key(tenant.id, key.project, key_id)
-        return seal_value(derived, bytes.fromhex(key.version), text.reveal(), context.encoded)
+        return await self.seal_text(tenant, key, contexts.of_signing_key(tenant.id, key.project, key_id), text)
 
     def opened_signing_key(self, tenant: Tenant, stored: SigningKey) -> Secret | None:
         """The text of a signing key, if `open_signing_key` opened the same row a short while ago."""
@@ -211,41 +132,28 @@ class Vault:
         context = contexts.of_signing_key(tenant.id, stored.project, stored.id)
         return await self._fetch(tenant, _signing_label(tenant, stored), keys, stored.sealed, context, current)
 
-    async def pseudonym_key(self, tenant: Tenant) -> bytes:
-        """The 32-byte key of the pseudonyms in a tenant's ledger.
+    async def seal_text(self, tenant: Tenant, key: ProjectKey, context: SealContext, text: Secret) -> bytes:
+        """The sealed value of a text of the project's own. See `seal_secret`."""
+        derived = await self._derived_key(tenant, key)
+        return seal_value(derived, bytes.fromhex(key.version), text.reveal(), context.encoded)
 
-        Raises:
-            SealedValueError: it does not unwrap.
-            BackendUnavailableError: the key service does not answer.
-        """
-        wrapped = tenant.wrapped_pseudonym_key
-        label = (tenant.id, None, (tenant.key_service, wrapped))
-        held = self._keys.peek(label)
-        if held is not None:
-            return held
-        context = contexts.of_pseudonym_key(tenant.id)
-        return await self._keys.fetch(label, lambda: unwrap_key(self._key_services.of(tenant), wrapped, context))
+    async def open_text(
+        self,
+        tenant: Tenant,
+        keys: Mapping[str, ProjectKey],
+        sealed: bytes,
+        context: SealContext,
+        *,
+        current: Callable[[], bool] = always,
+    ) -> Secret:
+        """The text that `seal_text` sealed. See `open_secret`."""
+        label = (tenant.id, ProjectId(context.project), (tenant.key_service, (context, sealed)))
+        return await self._fetch(tenant, label, keys, sealed, context, current)
 
     def forget(self, project: ProjectId | None) -> None:
         """Drop every opened key and secret of a project whose generation changed, or of all."""
         self._keys.forget(project)
         self._secrets.forget(project)
-
-    async def _wrapped(self, owner: Tenant, bare: ProjectKey, master: bytes, derived: bytes) -> ProjectKey:
-        wrap, tenant = self._key_services.of(owner).wrap, owner.id
-        project, version = bare.project, bare.version
-        return replace(
-            bare,
-            wrapped_master=await wrap(master, contexts.of_master_key(tenant, project, version)),
-            wrapped_derived=await wrap(derived, contexts.of_derived_key(tenant, project, version)),
-            wrapped_metadata=await wrap(metadata(bare), contexts.of_metadata(tenant, project, version)),
-        )
-
-    async def _derived_key(self, tenant: Tenant, key: ProjectKey, current: Callable[[], bool] = always) -> bytes:
-        async def opened() -> bytes:
-            return await unwrap_derived_key(self._key_services.of(tenant), tenant.id, key)
-
-        return await self._keys.fetch(_key_label(tenant, key), opened, current)
 
     async def _fetch(  # noqa: PLR0917 - whose, which, with what, what, bound to what, and whether to keep it
         self,
@@ -269,21 +177,9 @@ class Vault:
 
         def ends() -> float:
             # A secret does not outlive the key that opened it: 5 minutes after a key service was closed to us, all is.
-            return self._keys.until(_key_label(tenant, keys[key_version_of(sealed).hex()]))
+            return self._keys.until(key_label(tenant, keys[key_version_of(sealed).hex()]))
 
         return await self._secrets.fetch(label, opened, current, ends)
-
-    def _one_at_a_time(self) -> asyncio.Lock:
-        loop = asyncio.get_running_loop()
-        if self._derivations is None or self._derivations[0] is not loop:
-            self._derivations = (loop, asyncio.Lock())
-        return self._derivations[1]
-
-
-def _key_label(tenant: Tenant, key: ProjectKey) -> Label:
-    # All that a key is is the label: a column that changes is compared with the wrapped metadata again. So is the name
-    # of the key service: what another one opened is not what this one would.
-    return (tenant.id, key.project, (tenant.key_service, without_uses(key)))
 
 
 def _label(tenant: Tenant, sealed: SealedSecret, provider: Provider) -> Label:

@@ -22,7 +22,7 @@ from apikeychain.model.records import (
 from apikeychain.model.rotation_records import ProviderKey, Rotation
 from apikeychain.model.rotators import ManualRotation
 from apikeychain.model.suspension import Suspension
-from apikeychain.testing.records import CHAIN_RECORDS, SHOP, WATCH_RECORDS
+from apikeychain.testing.records import ASSET_RECORDS, CHAIN_RECORDS, SHOP, WATCH_RECORDS
 from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER
 
 TENANT = Tenant(id=TenantId("acme"), created=NOW, wrapped_secret=b"canary", wrapped_pseudonym_key=b"canary")
@@ -74,6 +74,12 @@ _WATCH_KEYS: list[Key] = [
     (SHOP, "origin", "http://[::1]:3000"),
     (SHOP, "f_" + "a" * 20),
 ]
+_ASSET_KEYS: list[Key] = [
+    (SHOP, "js/widget.js"),
+    (SHOP, "js/widget.js", "000000002"),
+    (SHOP, "fedcba9876543210" * 2),
+    (SHOP, "0123456789abcdef" * 2),
+]
 RECORDS: list[tuple[Record, Key]] = [
     (TENANT, ()),
     (ProjectName(name="shop", project=PROJECT), ("shop",)),
@@ -91,6 +97,7 @@ RECORDS: list[tuple[Record, Key]] = [
     (Rotation(project=PROJECT, secret="weather", how=ManualRotation(), created=NOW, due=NOW), (PROJECT, "weather")),
     (PROVIDER_KEY, (PROJECT, "weather", "00000012")),
     *((record, key) for record, key in zip(WATCH_RECORDS, _WATCH_KEYS, strict=True)),
+    *((record, key) for record, key in zip(ASSET_RECORDS, _ASSET_KEYS, strict=True)),
     *((record, key) for record, key in zip(CHAIN_RECORDS, _CHAIN_KEYS, strict=True)),
 ]
 

@@ -35,7 +35,7 @@ from apikeychain.tenants import erasure
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from apikeychain.testing.chains import chain
-from apikeychain.testing.records import WATCH_RECORDS
+from apikeychain.testing.records import ASSET_RECORDS, WATCH_RECORDS
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
 from gate import open_gate
@@ -53,7 +53,7 @@ async def stock(acme: TenantAdmin) -> ProjectAdmin:
     await shop.add_rotation("weather", ManualRotation())
     await shop.suspend("caller", "192.0.2.1", reason="a finding")
     async with acme._office.store.tenant(acme.id) as store:
-        for record in WATCH_RECORDS:
+        for record in (*WATCH_RECORDS, *ASSET_RECORDS):
             await store.insert(replace(record, project=shop.id))  # type: ignore[arg-type]  # each is of a project
     await acme.ensure_project("empty")
     return shop

@@ -72,7 +72,7 @@ async def test_a_hundred_calls_at_once_make_one_trip_for_the_key(house: Househol
 
 async def test_a_key_is_opened_anew_after_so_many_uses(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [await house.put(name=f"n{number}") for number in range(5)]
-    monkeypatch.setattr("apikeychain.vault.vault.MAX_USES", 2)
+    monkeypatch.setattr("apikeychain.vault.opened_keys.MAX_USES", 2)
     vault = house.fresh_vault()
     house.service.unwraps = 0
     for row in rows:

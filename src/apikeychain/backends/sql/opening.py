@@ -28,6 +28,7 @@ VERSIONS = (
     "v0004_checkpoints",
     "v0005_rotation",
     "v0006_watch",
+    "v0007_assets",
 )
 MIGRATIONS = str(Path(__file__).parent / "migrations")
 VERSION_TABLE = "apikeychain_version"

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from apikeychain.model.alert import OutgoingAlert
+from apikeychain.model.asset import Asset, AssetTokenKey, AssetVersion, LooseObject
 from apikeychain.model.cryptoperiod import Cryptoperiod
 from apikeychain.model.errand import Errand
 from apikeychain.model.finding import Finding
@@ -115,6 +116,10 @@ SHELVES: dict[str, Shelf] = {
     CountedWindow.kind: _of_project("counted_windows", "begun", "worker"),
     TightenedQuota.kind: _of_project("tightened_quotas", "scope", "value"),
     Finding.kind: _of_project("findings", "id"),
+    Asset.kind: _of_project("assets", "path"),
+    AssetVersion.kind: _of_project("asset_versions", "path", "number"),
+    LooseObject.kind: _of_project("loose_objects", "object"),
+    AssetTokenKey.kind: _of_project("asset_token_keys", "version"),
     # Like the chains they outlive a tenant, and the platform is none: no reference.
     CheckpointKeys.kind: _shelf("checkpoint_keys", ("id",)),
     SignedChain.kind: _shelf("checkpoints", ()),

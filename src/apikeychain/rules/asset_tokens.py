@@ -1,0 +1,71 @@
+r"""Tokens of asset URLs, which expire: ``v1.<expiry>.<MAC>``.
+
+::
+
+    MAC = base64url(HMAC-SHA256(key, "v1\n<project>\n<path>\n<expiry>")), 43 characters
+    expiry: seconds since 1970, decimal, 1 to 11 digits without a leading zero
+
+A token is of one path of one project and says nothing of what is served there: it outlives a new version. The moment of
+its expiry itself is refused.
+
+Source: contracts 9; RFC 2104; RFC 4648, section 5.
+"""
+
+import hmac
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from apikeychain.errors import InvalidValueError, TokenRefusedError
+from apikeychain.model.ids import ProjectId, base64url
+
+MAX_TTL = timedelta(hours=24)
+_LEAST_TTL = timedelta(seconds=1)
+_TOKEN = re.compile(rb"v1\.([1-9][0-9]{0,10})\.([A-Za-z0-9_-]{43})")
+
+
+def make_token(key: bytes, project: ProjectId, path: str, expiry: int) -> str:
+    """A token.
+
+    Args:
+        key: 32 bytes, the project's for this use.
+        project: its id.
+        path: of the asset, ``js/<name>`` or ``css/<name>``, or ``assets.json``.
+        expiry: seconds since 1970.
+    """
+    return f"v1.{expiry}.{_mac(key, project, path, str(expiry)).decode()}"
+
+
+def require_ttl(ttl: timedelta) -> None:
+    """Raise InvalidValueError unless it is a second to 24 hours."""
+    if not _LEAST_TTL <= ttl <= MAX_TTL:
+        msg = f"a token is good for a second to 24 hours, not for {ttl.total_seconds():g} s"
+        raise InvalidValueError(msg)
+
+
+def require_token(keys: Iterable[bytes], project: ProjectId, path: str, token: bytes, moment: datetime) -> int:
+    """How many seconds a token is good for, from `moment` on; at least 1, rounded up.
+
+    Args:
+        keys: the current one and those before it that still count; each is tried, in the same time.
+        project: whose asset is asked for.
+        path: of that asset.
+        token: as it came.
+        moment: now.
+
+    Raises:
+        TokenRefusedError: it is none, of something else, expired, or longer lived than any that is made.
+    """
+    found = _TOKEN.fullmatch(token)
+    if found is None:
+        raise TokenRefusedError
+    expiry, mac = found.groups()
+    good = [hmac.compare_digest(_mac(key, project, path, expiry.decode()), mac) for key in keys]
+    left = int(expiry) - moment.timestamp()
+    if not any(good) or not 0 < left <= MAX_TTL.total_seconds():
+        raise TokenRefusedError
+    return -int(-left // 1)
+
+
+def _mac(key: bytes, project: ProjectId, path: str, expiry: str) -> bytes:
+    return base64url(hmac.digest(key, f"v1\n{project}\n{path}\n{expiry}".encode(), "sha256")).encode()
