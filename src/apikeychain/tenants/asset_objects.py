@@ -147,7 +147,7 @@ async def delete_ended(office: Office, tenant: TenantId | None = None) -> tuple[
             deleted += await _delete_ended(office, prefix, errand)
         except (BackendUnavailableError, SettingsError):
             left.append(prefix.path)
-    return deleted, left
+    return deleted, tuple(left)
 
 
 async def _delete_ended(office: Office, prefix: AssetPrefix, errand: Errand) -> int:

@@ -205,9 +205,7 @@ async def test_a_version_that_is_kept_is_served_again(acme: TenantAdmin, shop: P
     assert data((await entries(acme))[-1])["number"] == 2
     assert (await shop.assets.roll_back("widget.js")).version == 1
     async with nothing_changes(acme, shop):
-        with pytest.raises(
-            DoesNotExistError, match="no version before the one that is served is kept"
-        ):
+        with pytest.raises(DoesNotExistError, match="no version before the one that is served is kept"):
             await shop.assets.roll_back("widget.js")
         with pytest.raises(DoesNotExistError, match=r"no version 4 is kept of js/widget\.js"):
             await shop.assets.roll_back("widget.js", 4)
