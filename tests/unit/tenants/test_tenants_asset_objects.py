@@ -106,18 +106,22 @@ async def test_an_object_that_is_swept_meanwhile_becomes_one_of_no_version(
 async def test_an_object_that_is_claimed_becomes_one_of_no_version(
     shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def dies(*_: Any) -> None:
-        raise BackendUnavailableError
+    claimed, put = asyncio.Event(), asyncio.Event()
+    sweeping: list[asyncio.Task[int]] = []
+
+    async def waits() -> None:
+        claimed.set()
+        await put.wait()
 
     async def swept() -> None:
-        monkeypatch.setattr(MemoryAssets, "delete", dies)
-        with pytest.raises(BackendUnavailableError):
-            await later(shop, PUTTING).assets.sweep()
-        monkeypatch.undo()
+        interrupted(monkeypatch, "delete", waits, after=False)
+        sweeping.append(asyncio.create_task(later(shop, PUTTING).assets.sweep()))
+        await claimed.wait()
 
     interrupted(monkeypatch, "put", swept, after=True)
     info = await shop.assets.put("widget.js", SCRIPT)
-    assert (info.version, len(await objects(shop))) == (1, 1)
+    put.set()
+    assert (await sweeping[0], info.version, len(await objects(shop))) == (1, 1, 1)
     await require_whole(shop, ["js/widget.js"])
 
 
