@@ -238,6 +238,8 @@ async def test_what_cannot_be_deleted_is_told_and_the_next_run_does_it(
     else:
         came = await keychain.erase_tenant("acme")
         assert (came.objects, [*came.left]) == (0, [f"acme/{shop.id}/"])
+    with pytest.raises(BackendUnavailableError):
+        await keychain.sweep_assets()
     store.reachable = True
     assert len(await objects(shop)) == 1
     if verb == "remove":

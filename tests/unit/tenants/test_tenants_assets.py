@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import brotli  # type: ignore[import-untyped]  # it comes without types
@@ -18,6 +19,7 @@ from apikeychain.errors import (
 )
 from apikeychain.model import asset as limits
 from apikeychain.tenants import asset_putting
+from apikeychain.tenants.asset_objects import sweep_all
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from asset_house import (
@@ -254,14 +256,15 @@ async def test_what_cannot_be_deleted_is_left_to_a_sweep(shop: ProjectAdmin, sto
     assert (await assets(shop), len(await loose(shop)), len(await objects(shop))) == ([], 1, 1)
 
 
-async def test_a_keychain_without_an_asset_store_says_so(tmp_path: Path) -> None:
-    async with APIKeyChain.in_memory() as bare:
-        shop = await (await bare.create_tenant("acme")).create_project("shop")
-        await shop.assets.enable()
-        for verb in (lambda: shop.assets.put("a.js", b"1"), shop.assets.sweep, bare.sweep_assets):
-            with pytest.raises(SettingsError, match="this keychain keeps no assets: give it an asset store"):
-                await verb()
-        assert await shop.assets.list() == []
+async def test_a_keychain_without_an_asset_store_says_so(shop: ProjectAdmin) -> None:
+    await shop.assets.put("widget.js", SCRIPT)
+    office = replace(shop._office, asset_store=None)
+    bare = ProjectAdmin(office, shop.tenant, shop.id, shop.name, shop.actor)
+    for verb in (lambda: bare.assets.put("a.js", b"1"), bare.assets.sweep, lambda: sweep_all(office)):
+        with pytest.raises(SettingsError, match="this keychain keeps no assets: give it an asset store"):
+            await verb()
+    await bare.assets.remove("widget.js")
+    assert (len(await loose(shop)), len(await objects(shop))) == (1, 1)
 
 
 async def test_an_erased_tenant_has_no_assets_any_more(keychain: APIKeyChain, shop: ProjectAdmin) -> None:
