@@ -119,9 +119,7 @@ class Objects:
         Raises:
             BackendUnavailableError: it cannot be removed now.
         """
-        answer = await self._ask("delete_object", Key=key)
-        if answer.code != _NONE:
-            self._require(answer, "delete_object")
+        self._require(await self._ask("delete_object", Key=key), "delete_object")
 
     async def first(self, prefix: str) -> str | None:
         """The rest of the first key that begins like that, or None.

@@ -17,7 +17,7 @@ from apikeychain.tenants.asset_objects import PUTTING, TOPIC
 
 _PAGE = 500
 _SUMMED = (("key service", "the platform key opens what is stored"), ("routes", "none forwards undeclared parameters"),
-           ("secrets", "none is short"), ("assets", "no upload left anything behind"))  # fmt: skip
+           ("secrets", "none is short"), ("uploads", "no upload left anything behind"))  # fmt: skip
 
 
 async def look_at_stored(store: Store, keys: Mapping[str, KeyService | None], *, deep: bool) -> list[Finding]:

@@ -183,7 +183,7 @@ async def leave(terminal: Terminal, project: str, store: MemoryAssets, minutes: 
 
 def findings(terminal: Terminal) -> list[tuple[str, str, str]]:
     told = json.loads(terminal.run("doctor", "--json")[1])["findings"]
-    return [(one["state"], one["told"], one["advice"]) for one in told if one["check"] == "assets"]
+    return [(one["state"], one["told"], one["advice"]) for one in told if one["check"] == "uploads"]
 
 
 def test_what_uploads_left_behind_is_told_by_the_doctor_and_swept(
