@@ -12,7 +12,7 @@ from apikeychain import APIKeyChain, agenda
 from apikeychain.backends.memory_assets import MemoryAssets
 from apikeychain.errors import BackendUnavailableError, ConflictError, DoesNotExistError
 from apikeychain.model.asset import AssetPrefix
-from apikeychain.model.ids import ProjectId
+from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.tenants import asset_objects
 from apikeychain.tenants.asset_objects import PUTTING, TOPIC
 from apikeychain.tenants.asset_putting import Putting
@@ -285,6 +285,7 @@ async def test_errands_of_a_project_that_stays_go(keychain: APIKeyChain, shop: P
     await asset_objects.note_end(keychain._office, shop.tenant, [shop.id])
     await asset_objects.note_end(keychain._office, shop.tenant, [ProjectId("p_" + "z" * 20)])
     assert await keychain.sweep_assets() == 0
+    assert await asset_objects.delete_ended(keychain._office, TenantId("other")) == (0, ())
     assert len(await errands(keychain)) == 2
     assert await swept_later(keychain, PUTTING) == 0
     assert await errands(keychain) == []
