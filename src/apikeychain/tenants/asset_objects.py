@@ -45,10 +45,18 @@ def store_of(office: Office) -> AssetStore:
     return office.asset_store
 
 
-async def delete_loose(office: Office, prefix: AssetPrefix, objects: Collection[str]) -> int:
+async def delete_loose(
+    office: Office, prefix: AssetPrefix, objects: Collection[str], *, keeps_notes: bool = False
+) -> int:
     """Delete objects that are loose, and then what says so. How many there were.
 
     Of a project that is gone they are deleted without a note; else one without is of a version, or gone.
+
+    Args:
+        office: of the open keychain.
+        prefix: under which they are.
+        objects: their names.
+        keeps_notes: whether the notes stay for a sweep, since an object may come that is on its way still.
 
     Raises:
         BackendUnavailableError: the asset store does not answer; a sweep finds what is left.
@@ -59,19 +67,21 @@ async def delete_loose(office: Office, prefix: AssetPrefix, objects: Collection[
     for name in claimed:
         await assets.delete(prefix, name)
     async with office.store.tenant(prefix.tenant) as store:
-        for name in claimed:
+        for name in () if keeps_notes else claimed:
             stored = await store.get(LooseObject, (prefix.project, name))
             if stored is not None:
                 await store.remove(LooseObject, stored.key, stored.generation)
     return len(claimed)
 
 
-async def try_to_delete(office: Office, prefix: AssetPrefix, objects: Collection[str]) -> None:
+async def try_to_delete(
+    office: Office, prefix: AssetPrefix, objects: Collection[str], *, keeps_notes: bool = False
+) -> None:
     """The same after something that is done already: what cannot be deleted now is left to a sweep."""
     if not objects:
         return
     try:
-        await delete_loose(office, prefix, objects)
+        await delete_loose(office, prefix, objects, keeps_notes=keeps_notes)
     except APIKeyChainError:
         _log.warning("%d objects under %s are left to a sweep", len(objects), prefix.path)
 

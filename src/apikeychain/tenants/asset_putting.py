@@ -89,12 +89,15 @@ class Putting:
         async with self._change() as change:
             require_on(change.project)
             await change.store.insert(loose(change, name, self.path))
+        is_put = False
         try:
             await store_of(self.office).put(self.prefix, name, sealed.body)
+            is_put = True
             info, gone = await self._store(sealed, first_key)
         except BaseException:
-            # It may be stored all the same: what is of a version by now is not deleted.
-            await asyncio.shield(try_to_delete(self.office, self.prefix, [name]))
+            # It may be stored all the same: what is of a version by now is not deleted. And what was broken off while
+            # it was put may come to be after this: its note stays.
+            await asyncio.shield(try_to_delete(self.office, self.prefix, [name], keeps_notes=not is_put))
             raise
         await try_to_delete(self.office, self.prefix, gone)
         return info

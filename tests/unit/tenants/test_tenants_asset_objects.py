@@ -155,16 +155,40 @@ async def test_an_object_that_is_claimed_becomes_one_of_no_version(
     await require_whole(shop, ["js/widget.js"])
 
 
-async def test_who_is_cancelled_leaves_nothing(shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits = asyncio.Event()
-    usual = MemoryAssets.put
+async def test_what_is_put_although_who_put_it_was_cancelled_is_swept(
+    shop: ProjectAdmin, store: MemoryAssets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, given = asyncio.Event(), list[tuple[AssetPrefix, str, bytes]]()
 
-    async def slow(*given: Any) -> None:
-        await usual(*given)
+    async def slow(_: MemoryAssets, prefix: AssetPrefix, name: str, body: bytes) -> None:
+        given.append((prefix, name, body))
         waits.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(MemoryAssets, "put", slow)
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryAssets, "put", slow)
+        putting = asyncio.create_task(shop.assets.put("widget.js", SCRIPT))
+        await waits.wait()
+        putting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await putting
+    # As a thread or a server would that nobody waits for any more.
+    await store.put(*given[0])
+    assert (await versions(shop), len(await loose(shop))) == ([], 1)
+    assert await later(shop, PUTTING).assets.sweep() == 1
+    assert (await objects(shop), await loose(shop)) == (set(), [])
+
+
+async def test_who_is_cancelled_after_the_object_was_put_leaves_nothing(
+    shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = asyncio.Event()
+
+    async def slow(*_: Any) -> None:
+        waits.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Putting, "_store", slow)
     putting = asyncio.create_task(shop.assets.put("widget.js", SCRIPT))
     await waits.wait()
     putting.cancel()
