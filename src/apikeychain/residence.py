@@ -32,7 +32,7 @@ from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.key_service import KeyService
 from apikeychain.readiness import Asking
-from apikeychain.rules.asset_answer import AREAS
+from apikeychain.rules.asset_request import AREAS
 from apikeychain.rules.caller import parse_trusted
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import ProxiedProjects, Snapshots

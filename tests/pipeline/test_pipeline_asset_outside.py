@@ -129,7 +129,7 @@ async def a_bit_flipped(shop: Shop) -> None:
     assert shop.residence.assets is not None
     await shop.residence.assets.close()
     (told,) = await shop.told("asset.damaged")
-    assert told["content_sha256"].encode() == SHA256
+    assert told["sha256"].encode() == SHA256
 
 
 async def hash_of_the_caller(shop: Shop) -> None:

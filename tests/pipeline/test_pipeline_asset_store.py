@@ -219,8 +219,9 @@ async def test_a_damaged_object_is_not_served_and_told_of_once(
     (told,) = await shop.told("asset.damaged")
     assert told == {
         "path": "js/index.js",
-        "version": 1,
-        "content_sha256": hashlib.sha256(SCRIPT).hexdigest(),
+        "number": 1,
+        "sha256": hashlib.sha256(SCRIPT).hexdigest(),
+        "bytes": len(SCRIPT),
     }
     assert caplog.text.count("the asset js/index.js of the project") == 1
     assert [one.alert.severity for one in await alerts(shop.residence.office.store)] in ([], ["critical"])

@@ -83,7 +83,12 @@ class Damages:
                 return False
             if not await records.lease(f"{TOPIC}:{version.project}:{version.path}", EVERY_SECONDS):
                 return True
-            data: dict[str, JSON] = {"path": version.path, "version": version.number, "content_sha256": version.sha256}
+            data: dict[str, JSON] = {
+                "path": version.path,
+                "number": version.number,
+                "sha256": version.sha256,
+                "bytes": version.bytes,
+            }
             entry = chain.admin(TOPIC, at=now, actor="gate", project=version.project, data=data)
             await records.append([entry])
             await outbox.file(records, _alert(tenant, version, now))

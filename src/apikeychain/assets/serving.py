@@ -25,7 +25,7 @@ from apikeychain.model.ids import ProjectId
 from apikeychain.model.origin import Origin
 from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.store import Store
-from apikeychain.rules import asset_answer, asset_glance, cors, headers, problem
+from apikeychain.rules import asset_answer, asset_glance, asset_request, cors, headers, problem
 from apikeychain.rules.asset_names import MANIFEST
 from apikeychain.rules.asset_tokens import require_token
 from apikeychain.rules.caller import Caller, identify, parse_trusted
@@ -84,7 +84,7 @@ class AssetServer:
         self._token_keys, self._mentions = TokenKeys(vault, self._shelves.holds), Mentions()
 
     async def handle(self, call: Call) -> Reply:
-        """Answer one request in one of `asset_answer.AREAS`. Raises nothing but cancellation and bugs."""
+        """Answer one request in one of `asset_request.AREAS`. Raises nothing but cancellation and bugs."""
         visit = _Visit(call, identify(call, self._trusted))
         try:
             return await self._pass(visit)
@@ -104,7 +104,7 @@ class AssetServer:
         call, lines = visit.call, visit.call.headers
         headers.require_https(visit.caller, development=self._development)
         self._require_host(visit.caller)
-        path, is_manifest = asset_answer.path_of(call), call.area == MANIFEST
+        path, is_manifest = asset_request.path_of(call), call.area == MANIFEST
         held = self._shelves.fresh(call.project)
         shelf = held if held is not None else await step("load", self._shelves.load(call.project))
         visit.shelf = shelf
@@ -113,10 +113,10 @@ class AssetServer:
         if call.is_preflight:
             return self._secure(visit, cors.preflight(call, shelf))
         visit.origin = origin = cors.admit_public(call, shelf)
-        asset_answer.require_plain(lines)
-        asset_answer.require_destination(lines, is_manifest=is_manifest)
-        asset_answer.require_method(call.method)
-        asked = asset_answer.read_query(call.query, is_manifest=is_manifest)
+        asset_request.require_plain(lines)
+        asset_request.require_destination(lines, is_manifest=is_manifest)
+        asset_request.require_method(call.method)
+        asked = asset_request.read_query(call.query, is_manifest=is_manifest)
         seconds = await self._seconds(shelf, path, asked.token) if shelf.project.asset_tokens else None
         if is_manifest:
             asset = shelf.manifest

@@ -17,8 +17,9 @@ from apikeychain.errors import (
 )
 from apikeychain.model.call import Call, Reply
 from apikeychain.model.headers import Headers, Line
-from apikeychain.rules import asset_answer
-from apikeychain.rules.asset_answer import BR, GZIP, IDENTITY, AssetQuery, ReadyAsset, ready
+from apikeychain.rules import asset_answer, asset_request
+from apikeychain.rules.asset_answer import BR, GZIP, IDENTITY, ReadyAsset, ready
+from apikeychain.rules.asset_request import AssetQuery
 from sample_project import a_call
 
 BODY = b"0123456789" * 10
@@ -58,9 +59,9 @@ def test_a_path_is_taken_as_it_was_sent(area: str, path: bytes, slash: bool, fou
     call = an_asset_call(area=area, path=path, slash=slash)
     if found is None:
         with pytest.raises(NotFoundError):
-            asset_answer.path_of(call)
+            asset_request.path_of(call)
     else:
-        assert asset_answer.path_of(call) == found
+        assert asset_request.path_of(call) == found
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_path_is_taken_as_it_was_sent(area: str, path: bytes, slash: bool, fou
     ],
 )
 def test_a_query_is_a_token_and_a_hash(query: bytes, found: AssetQuery) -> None:
-    assert asset_answer.read_query(query, is_manifest=False) == found
+    assert asset_request.read_query(query, is_manifest=False) == found
 
 
 @pytest.mark.parametrize(
@@ -99,28 +100,28 @@ def test_a_query_is_a_token_and_a_hash(query: bytes, found: AssetQuery) -> None:
 )
 def test_any_other_parameter_is_refused_by_name(query: bytes, name: str) -> None:
     with pytest.raises(ParameterRefusedError) as refused:
-        asset_answer.read_query(query, is_manifest=False)
+        asset_request.read_query(query, is_manifest=False)
     assert refused.value.parameter == name
 
 
 def test_the_manifest_has_no_versions() -> None:
     with pytest.raises(ParameterRefusedError):
-        asset_answer.read_query(b"sha256=" + b"a" * 64, is_manifest=True)
-    assert asset_answer.read_query(b"token=t", is_manifest=True).token == b"t"
+        asset_request.read_query(b"sha256=" + b"a" * 64, is_manifest=True)
+    assert asset_request.read_query(b"token=t", is_manifest=True).token == b"t"
 
 
 def test_two_tokens_are_none() -> None:
     with pytest.raises(TokenRefusedError):
-        asset_answer.read_query(b"token=t&token=t", is_manifest=False)
+        asset_request.read_query(b"token=t&token=t", is_manifest=False)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "get", "TRACE"])
 def test_a_method_that_changes_anything_is_refused_with_those_that_are_not(method: str) -> None:
     with pytest.raises(MethodRefusedError) as refused:
-        asset_answer.require_method(method)
+        asset_request.require_method(method)
     assert refused.value.headers == ((b"allow", b"GET, HEAD"),)
-    asset_answer.require_method("GET")
-    asset_answer.require_method("HEAD")
+    asset_request.require_method("GET")
+    asset_request.require_method("HEAD")
 
 
 @pytest.mark.parametrize(
@@ -147,17 +148,17 @@ def test_a_method_that_changes_anything_is_refused_with_those_that_are_not(metho
 )
 def test_what_a_browser_wants_it_for_decides(lines: list[Line], is_manifest: bool, is_served: bool) -> None:
     if is_served:
-        asset_answer.require_destination(Headers(lines), is_manifest=is_manifest)
+        asset_request.require_destination(Headers(lines), is_manifest=is_manifest)
     else:
         with pytest.raises(DestinationRefusedError):
-            asset_answer.require_destination(Headers(lines), is_manifest=is_manifest)
+            asset_request.require_destination(Headers(lines), is_manifest=is_manifest)
 
 
 @pytest.mark.parametrize("name", [b"x-key-id", b"x-timestamp", b"x-nonce", b"x-content-sha256", b"x-signature"])
 def test_a_signing_header_is_refused_since_nobody_verifies_it(name: bytes) -> None:
     with pytest.raises(SignatureRefusedError):
-        asset_answer.require_plain(Headers([(name, b"1")]))
-    asset_answer.require_plain(Headers([(b"accept", b"1")]))
+        asset_request.require_plain(Headers([(name, b"1")]))
+    asset_request.require_plain(Headers([(b"accept", b"1")]))
 
 
 @pytest.mark.parametrize(
