@@ -13,6 +13,7 @@ from apikeychain import APIKeyChainMiddleware, APIKeyChainSettings
 from apikeychain.asgi import call_of, glance_of
 from apikeychain.inbox import Inbox
 from apikeychain.model.call import Reply
+from apikeychain.rules.headers import SIGNING
 from gate import APP, host, scope_of
 from stocked_shelf import SCRIPT, STYLE, Shop, heard, open_shop
 
@@ -124,6 +125,21 @@ async def test_the_short_way_and_the_long_way_end_alike(shop: Shop) -> None:
 )
 async def test_what_a_browser_sends_takes_the_short_way(shop: Shop, extra: list[tuple[bytes, bytes]]) -> None:
     assert await compared(shop, scope_of(f"{PREFIX}/{shop.project}/js", headers=extra))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *[(name, b"1") for name in (b"range", b"service-worker", b"content-length", b"transfer-encoding", *SIGNING)],
+        *[(name, b"1") for name in (b"x_unknown", b"sec_fetch_dest", b"Service-Worker", b"X-Unknown", b"host")],
+        *[(b"sec-fetch-dest", value) for value in (b"document", b"json", b"", b" script")],
+        *[(b"sec-fetch-mode", value) for value in (b"navigate", b"websocket", b" no-cors")],
+        *[(b"origin", value) for value in (b"https://evil.example", b"null", b"")],
+        *[(b"if-none-match", value) for value in (b"*", b" *", b'"a", *')],
+    ],
+)
+async def test_what_could_change_the_answer_takes_the_longer_way(shop: Shop, line: tuple[bytes, bytes]) -> None:
+    assert not await compared(shop, scope_of(f"{PREFIX}/{shop.project}/js", headers=[line]))
 
 
 async def test_what_it_cannot_judge_takes_the_longer_way(shop: Shop) -> None:
