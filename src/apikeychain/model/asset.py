@@ -62,7 +62,7 @@ class AssetVersion:
     """One version of an asset.
 
     Attributes:
-        number: counts the versions of the path, from 1; none is given twice.
+        number: counts the versions of the path, from 1; an asset that was removed and put again counts anew.
         object: 32 hex digits: the name of the object in the AssetStore, and what its sealed value names as its key.
         sealed: the 64 hex digits of the object's own key, as a sealed value of contracts 5.
         bytes: of the body itself, no coding applied.

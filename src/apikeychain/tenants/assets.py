@@ -136,7 +136,7 @@ async def roll_back(change: ProjectChange, name: str, number: int | None) -> Ass
         raise DoesNotExistError(msg)
     if wanted != asset.number:
         await change.store_changed(asset, number=wanted, changed=change.moment)
-        change.note("asset.rolled-back", **told(version))
+        change.note("asset.reverted", **told(version))
     return AssetInfo.of(await _required(change, path), version)
 
 

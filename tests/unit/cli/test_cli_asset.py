@@ -141,7 +141,7 @@ def test_a_version_is_taken_back_and_an_asset_removed(terminal: Terminal, projec
     assert "no version 9 is kept" in terminal.refused("asset", "rollback", project, "app.js", "--to", "9")
     assert terminal.told("asset", "remove", project, "app.js") == "asset app.js is removed\n"
     assert terminal.read("asset", "list", project) == []
-    assert terminal.kinds()[-4:] == ["asset.put", "asset.rolled-back", "asset.rolled-back", "asset.removed"]
+    assert terminal.kinds()[-4:] == ["asset.put", "asset.reverted", "asset.reverted", "asset.removed"]
 
 
 def test_addresses_and_tags_are_shown_in_one_line(terminal: Terminal, project: str, folder: Path) -> None:

@@ -45,6 +45,7 @@ def test_these_are_the_kinds_and_no_others() -> None:
         "refused failed",
         "checkpoint-key": "made rotated",
         "watch": "changed noticed tightened relaxed",
+        "asset": "put reverted removed damaged",
     }
     admin = {f"{noun}.{verb}" for noun, verbs in nouns.items() for verb in verbs.split()}
     assert admin == chain.ADMIN_KINDS

@@ -201,7 +201,7 @@ async def test_ten_versions_are_kept_and_the_objects_of_others_go(shop: ProjectA
 async def test_a_version_that_is_kept_is_served_again(acme: TenantAdmin, shop: ProjectAdmin) -> None:
     for body in (b"one", b"two", b"three"):
         await shop.assets.put("widget.js", body)
-    async with one_change(acme, shop, "asset.rolled-back"):
+    async with one_change(acme, shop, "asset.reverted"):
         info = await shop.assets.roll_back("widget.js")
     assert (info.version, await served(shop, "js/widget.js")) == (2, b"two")
     assert data((await entries(acme))[-1])["number"] == 2
