@@ -335,9 +335,13 @@ class PreflightRefusedError(RefusalError):
 
 
 class DestinationRefusedError(RefusalError):
-    """The answer would become a document, script, style or worker of the page."""
+    """The answer would become a document or worker of the page or, if it is no asset, a script or style."""
 
-    status, code, title = 403, "destination-refused", "A proxied answer cannot be used as a document, script or worker."
+    status, code, title = (
+        403,
+        "destination-refused",
+        "An answer cannot be used as what it was asked for: a document, say, or a worker.",
+    )
 
 
 class HTTPSRequiredError(RefusalError):
@@ -365,9 +369,9 @@ class NotFoundError(RefusalError):
 
 
 class MethodRefusedError(RefusalError):
-    """The route does not take this method."""
+    """The route, or an asset, does not take this method."""
 
-    status, code, title = 405, "method-refused", "This route does not take this method."
+    status, code, title = 405, "method-refused", "What is here does not take this method."
 
 
 class BodyTimeoutError(RefusalError):

@@ -33,6 +33,7 @@ STATUS = {
     "destination-refused": 403,
     "https-required": 403,
     "suspended": 403,
+    "token-refused": 403,
     "not-found": 404,
     "method-refused": 405,
     "body-timeout": 408,  # decision 9
