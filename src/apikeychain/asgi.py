@@ -79,7 +79,7 @@ def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
     Blanks around a header's value are none of it (RFC 9110, 5.5), and some servers leave them there.
     """
     project, _, rest = path_of(scope)[len(prefix) + 1 :].partition(b"/")
-    area, _, tail = rest.partition(b"/")
+    area, slash, tail = rest.partition(b"/")
     client: tuple[str, int] | None = scope.get("client")
     login: object = scope.get("apikeychain.caller")
     return Call(
@@ -94,6 +94,7 @@ def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
         body=inbox,
         root=_root_of(scope),
         login=login if isinstance(login, str) and login else None,
+        slash=bool(slash),
     )
 
 

@@ -17,7 +17,6 @@ from apikeychain.model.call import Call, Reply
 from apikeychain.model.network import Network
 from apikeychain.model.provider import BaseURL
 from apikeychain.model.sanitizers import SanitizerFunction
-from apikeychain.pipeline import Pipeline
 from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.detector import Detector
@@ -30,7 +29,7 @@ from apikeychain.ports.signals import Signals
 from apikeychain.ports.store import Store
 from apikeychain.ports.witness import Witness
 from apikeychain.readiness import PlugReadiness, Readiness
-from apikeychain.residence import Residence
+from apikeychain.residence import Gate, Residence
 from apikeychain.rules import problem
 from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.rules.sanitizers import parse_sanitizers
@@ -245,21 +244,21 @@ class APIKeyChain(TenantVerbs):
             NotOpenError: it was closed in the meantime.
             SetupError, BackendUnavailableError: as `serve`.
         """
-        pipeline = self._pipeline
-        if pipeline is None:
+        gate = self._gate_of(call)
+        if gate is None:
             await self._awake()
-            pipeline = self._pipeline
-        if pipeline is None:
+            gate = self._gate_of(call)
+        if gate is None:
             raise NotOpenError(_NOT_OPEN)
         self._take_lock()
-        return await pipeline.handle(call)
+        return await gate.handle(call)
 
     async def ready(self) -> Readiness:
         """Whether a call could be served now, plug by plug: for the host's health check. Answers within 2 s, always.
 
         An open keychain is asked; it is not opened for that. What it says of why is for the log, not for callers.
         """
-        if self._residence is None or self._pipeline is None:
+        if self._residence is None or not self._residence.is_open:
             return Readiness((PlugReadiness("keychain", ok=False, why=_NOT_OPEN),))
         return await self._residence.asking.ask()
 
@@ -288,13 +287,11 @@ class APIKeyChain(TenantVerbs):
         if self._residence is not None and not self._residence.serving.is_set():
             self._residence.serve()
 
-    @property
-    def _pipeline(self) -> Pipeline | None:
-        residence = self._residence
-        return residence.pipeline if residence is not None and residence.is_here else None
+    def _gate_of(self, call: Call) -> Gate | None:
+        return None if self._residence is None else self._residence.gate_of(call)
 
     @property
     def _office(self) -> Office:
-        if self._residence is None or self._pipeline is None:
+        if self._residence is None or not self._residence.is_open:
             raise NotOpenError(_NOT_OPEN)
         return self._residence.office

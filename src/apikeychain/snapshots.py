@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 from apikeychain.errors import BackendUnavailableError, DamagedDataError, InvalidValueError, NotFoundError
@@ -207,8 +206,7 @@ class Snapshots(Generic[C]):
             return await self._read(project)
 
     async def _read(self, project: ProjectId) -> _Reading[C]:
-        began = self._clock()
-        return _Reading(await self._found(project), began)
+        return _Reading(began=self._clock(), snapshot=await self._found(project))
 
     async def _found(self, project: ProjectId) -> C | None:
         """The project compiled, or None where there is none to serve."""
@@ -219,7 +217,7 @@ class Snapshots(Generic[C]):
             tenant, found = await store.get(Tenant, ()), await store.get(Project, (project,))
             if tenant is None or found is None:
                 return None
-            return await self._compile(store, tenant, found, held and held.snapshot)
+            return await self._compile(store, tenant, found, None if held is None else held.snapshot)
 
     def _still_serving(self, project: ProjectId) -> C:
         """What is held serves for 5 s after the store was first found down, unless changes may be missed for long."""
@@ -251,13 +249,13 @@ class ProxiedProjects:
 
     networks: Mapping[str, Network]
     body_limit: int
-    sanitizers: Mapping[str, SanitizerFunction] = MappingProxyType({})
+    sanitizers: Mapping[str, SanitizerFunction]
     development: bool
 
     async def __call__(
         self, store: TenantReader, tenant: Tenant, project: Project, _: Snapshot | None
     ) -> Snapshot | None:
-        """The project compiled, whatever was held of it: what is smaller for now ends without a change."""
+        """The project compiled anew: what is smaller for now ends without a change."""
         if not project.enabled:
             return None
         return compile_snapshot(

@@ -79,7 +79,7 @@ def _memory() -> int:
 
 
 async def _look_ups(store: PostgresStore, projects: Sequence[ProjectId]) -> None:
-    read = ProxiedProjects(networks={}, body_limit=_BODY_LIMIT, development=False)
+    read = ProxiedProjects(networks={}, body_limit=_BODY_LIMIT, sanitizers={}, development=False)
     snapshots = Snapshots(store, read, changed=print, clock=lambda: 0.0)
     for project in projects[:_FEW]:
         await snapshots.load(project)

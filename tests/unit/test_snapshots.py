@@ -85,9 +85,10 @@ def snapshots(
     body_limit: int = 100 << 20,
     development: bool = False,
     changed: Callable[[ProjectId], None] = lambda _: None,
+    most: int = module.MAX_SNAPSHOTS,
 ) -> Projects:
-    read = ProxiedProjects(networks={}, body_limit=body_limit, development=development)
-    return Snapshots(store, read, changed=changed, clock=clock)
+    read = ProxiedProjects(networks={}, body_limit=body_limit, sanitizers={}, development=development)
+    return Snapshots(store, read, changed=changed, most=most, clock=clock)
 
 
 @pytest.fixture
@@ -369,9 +370,9 @@ async def test_who_heard_nothing_for_long_serves_nothing_that_is_as_old_without_
 
 
 async def test_the_number_of_projects_held_is_bounded(
-    held: Projects, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+    store: CountingStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_SNAPSHOTS", 1)
+    held = snapshots(store, clock, most=1)
     monkeypatch.setattr(module, "MAX_UNKNOWN", 2)
     async with store.tenant(ACME) as rows:
         await rows.insert(Project(id=OTHER, name="blog", created=NOW, enabled=True))

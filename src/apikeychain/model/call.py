@@ -46,6 +46,7 @@ class Call:
         project: the path's first segment after the prefix, unparsed.
         area: the segment after it: ``"proxy"`` for a proxied call.
         path: the raw bytes after ``/{project}/{area}/``: route name and tail.
+        slash: whether a slash stands behind the area, as it does before any path.
         query: the raw query, without ``?``.
         peer: the peer's address, or "" where the server gives none.
         root: the path below which the server or a mount has put the application, such as ``"/sub"``, or "".
@@ -65,6 +66,7 @@ class Call:
     body: AsyncIterable[bytes]
     root: str = ""
     login: str | None = None
+    slash: bool = True
 
     @property
     def is_preflight(self) -> bool:
