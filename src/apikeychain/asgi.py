@@ -4,6 +4,7 @@ Source: the ASGI specification, HTTP and WebSocket message format, version 3.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -100,6 +101,13 @@ def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
 
 def _root_of(scope: Scope) -> str:
     return str(scope.get("root_path", "")).rstrip("/")
+
+
+async def send_small(reply: Reply, send: Send) -> None:
+    """Send a reply whose body is at most `MAX_WHOLE_BYTES`: a server takes that without waiting for its caller."""
+    with contextlib.suppress(OSError):
+        await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.headers]})
+        await send({"type": "http.response.body", "body": reply.body})
 
 
 async def send_reply(reply: Reply, call: Call, send: Send, ending: Callable[[float], None]) -> None:

@@ -10,6 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, Unpack, final
 
+from starlette.types import Scope
+
 from apikeychain.embedded import Instead, Plugs, Serving, UpstreamFactory, embedded_plugs, memory_plugs, named_sinks
 from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.errors import AnswerError, NotOpenError
@@ -252,6 +254,21 @@ class APIKeyChain(TenantVerbs):
             raise NotOpenError(_NOT_OPEN)
         self._take_lock()
         return await gate.handle(call)
+
+    def at_once(self, scope: Scope, place: bytes) -> Reply | None:
+        """What an HTTP scope gets where that is an asset in memory, asked for plainly; None for any other.
+
+        Args:
+            scope: of a GET.
+            place: its raw path behind the prefix and its slash.
+        """
+        residence = self._residence
+        if residence is None or residence.assets is None or not residence.is_open:
+            return None
+        self._take_lock()
+        client = scope.get("client")
+        peer = client[0] if client else ""
+        return residence.assets.at_once(place, scope["query_string"], scope["headers"], peer, scope["scheme"])
 
     async def ready(self) -> Readiness:
         """Whether a call could be served now, plug by plug: for the host's health check. Answers within 2 s, always.

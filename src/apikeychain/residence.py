@@ -138,7 +138,7 @@ class Residence:
     @property
     def is_open(self) -> bool:
         """Whether it is of use, in the running loop."""
-        return self.is_here and self.pipeline is not None
+        return self.pipeline is not None and self._loop is asyncio.get_running_loop()
 
     def gate_of(self, call: Call) -> Gate | None:
         """Who answers a call, while it is open in the running loop."""

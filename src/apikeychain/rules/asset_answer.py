@@ -43,7 +43,7 @@ AREAS = frozenset(_INDEX)
 IDENTITY, GZIP, BR = b"identity", b"gzip", b"br"
 # What an asset's answer has that a page may read.
 EXPOSED = (
-    *(b"Content-Type", b"Content-Length", b"Content-Encoding", b"Content-Range", b"Accept-Ranges"),
+    *(b"Content-Type", b"Content-Length", b"Content-Encoding", b"Content-Range"),
     *(b"ETag", b"Repr-Digest", b"Content-SHA256"),
 )
 REVALIDATED: Line = (b"cache-control", b"public, no-cache")
@@ -54,7 +54,6 @@ _DESTINATIONS = frozenset({None, b"script", b"style", b"empty"})
 _MANIFEST_DESTINATIONS = frozenset({None, b"empty", b"json"})
 _ALLOW: Line = (b"allow", b"GET, HEAD")
 _VARY: Line = (b"vary", b"Accept-Encoding, Origin")
-_RANGES: Line = (b"accept-ranges", b"bytes")
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
 _RANGE = re.compile(rb"(?i:bytes)=([0-9]{0,18})-([0-9]{0,18})")
 _ACCEPTED = re.compile(
@@ -92,6 +91,8 @@ class Representation:
         etag: in its quotes.
         partial: the lines of an answer with a part, but for its length and place.
         whole: the lines of an answer with all of it.
+        revalidated: the same with `REVALIDATED`.
+        immutable: likewise with `IMMUTABLE`.
         unchanged: the lines of one with nothing of it, since the caller has it.
     """
 
@@ -99,6 +100,8 @@ class Representation:
     etag: bytes
     partial: HeaderLines
     whole: HeaderLines
+    revalidated: HeaderLines
+    immutable: HeaderLines
     unchanged: HeaderLines
 
 
@@ -217,17 +220,35 @@ def answer(call: Call, asset: ReadyAsset, further: HeaderLines) -> Reply:
     """
     headers = call.headers
     first = headers.first
-    accepted = _accepted(headers)
-    part = _part(call, asset.identity) if b"range" in first and IDENTITY in accepted else None
-    chosen = asset.identity if part else _chosen(accepted, asset)
-    if b"if-none-match" in first and _is_held(headers.all(b"if-none-match"), chosen.etag):
-        return Reply(304, chosen.unchanged + further)
+    codings = accepted(b",".join(headers.all(b"accept-encoding")))
+    part = _part(call, asset.identity) if b"range" in first and IDENTITY in codings else None
+    sent = asset.identity if part else chosen(codings, asset)
+    if b"if-none-match" in first and _is_held(headers.all(b"if-none-match"), sent.etag):
+        return Reply(304, sent.unchanged + further)
     if part is None:
-        return Reply(200, chosen.whole + further, chosen.body)
-    body = chosen.body[part.start : part.stop]
-    place = b"bytes %d-%d/%d" % (part.start, part.stop - 1, len(chosen.body))
+        return Reply(200, sent.whole + further, sent.body)
+    body = sent.body[part.start : part.stop]
+    place = b"bytes %d-%d/%d" % (part.start, part.stop - 1, len(sent.body))
     lines = ((b"content-length", b"%d" % len(body)), (b"content-range", place))
-    return Reply(206, chosen.partial + lines + further, body)
+    return Reply(206, sent.partial + lines + further, body)
+
+
+def chosen(codings: tuple[bytes, ...], asset: ReadyAsset) -> Representation:
+    """The representation that a caller likes best; the body itself where it accepts nothing.
+
+    Args:
+        codings: that it accepts, the best one first.
+        asset: that it asks for.
+    """
+    for coding in codings:
+        if coding in asset.codings:
+            return asset.codings[coding]
+    return asset.identity
+
+
+def accepted(sent: bytes) -> tuple[bytes, ...]:
+    """The codings that an Accept-Encoding accepts, the best one first."""
+    return _remembered(sent) if len(sent) <= _LONGEST_REMEMBERED else _read_accepted(sent)
 
 
 def _representation(content_type: bytes, sha256: bytes, coding: bytes, body: bytes) -> Representation:
@@ -244,26 +265,10 @@ def _representation(content_type: bytes, sha256: bytes, coding: bytes, body: byt
         (b"content-type", content_type),
         *(() if coding == IDENTITY else ((b"content-encoding", coding),)),
         (b"repr-digest", b"sha-256=:%s:" % base64.b64encode(digest.digest())),
-        _RANGES,
         *always,
     )
-    return Representation(body, etag, partial, ((b"content-length", b"%d" % len(body)), *partial), always)
-
-
-def _chosen(accepted: tuple[bytes, ...], asset: ReadyAsset) -> Representation:
-    """The representation that a caller likes best; the body itself where it accepts nothing."""
-    for coding in accepted:
-        if coding in asset.codings:
-            return asset.codings[coding]
-    return asset.identity
-
-
-def _accepted(headers: Headers) -> tuple[bytes, ...]:
-    """The codings that a caller accepts, the best one first."""
-    sent = headers.first.get(b"accept-encoding", b"")
-    if not headers.are_unique:
-        sent = b",".join(headers.all(b"accept-encoding"))
-    return _remembered(sent) if len(sent) <= _LONGEST_REMEMBERED else _read_accepted(sent)
+    whole = ((b"content-length", b"%d" % len(body)), *partial)
+    return Representation(body, etag, partial, whole, (*whole, REVALIDATED), (*whole, IMMUTABLE), always)
 
 
 @lru_cache(maxsize=_REMEMBERED)
