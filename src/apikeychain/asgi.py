@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from apikeychain.errors import AnswerError, APIKeyChainError, BackendUnavailableError, CallerGoneError, InternalError
 from apikeychain.frames import frames_of
 from apikeychain.inbox import Inbox
-from apikeychain.model.call import ByteStream, Call, Reply
+from apikeychain.model.call import ByteStream, Call, Glance, Reply
 from apikeychain.model.headers import Headers
 from apikeychain.watch.mentions import Mentions
 
@@ -72,6 +72,16 @@ def path_of(scope: Scope) -> bytes:
         return path
     root = _root_of(scope).encode("latin-1", "replace")
     return path[len(root) :] if root and path.startswith(root + b"/") else path
+
+
+def glance_of(scope: Scope, below: bytes) -> Glance | None:
+    """A GET whose raw path begins with `below`, in a scope of HTTP without a root path; None for any other."""
+    path: bytes | None = scope.get("raw_path")
+    if path is None or scope["method"] != "GET" or not path.startswith(below) or scope.get("root_path"):
+        return None
+    client: tuple[str, int] | None = scope.get("client")
+    peer, scheme = client[0] if client else "", scope.get("scheme", "http")
+    return Glance(path[len(below) :], scope.get("query_string", b""), scope["headers"], peer, scheme)
 
 
 def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:

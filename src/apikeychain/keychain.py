@@ -10,12 +10,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, Unpack, final
 
-from starlette.types import Scope
-
 from apikeychain.embedded import Instead, Plugs, Serving, UpstreamFactory, embedded_plugs, memory_plugs, named_sinks
 from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.errors import AnswerError, NotOpenError
-from apikeychain.model.call import Call, Reply
+from apikeychain.model.call import Call, Glance, Reply
 from apikeychain.model.network import Network
 from apikeychain.model.provider import BaseURL
 from apikeychain.model.sanitizers import SanitizerFunction
@@ -31,7 +29,7 @@ from apikeychain.ports.signals import Signals
 from apikeychain.ports.store import Store
 from apikeychain.ports.witness import Witness
 from apikeychain.readiness import PlugReadiness, Readiness
-from apikeychain.residence import Gate, Residence
+from apikeychain.residence import Residence
 from apikeychain.rules import problem
 from apikeychain.rules.caller import identify, parse_trusted
 from apikeychain.rules.sanitizers import parse_sanitizers
@@ -246,29 +244,22 @@ class APIKeyChain(TenantVerbs):
             NotOpenError: it was closed in the meantime.
             SetupError, BackendUnavailableError: as `serve`.
         """
-        gate = self._gate_of(call)
+        gate = self._residence and self._residence.gate_of(call)
         if gate is None:
             await self._awake()
-            gate = self._gate_of(call)
+            gate = self._residence and self._residence.gate_of(call)
         if gate is None:
             raise NotOpenError(_NOT_OPEN)
         self._take_lock()
         return await gate.handle(call)
 
-    def at_once(self, scope: Scope, place: bytes) -> Reply | None:
-        """What an HTTP scope gets where that is an asset in memory, asked for plainly; None for any other.
-
-        Args:
-            scope: of a GET.
-            place: its raw path behind the prefix and its slash.
-        """
+    def at_once(self, glance: Glance) -> Reply | None:
+        """The answer to a request for an asset that is in memory and asked for plainly; None to anything else."""
         residence = self._residence
         if residence is None or residence.assets is None or not residence.is_open:
             return None
         self._take_lock()
-        client = scope.get("client")
-        peer = client[0] if client else ""
-        return residence.assets.at_once(place, scope["query_string"], scope["headers"], peer, scope["scheme"])
+        return residence.assets.at_once(glance)
 
     async def ready(self) -> Readiness:
         """Whether a call could be served now, plug by plug: for the host's health check. Answers within 2 s, always.
@@ -303,9 +294,6 @@ class APIKeyChain(TenantVerbs):
             self._plugs.serving.acquire()
         if self._residence is not None and not self._residence.serving.is_set():
             self._residence.serve()
-
-    def _gate_of(self, call: Call) -> Gate | None:
-        return None if self._residence is None else self._residence.gate_of(call)
 
     @property
     def _office(self) -> Office:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apikeychain.asgi import application, path_of, send_small
+from apikeychain.asgi import application, glance_of, path_of, send_small
 from apikeychain.errors import APIKeyChainError, InternalError, MisplacedMiddlewareError
 from apikeychain.keychain import APIKeyChain
 from apikeychain.model.call import Call, Reply
@@ -67,10 +67,8 @@ class APIKeyChainMiddleware:
 
     def _at_once(self, scope: Scope) -> Reply | None:
         """What needs no waiting and no body: most requests for assets, once a first scope was looked at."""
-        path = scope.get("raw_path")
-        if path is None or not path.startswith(self._below) or scope["method"] != "GET" or not self._serves:
-            return None
-        return None if scope.get("root_path") else self.keychain.at_once(scope, path[len(self._below) :])
+        glance = glance_of(scope, self._below) if self._serves else None
+        return None if glance is None else self.keychain.at_once(glance)
 
     async def _handle(self, call: Call) -> Reply:
         if self._unfit is not None:

@@ -20,8 +20,7 @@ from apikeychain.assets.token_keys import TokenKeys
 from apikeychain.errors import AnswerError, NotFoundError
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.model.asset import AssetVersion
-from apikeychain.model.call import Call, Reply
-from apikeychain.model.headers import Line
+from apikeychain.model.call import Call, Glance, Reply
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.origin import Origin
 from apikeychain.ports.asset_store import AssetStore
@@ -29,7 +28,7 @@ from apikeychain.ports.store import Store
 from apikeychain.rules import asset_answer, asset_glance, cors, headers, problem
 from apikeychain.rules.asset_names import MANIFEST
 from apikeychain.rules.asset_tokens import require_token
-from apikeychain.rules.caller import Caller, identify, parse_trusted, reached_by
+from apikeychain.rules.caller import Caller, identify, parse_trusted
 from apikeychain.rules.shelf import Shelf
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
@@ -92,26 +91,14 @@ class AssetServer:
         except AnswerError as error:
             return self._refuse(visit, error)
 
-    def at_once(self, place: bytes, query: bytes, lines: list[Line], peer: str, scheme: str) -> Reply | None:
-        """The answer to a plain GET for what is in memory, the one that `handle` gives; None for any other.
-
-        Args:
-            place: the raw path behind the prefix and its slash.
-            query: without ``?``.
-            lines: the headers as the server gives them.
-            peer: see `Call`.
-            scheme: likewise.
-        """
-        shelf = self._shelves.fresh(place[: asset_glance.PROJECT].decode("latin-1"))
+    def at_once(self, glance: Glance) -> Reply | None:
+        """The answer to a plain request for what is in memory, the one that `handle` gives; None to any other."""
+        shelf = self._shelves.fresh(glance.place[: asset_glance.PROJECT].decode("latin-1"))
         if shelf is None or shelf.project.asset_tokens or self._needs_closer_look:
             return None
-        version = asset_glance.version_of(shelf, place, query)
+        version = asset_glance.version_of(shelf, glance)
         asset = None if version is None else self._hot.peek(version)
-        first = None if asset is None else asset_glance.plain(lines)
-        if asset is None or first is None:
-            return None
-        reached = reached_by(first, peer, scheme, self._trusted)
-        return asset_glance.answer(first, asset, shelf, reached, by_hash=bool(query))
+        return None if asset is None else asset_glance.answer(glance, asset, shelf, self._trusted)
 
     async def _pass(self, visit: _Visit) -> Reply:
         call, lines = visit.call, visit.call.headers
