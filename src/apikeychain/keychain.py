@@ -13,11 +13,10 @@ from typing import Any, Self, Unpack, final
 from apikeychain.embedded import Instead, Plugs, Serving, UpstreamFactory, embedded_plugs, memory_plugs, named_sinks
 from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.errors import AnswerError, NotOpenError
-from apikeychain.model.call import Call, Reply
+from apikeychain.model.call import Call, Glance, Reply
 from apikeychain.model.network import Network
 from apikeychain.model.provider import BaseURL
 from apikeychain.model.sanitizers import SanitizerFunction
-from apikeychain.pipeline import Pipeline
 from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.detector import Detector
@@ -245,21 +244,29 @@ class APIKeyChain(TenantVerbs):
             NotOpenError: it was closed in the meantime.
             SetupError, BackendUnavailableError: as `serve`.
         """
-        pipeline = self._pipeline
-        if pipeline is None:
+        gate = self._residence and self._residence.gate_of(call)
+        if gate is None:
             await self._awake()
-            pipeline = self._pipeline
-        if pipeline is None:
+            gate = self._residence and self._residence.gate_of(call)
+        if gate is None:
             raise NotOpenError(_NOT_OPEN)
         self._take_lock()
-        return await pipeline.handle(call)
+        return await gate.handle(call)
+
+    def at_once(self, glance: Glance) -> Reply | None:
+        """The answer to a request for an asset that is in memory and asked for plainly; None to anything else."""
+        residence = self._residence
+        if residence is None or residence.assets is None or not residence.is_open:
+            return None
+        self._take_lock()
+        return residence.assets.at_once(glance)
 
     async def ready(self) -> Readiness:
         """Whether a call could be served now, plug by plug: for the host's health check. Answers within 2 s, always.
 
         An open keychain is asked; it is not opened for that. What it says of why is for the log, not for callers.
         """
-        if self._residence is None or self._pipeline is None:
+        if self._residence is None or not self._residence.is_open:
             return Readiness((PlugReadiness("keychain", ok=False, why=_NOT_OPEN),))
         return await self._residence.asking.ask()
 
@@ -289,12 +296,7 @@ class APIKeyChain(TenantVerbs):
             self._residence.serve()
 
     @property
-    def _pipeline(self) -> Pipeline | None:
-        residence = self._residence
-        return residence.pipeline if residence is not None and residence.is_here else None
-
-    @property
     def _office(self) -> Office:
-        if self._residence is None or self._pipeline is None:
+        if self._residence is None or not self._residence.is_open:
             raise NotOpenError(_NOT_OPEN)
         return self._residence.office

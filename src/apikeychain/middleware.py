@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apikeychain.asgi import application, path_of
+from apikeychain.asgi import application, glance_of, path_of, send_small
 from apikeychain.errors import APIKeyChainError, InternalError, MisplacedMiddlewareError
 from apikeychain.keychain import APIKeyChain
 from apikeychain.model.call import Call, Reply
@@ -40,11 +40,14 @@ class APIKeyChainMiddleware:
         self._below = (self._prefix + "/").encode()
         self._gate = application(self._handle, keychain.failed, self._prefix)
         self._unfit: APIKeyChainError | None = None
-        self._looked = False
+        self._looked = self._serves = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a scope under the prefix, and hand on every other."""
-        if scope["type"] == "lifespan":
+        reply = self._at_once(scope) if scope["type"] == "http" else None
+        if reply is not None:
+            await send_small(reply, send)
+        elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif not self._is_ours(scope):
             await self.app(scope, receive, send)
@@ -61,6 +64,11 @@ class APIKeyChainMiddleware:
             return False
         path = path_of(scope)
         return path.startswith(self._below) or path == self._below[:-1]
+
+    def _at_once(self, scope: Scope) -> Reply | None:
+        """What needs no waiting and no body: most requests for assets, once a first scope was looked at."""
+        glance = glance_of(scope, self._below) if self._serves else None
+        return None if glance is None else self.keychain.at_once(glance)
 
     async def _handle(self, call: Call) -> Reply:
         if self._unfit is not None:
@@ -121,7 +129,7 @@ class APIKeyChainMiddleware:
             self._close(InternalError(told))
 
     def _close(self, reason: APIKeyChainError | None) -> None:
-        self._unfit = reason
+        self._unfit, self._serves = reason, reason is None
         if reason is not None:
             _log.error("%s", reason)
 

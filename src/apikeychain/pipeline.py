@@ -80,7 +80,7 @@ class Pipeline:
         self,
         *,
         settings: APIKeyChainSettings,
-        snapshots: Snapshots,
+        snapshots: Snapshots[Snapshot],
         vault: Vault,
         ledger: Ledger,
         meter: Meter,

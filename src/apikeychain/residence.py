@@ -18,21 +18,24 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar, cast, final
 
+from apikeychain.assets.serving import AssetServer
 from apikeychain.egress import Egress
 from apikeychain.embedded import Plugs, local_limiter
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.notary import Notary
 from apikeychain.ledger.notes import TERMS, Terms
+from apikeychain.model.call import Call
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.network import Network
 from apikeychain.model.sanitizers import SanitizerFunction
 from apikeychain.pipeline import Pipeline
 from apikeychain.ports.key_service import KeyService
 from apikeychain.readiness import Asking
+from apikeychain.rules.asset_answer import AREAS
 from apikeychain.rules.caller import parse_trusted
 from apikeychain.settings import APIKeyChainSettings
-from apikeychain.snapshots import Snapshots
+from apikeychain.snapshots import ProxiedProjects, Snapshots
 from apikeychain.telemetry import plug_failed
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.key_trial import require_own_key
@@ -43,6 +46,7 @@ from apikeychain.watch.claims import Claims
 from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
 
+Gate = Pipeline | AssetServer
 P = TypeVar("P")
 _LISTEN_AGAIN_SECONDS = 1.0
 _now: Callable[[], datetime] = partial(datetime.now, UTC)
@@ -58,7 +62,8 @@ class Residence:
         clock: monotonic seconds, for how long anything is kept or waited for.
 
     Attributes:
-        office: for the management verbs; `pipeline`: for calls; `asking`: for health checks. Of use after `opened`.
+        office: for the management verbs; `asking`: for health checks. Of use after `opened`, as what follows.
+        pipeline: for calls; `assets`: for requests for assets, or None where they are kept nowhere.
         entered: how often the keychain was opened into it.
         serving: set by `serve`, once calls are served.
     """
@@ -91,18 +96,20 @@ class Residence:
             notary=self._notary,
             asset_store=plugs.asset_store,
         )
-        self._snapshots = Snapshots(
-            plugs.store,
+        proxied = ProxiedProjects(
             networks=networks,
             body_limit=settings.body_limit,
             sanitizers=sanitizers,
             development=settings.development,
-            changed=self.office.vault.forget,
-            clock=clock,
         )
+        self._snapshots = Snapshots(plugs.store, proxied, changed=self.office.vault.forget, clock=clock)
         ahead = settings.ledger_mode == "write-ahead"
         self._ledger = Ledger(plugs.store, now=_now, ahead=ahead, terms=terms, clock=clock, written=self._notary.count)
         self.pipeline: Pipeline | None = None
+        self.assets: AssetServer | None = None
+        if plugs.asset_store is not None:
+            parts = plugs.store, plugs.asset_store, self.office.vault, self._ledger
+            self.assets = AssetServer(settings, *parts, now=_now, clock=clock)
         self.asking = Asking(plugs, key_services, lambda: self._snapshots.hears, clock)
         self.entered = 0
         self.serving, self._stop = asyncio.Event(), asyncio.Event()
@@ -127,6 +134,17 @@ class Residence:
         """Deliver alerts, and turn keys that are due, from now on."""
         self.serving.set()
         self.office.turning.set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is of use, in the running loop."""
+        return self.pipeline is not None and self._loop is asyncio.get_running_loop()
+
+    def gate_of(self, call: Call) -> Gate | None:
+        """Who answers a call, while it is open in the running loop."""
+        if not self.is_open:
+            return None
+        return self.assets if self.assets is not None and call.area in AREAS else self.pipeline
 
     async def leave(self) -> None:
         """Write what is left and close the plugs."""
@@ -180,6 +198,8 @@ class Residence:
         upkeep = Upkeep(self.office, upstream, self.serving, rotators=plugs.rotators, detectors=plugs.detectors)
         for closing in (self._close_notary, self._ledger.drain, upkeep.close):
             stack.push_async_callback(closing)
+        if self.assets is not None:
+            stack.push_async_callback(self.assets.close)
         for work in (*self._ledger.work(), self._listen(), self._notary.run(), *upkeep.work()):
             task = self._loop.create_task(work)
             task.add_done_callback(_tell_unclean)
@@ -237,18 +257,25 @@ class Residence:
             try:
                 async with contextlib.aclosing(self._plugs.signals.subscribe()) as changes:
                     async for change in changes:
-                        self._snapshots.hear(is_heard=True)
+                        self._hear(is_heard=True)
                         self._forget(change.project)
             except BackendUnavailableError:
                 _log.warning("changes are not heard for now: they take effect within 30 s")
             except Exception:  # noqa: BLE001 - a plug that broke its contract once is still listened to
                 _log.exception("changes are not heard for now: they take effect within 30 s")
-            self._snapshots.hear(is_heard=False)
+            self._hear(is_heard=False)
             plug_failed("signals")
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
 
+    def _hear(self, *, is_heard: bool) -> None:
+        self._snapshots.hear(is_heard=is_heard)
+        if self.assets is not None:
+            self.assets.hear(is_heard=is_heard)
+
     def _forget(self, project: ProjectId | None) -> None:
         self._snapshots.forget(project)
+        if self.assets is not None:
+            self.assets.forget(project)
         if project is not None:
             self.office.vault.forget(project)
 

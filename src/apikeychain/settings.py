@@ -18,6 +18,9 @@ UNIX = "unix"
 LedgerMode = Literal["buffered", "write-ahead"]
 _HEADER = re.compile("[A-Za-z0-9-]{1,64}")
 _PREFIX = re.compile(r"(?:/[a-z0-9][a-z0-9._-]*)+")
+_HOST = re.compile(
+    r"(?=.{1,253}(?::|\Z))(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::(?!443\Z)[1-9][0-9]{0,4})?"
+)
 _MAX_BODY = 100 * MIB
 _MAX_USES, _MAX_DAYS = 1 << 32, 36_500
 _KEY_BOUNDS = {
@@ -43,6 +46,8 @@ class APIKeyChainSettings:
             overwrite what callers send. "" for none.
         outer_cors: whether a CORS middleware of the host may stand outside ours (it answers preflights then).
         body_limit: the largest ``max_body_bytes`` that a route may ask for.
+        asset_host: the one host that serves assets, like ``assets.example.com``, with its port where that is not 443;
+            "" for any. A host of its own keeps what tenants publish from running as the host's own page.
         nat64_prefixes: NAT64 prefixes of this network, beyond which the embedded IPv4 address is judged.
         kdf: how project keys are derived.
         ledger_mode: ``"buffered"``: calls are written in groups, at most 100 ms late; ``"write-ahead"``: no call is
@@ -68,6 +73,7 @@ class APIKeyChainSettings:
     country_header: str = ""
     outer_cors: bool = False
     body_limit: int = _MAX_BODY
+    asset_host: str = ""
     nat64_prefixes: tuple[str, ...] = ()
     kdf: KDF = "argon2id"
     ledger_mode: LedgerMode = "buffered"
@@ -86,6 +92,8 @@ class APIKeyChainSettings:
             *_network_problems("nat64_prefixes", self.nat64_prefixes),
             *self._country_problems(),
         ]
+        if self.asset_host and not _HOST.fullmatch(self.asset_host):
+            problems.append("asset_host: write a host in small letters, like assets.example.com, or one with its port")
         if not 0 < self.body_limit <= _MAX_BODY:
             problems.append(f"body_limit: write 1 to {_MAX_BODY} bytes")
         if self.kdf not in {"argon2id", "pbkdf2-sha512"}:

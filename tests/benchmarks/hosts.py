@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from apikeychain import (
     APIKeyChain,
@@ -30,8 +31,11 @@ from apikeychain import (
     RawBody,
     Secret,
 )
+from apikeychain.backends.memory_assets import MemoryAssets
 from apikeychain.backends.upstream_httpx import HttpxUpstream
 from apikeychain.backends.valkey import ValkeyGuard
+
+from peers import SCRIPT
 
 ORIGIN = "https://app.example.com"
 SETTINGS = APIKeyChainSettings(trusted_proxies=("127.0.0.1",))
@@ -81,6 +85,24 @@ def gate() -> Starlette:
     app = Starlette(lifespan=lifespan, routes=[Route("/tasks", tasks)])
     app.add_middleware(APIKeyChainMiddleware, keychain=keychain)
     return app
+
+
+def assets() -> APIKeyChainMiddleware:
+    """A gate that serves an asset, in front of a host of a few lines: what Starlette costs is not measured."""
+    folder = Path(os.environ["DATA"])
+    keychain = APIKeyChain.embedded(folder, settings=SETTINGS, asset_store=MemoryAssets())
+
+    async def host(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        shop = await (await keychain.ensure_tenant("acme")).ensure_project("storefront")
+        await shop.configure(origins=[ORIGIN], assets=True)
+        await shop.assets.put("script.js", SCRIPT)
+        (folder / "ready.json").write_text(json.dumps({"url": await shop.assets.url("script.js")}), encoding="ascii")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return APIKeyChainMiddleware(host, keychain)
 
 
 def _further(count: int) -> list[ProxyRoute]:

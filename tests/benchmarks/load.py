@@ -63,9 +63,9 @@ class FailedLoadError(Exception):
     """Some calls were not answered as they should be: what was measured is something else."""
 
 
-def plain(target: str) -> Iterable[bytes]:
+def plain(target: str, lines: Iterable[tuple[bytes, bytes]] = BROWSER) -> Iterable[bytes]:
     """One request as a browser sends it, for a target that tells no two apart."""
-    return [_raw(target, BROWSER)]
+    return [_raw(target, lines)]
 
 
 def signed(signer: Signer, target: str, count: int) -> Iterable[bytes]:

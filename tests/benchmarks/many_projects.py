@@ -23,7 +23,7 @@ from apikeychain.backends.sql.postgres.roles import APPLICATION
 from apikeychain.backends.sql.postgres.store import PostgresStore
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.ledger import LedgerDraft
-from apikeychain.snapshots import MAX_SNAPSHOTS, Snapshots
+from apikeychain.snapshots import MAX_SNAPSHOTS, ProxiedProjects, Snapshots
 from apikeychain.testing.servers.postgres import PostgresServer
 
 from .stocked import project_id, stock, tenant_id
@@ -79,9 +79,8 @@ def _memory() -> int:
 
 
 async def _look_ups(store: PostgresStore, projects: Sequence[ProjectId]) -> None:
-    snapshots = Snapshots(
-        store, networks={}, body_limit=_BODY_LIMIT, development=False, changed=print, clock=lambda: 0.0
-    )
+    read = ProxiedProjects(networks={}, body_limit=_BODY_LIMIT, sanitizers={}, development=False)
+    snapshots = Snapshots(store, read, changed=print, clock=lambda: 0.0)
     for project in projects[:_FEW]:
         await snapshots.load(project)
     few = _warm(snapshots.fresh, projects[:_FEW])

@@ -5,8 +5,10 @@ published ones run in an environment of their own, in which apikeychain is not: 
 """
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BASE = os.environ.get("BASE", "")
 KEY = os.environ.get("KEY", "")
+SCRIPT = b"// 0123456789 abcdefghijklmnopqrstuvwxyz\n" * 400
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailers", b"upgrade")
 )
@@ -44,6 +47,37 @@ def hello() -> App:
         await send({"type": "http.response.body", "body": body})
 
     return app
+
+
+def hello_script() -> App:
+    """The same with a script of 16 KiB; HEADERS, if any, are further lines of JSON pairs."""
+    headers = [
+        (b"content-type", b"text/javascript; charset=utf-8"),
+        (b"content-length", b"%d" % len(SCRIPT)),
+        (b"cache-control", b"public, no-cache"),
+        *((name.encode(), value.encode()) for name, value in json.loads(os.environ.get("HEADERS", "[]"))),
+    ]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": SCRIPT})
+
+    return app
+
+
+def static_files() -> App:
+    """Starlette's StaticFiles with that script."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+    from starlette.staticfiles import StaticFiles
+
+    folder = Path(os.environ["DATA"])
+    (folder / "v1").mkdir(exist_ok=True)
+    (folder / "v1" / "thing").write_bytes(SCRIPT)
+    return Starlette(routes=[Mount("/", StaticFiles(directory=folder))])
 
 
 def bare_aiohttp() -> App:

@@ -114,6 +114,8 @@ def drive(one: Target, folder: Path, *, connections: int, seconds: float, rate: 
 
 def _gate(process: Running, port: int, data: Path) -> Target:
     ready = json.loads((data / "ready.json").read_text(encoding="ascii"))
+    if "key" not in ready:
+        return Target(process, _base(port), ready["url"], None)
     return Target(process, _base(port), ready["url"] + QUERY, Signer.of(ready["key_id"], ready["key"]))
 
 

@@ -33,7 +33,7 @@ REVEALERS = {
     "rules/key_steps.py": {"split_pair"},
     "rules/tokens.py": {"_secret_part", "grant"},
     "testing/rotator.py": {"_text"},
-    "rules/redaction.py": {"needles"},
+    "rules/redaction.py": {"needles", "plain_needles"},
 }
 
 

@@ -13,12 +13,14 @@ from apikeychain.errors import BackendUnavailableError, NotFoundError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import AddedRoute, AllowedOrigin, Project, RegisteredProvider, Tenant
 from apikeychain.ports.store import Store
-from apikeychain.snapshots import Snapshots
+from apikeychain.rules.snapshot import Snapshot
+from apikeychain.snapshots import ProxiedProjects, Snapshots
 from damaged_store import DamagedStore
 from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER
 
 ACME = TenantId("acme")
 OTHER = ProjectId("p_" + "b" * 20)
+Projects = Snapshots[Snapshot]
 
 
 class Clock:
@@ -83,8 +85,10 @@ def snapshots(
     body_limit: int = 100 << 20,
     development: bool = False,
     changed: Callable[[ProjectId], None] = lambda _: None,
-) -> Snapshots:
-    return Snapshots(store, networks={}, body_limit=body_limit, development=development, changed=changed, clock=clock)
+    most: int = module.MAX_SNAPSHOTS,
+) -> Projects:
+    read = ProxiedProjects(networks={}, body_limit=body_limit, sanitizers={}, development=development)
+    return Snapshots(store, read, changed=changed, most=most, clock=clock)
 
 
 @pytest.fixture
@@ -94,12 +98,12 @@ def changes() -> list[ProjectId]:
 
 
 @pytest.fixture
-def held(store: CountingStore, clock: Clock, changes: list[ProjectId]) -> Snapshots:
+def held(store: CountingStore, clock: Clock, changes: list[ProjectId]) -> Projects:
     return snapshots(store, clock, changed=changes.append)
 
 
 async def test_a_project_is_read_once_and_fresh_for_thirty_seconds(
-    held: Snapshots, store: CountingStore, clock: Clock
+    held: Projects, store: CountingStore, clock: Clock
 ) -> None:
     assert held.fresh(PROJECT) is None
     snapshot = await held.load(PROJECT)
@@ -112,7 +116,7 @@ async def test_a_project_is_read_once_and_fresh_for_thirty_seconds(
     assert store.asked == [PROJECT, PROJECT]
 
 
-async def test_a_change_is_seen_as_soon_as_it_is_heard(held: Snapshots, store: CountingStore) -> None:
+async def test_a_change_is_seen_as_soon_as_it_is_heard(held: Projects, store: CountingStore) -> None:
     await held.load(PROJECT)
     await store.change(quota="1/minute")
     held.forget(PROJECT)
@@ -121,7 +125,7 @@ async def test_a_change_is_seen_as_soon_as_it_is_heard(held: Snapshots, store: C
 
 
 async def test_where_it_is_not_known_what_changed_everything_is_read_again(
-    held: Snapshots, store: CountingStore
+    held: Projects, store: CountingStore
 ) -> None:
     snapshot = await held.load(PROJECT)
     with pytest.raises(NotFoundError):
@@ -135,7 +139,7 @@ async def test_where_it_is_not_known_what_changed_everything_is_read_again(
     assert held.fresh(PROJECT) is not None
 
 
-async def test_a_reading_is_as_old_as_its_beginning(held: Snapshots, store: CountingStore, clock: Clock) -> None:
+async def test_a_reading_is_as_old_as_its_beginning(held: Projects, store: CountingStore, clock: Clock) -> None:
     store.gate.clear()
     loading = asyncio.create_task(held.load(PROJECT))
     await asyncio.sleep(0.01)
@@ -149,7 +153,7 @@ async def test_a_reading_is_as_old_as_its_beginning(held: Snapshots, store: Coun
 
 
 async def test_a_store_that_is_slower_than_it_may_be_down_is_down(
-    held: Snapshots, store: CountingStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    held: Projects, store: CountingStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = await held.load(PROJECT)
     clock.now += 30
@@ -162,7 +166,7 @@ async def test_a_store_that_is_slower_than_it_may_be_down_is_down(
 
 
 async def test_a_project_that_is_found_changed_is_told(
-    held: Snapshots, store: CountingStore, clock: Clock, changes: list[ProjectId]
+    held: Projects, store: CountingStore, clock: Clock, changes: list[ProjectId]
 ) -> None:
     """Whatever of it was opened is dropped then, and not where changes may have gone unheard."""
     await held.load(PROJECT)
@@ -190,7 +194,7 @@ async def test_a_project_that_is_found_changed_is_told(
 
 
 async def test_what_may_have_changed_serves_on_for_5_s_while_the_store_is_down(
-    held: Snapshots, store: CountingStore, clock: Clock
+    held: Projects, store: CountingStore, clock: Clock
 ) -> None:
     snapshot = await held.load(PROJECT)
     store.reachable = False
@@ -203,7 +207,7 @@ async def test_what_may_have_changed_serves_on_for_5_s_while_the_store_is_down(
 
 
 async def test_what_is_known_to_have_changed_does_not_serve_while_the_store_is_down(
-    held: Snapshots, store: CountingStore
+    held: Projects, store: CountingStore
 ) -> None:
     await held.load(PROJECT)
     store.reachable = False
@@ -212,14 +216,14 @@ async def test_what_is_known_to_have_changed_does_not_serve_while_the_store_is_d
         await held.load(PROJECT)
 
 
-async def test_callers_at_one_moment_share_one_reading(held: Snapshots, store: CountingStore) -> None:
+async def test_callers_at_one_moment_share_one_reading(held: Projects, store: CountingStore) -> None:
     found = await asyncio.gather(*[held.load(PROJECT) for _ in range(20)])
     assert len({id(snapshot) for snapshot in found}) == 1
     assert store.asked == [PROJECT]
 
 
 async def test_a_scan_of_made_up_ids_keeps_no_project_waiting_that_is_served(
-    store: CountingStore, held: Snapshots, clock: Clock
+    store: CountingStore, held: Projects, clock: Clock
 ) -> None:
     await held.load(PROJECT)
     clock.now += module.REFRESH_SECONDS
@@ -247,7 +251,7 @@ async def test_a_scan_of_made_up_ids_keeps_no_project_waiting_that_is_served(
     assert 0 < most <= module.FIRST_READS
 
 
-async def test_a_change_during_a_reading_is_not_lost(held: Snapshots, store: CountingStore) -> None:
+async def test_a_change_during_a_reading_is_not_lost(held: Projects, store: CountingStore) -> None:
     store.gate.clear()
     before = asyncio.create_task(held.load(PROJECT))
     await asyncio.sleep(0.01)
@@ -259,7 +263,7 @@ async def test_a_change_during_a_reading_is_not_lost(held: Snapshots, store: Cou
     assert held.fresh(PROJECT) is new
 
 
-async def test_a_caller_that_leaves_leaves_the_others_their_reading(held: Snapshots, store: CountingStore) -> None:
+async def test_a_caller_that_leaves_leaves_the_others_their_reading(held: Projects, store: CountingStore) -> None:
     store.gate.clear()
     first, second = (asyncio.create_task(held.load(PROJECT)) for _ in range(2))
     await asyncio.sleep(0.01)
@@ -270,7 +274,7 @@ async def test_a_caller_that_leaves_leaves_the_others_their_reading(held: Snapsh
 
 
 async def test_an_unknown_project_is_asked_for_once_in_five_seconds(
-    held: Snapshots, store: CountingStore, clock: Clock
+    held: Projects, store: CountingStore, clock: Clock
 ) -> None:
     for _ in range(3):
         with pytest.raises(NotFoundError):
@@ -282,7 +286,7 @@ async def test_an_unknown_project_is_asked_for_once_in_five_seconds(
     assert store.asked == [OTHER, OTHER]
 
 
-async def test_a_project_that_comes_is_served_once_it_is_heard_of(held: Snapshots, store: CountingStore) -> None:
+async def test_a_project_that_comes_is_served_once_it_is_heard_of(held: Projects, store: CountingStore) -> None:
     await store.change(enabled=False)
     with pytest.raises(NotFoundError):
         await held.load(PROJECT)
@@ -292,7 +296,7 @@ async def test_a_project_that_comes_is_served_once_it_is_heard_of(held: Snapshot
 
 
 @pytest.mark.parametrize("text", ["", "shop", "p_UPPER", "p_" + "a" * 60_000, "../etc", "p_\x00"])
-async def test_what_is_no_id_costs_no_question_and_no_memory(held: Snapshots, store: CountingStore, text: str) -> None:
+async def test_what_is_no_id_costs_no_question_and_no_memory(held: Projects, store: CountingStore, text: str) -> None:
     with pytest.raises(NotFoundError):
         await held.load(text)
     assert held.fresh(text) is None
@@ -300,7 +304,7 @@ async def test_what_is_no_id_costs_no_question_and_no_memory(held: Snapshots, st
 
 
 async def test_a_disabled_project_is_dropped_at_its_next_reading(
-    held: Snapshots, store: CountingStore, clock: Clock
+    held: Projects, store: CountingStore, clock: Clock
 ) -> None:
     await held.load(PROJECT)
     await store.change(enabled=False)
@@ -313,14 +317,14 @@ async def test_a_disabled_project_is_dropped_at_its_next_reading(
         await held.load(PROJECT)
 
 
-async def test_a_project_that_vanishes_between_two_questions_is_unknown(held: Snapshots, store: CountingStore) -> None:
+async def test_a_project_that_vanishes_between_two_questions_is_unknown(held: Projects, store: CountingStore) -> None:
     store.gone.add(OTHER)
     with pytest.raises(NotFoundError):
         await held.load(OTHER)
 
 
 async def test_without_a_store_what_is_held_serves_for_five_seconds(
-    held: Snapshots, store: CountingStore, clock: Clock
+    held: Projects, store: CountingStore, clock: Clock
 ) -> None:  # contracts 10
     snapshot = await held.load(PROJECT)
     store.reachable = False
@@ -342,7 +346,7 @@ async def test_without_a_store_what_is_held_serves_for_five_seconds(
 
 
 async def test_who_heard_nothing_for_long_serves_nothing_that_is_as_old_without_a_store(
-    held: Snapshots, store: CountingStore, clock: Clock
+    held: Projects, store: CountingStore, clock: Clock
 ) -> None:
     snapshot = await held.load(PROJECT)
     held.hear(is_heard=True)
@@ -366,9 +370,9 @@ async def test_who_heard_nothing_for_long_serves_nothing_that_is_as_old_without_
 
 
 async def test_the_number_of_projects_held_is_bounded(
-    held: Snapshots, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+    store: CountingStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_SNAPSHOTS", 1)
+    held = snapshots(store, clock, most=1)
     monkeypatch.setattr(module, "MAX_UNKNOWN", 2)
     async with store.tenant(ACME) as rows:
         await rows.insert(Project(id=OTHER, name="blog", created=NOW, enabled=True))

@@ -39,6 +39,8 @@ class Configuration(TypedDict, total=False):
     referer_fallback: bool
     require: Require
     require_caller: bool
+    assets: bool
+    asset_tokens: bool
     signed_headers: tuple[str, ...]
     providers: list[Provider]
     routes: list[ProxyRoute]
@@ -85,6 +87,8 @@ class _ProjectTable:
     referer_fallback: bool | None = None
     require: Require | None = None
     require_caller: bool | None = None
+    assets: bool | None = None
+    asset_tokens: bool | None = None
     signed_headers: tuple[str, ...] | None = None
 
 

@@ -1,10 +1,10 @@
 """One proxied call: what came in, what goes out, what comes back."""
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
-from apikeychain.model.headers import Headers
+from apikeychain.model.headers import Headers, Line
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.route import Timeouts
 
@@ -38,6 +38,24 @@ class ByteStream(Protocol):
         ...
 
 
+class Glance(NamedTuple):
+    """A GET before anything is made of it.
+
+    Attributes:
+        place: the raw path behind the prefix and its slash.
+        query: without ``?``.
+        lines: the headers as the server gives them.
+        peer: see `Call`.
+        scheme: likewise.
+    """
+
+    place: bytes
+    query: bytes
+    lines: Sequence[Line]
+    peer: str
+    scheme: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """What a caller sent, raw: nothing decoded, nothing normalised.
@@ -46,6 +64,7 @@ class Call:
         project: the path's first segment after the prefix, unparsed.
         area: the segment after it: ``"proxy"`` for a proxied call.
         path: the raw bytes after ``/{project}/{area}/``: route name and tail.
+        slash: whether a slash stands behind the area, as it does before any path.
         query: the raw query, without ``?``.
         peer: the peer's address, or "" where the server gives none.
         root: the path below which the server or a mount has put the application, such as ``"/sub"``, or "".
@@ -65,6 +84,7 @@ class Call:
     body: AsyncIterable[bytes]
     root: str = ""
     login: str | None = None
+    slash: bool = True
 
     @property
     def is_preflight(self) -> bool:

@@ -8,7 +8,7 @@ Source: OpenTelemetry semantic conventions for HTTP spans and metrics; contracts
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Port = Literal["store", "key_service", "rate_limiter", "replay_guard", "signals"]
+Port = Literal["store", "key_service", "rate_limiter", "replay_guard", "signals", "asset_store"]
 Step = Literal["load", "verify", "spend", "record", "read", "intend", "open", "send", "shape"]
 
 METHOD: Final = "http.request.method"

@@ -10,6 +10,7 @@ Source: contracts 2 ("Own origin"), 6 (country), 7 ("Caller address"); RFC 7239,
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -27,6 +28,7 @@ _MAX_HOPS = 32
 _LONGEST_ADDRESS = 64
 # Of how many texts it is remembered what they are; callers may send any.
 _REMEMBERED = 4096
+_BLANKS = b" \t"
 _SCHEMES = frozenset({"http", "https"})
 _COUNTRY = re.compile("[A-Z]{2}")
 _NO_COUNTRIES = frozenset({"XX", "ZZ"})
@@ -88,6 +90,24 @@ def identify(call: Call, trusted: TrustedProxies) -> Caller:
         _nearest(headers, b"x-forwarded-host") or host,
         _country(headers, trusted.country_header),
     )
+
+
+def reached_by(first: Mapping[bytes, bytes], peer: str, scheme: str, trusted: TrustedProxies) -> tuple[str, bytes]:
+    """The scheme and host that `identify` finds, or "" for a scheme that takes a closer look.
+
+    Args:
+        first: the headers of a call, each of them single.
+        peer: see `Call`.
+        scheme: likewise.
+        trusted: whose X-Forwarded headers are believed.
+    """
+    host = first.get(b"host", b"").strip(_BLANKS)
+    is_trusted = _hop(peer, trusted)[1] if peer else trusted.unix
+    if not is_trusted:
+        return scheme, host
+    told = first.get(b"x-forwarded-host", host).strip(_BLANKS)
+    is_plain = told and b"," not in told and first.get(b"x-forwarded-proto") == b"https"
+    return ("https", told) if is_plain else ("", host)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -36,6 +36,7 @@ ADMIN_KINDS = frozenset(
         "refused failed",
         "checkpoint-key": "made rotated",
         "watch": "changed noticed tightened relaxed",
+        "asset": "put rolled-back removed damaged",
     }.items()
     for verb in verbs.split()
 )

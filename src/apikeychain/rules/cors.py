@@ -7,10 +7,14 @@ Source: contracts 2; spec 5; Fetch, sections 3.3 and 4.9; Fetch Metadata, sectio
 list elements).
 """
 
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
 from apikeychain.errors import HeaderLines, InvalidValueError, OriginRefusedError, PreflightRefusedError
 from apikeychain.model.call import Call, Reply
 from apikeychain.model.headers import Headers
 from apikeychain.model.origin import Origin, parse_origin
+from apikeychain.model.records import Project
 from apikeychain.rules.caller import Caller
 from apikeychain.rules.headers import FETCH_METADATA
 from apikeychain.rules.signature import is_signed
@@ -31,16 +35,35 @@ _CREDENTIALS = (b"access-control-allow-credentials", b"true")
 _MAX_AGE = (b"access-control-max-age", str(MAX_AGE_SECONDS).encode())
 
 
-def preflight(call: Call, project: Snapshot) -> Reply:
+class Gated(Protocol):
+    """What has a list of origins, and says what a preflight of it may ask for."""
+
+    @property
+    def project(self) -> Project:
+        """Whose list it is."""
+        ...
+
+    @property
+    def origins(self) -> Mapping[bytes, Origin]:
+        """The allowed ones, by the bytes that browsers send."""
+        ...
+
+    @property
+    def preflight(self) -> Preflight:
+        """What is approved."""
+        ...
+
+
+def preflight(call: Call, project: Gated) -> Reply:
     """The answer to a preflight, which looks at the project only and is never forwarded.
 
     Raises:
         OriginRefusedError: the origin is not on the list.
-        PreflightRefusedError: a method or header was asked for that no enabled route has.
+        PreflightRefusedError: a method or header was asked for that nothing there takes.
     """
     origin = _listed(call.headers.get(b"origin") or b"", project)
     if call.headers.get(b"access-control-request-method") not in project.preflight.methods:
-        raise PreflightRefusedError(hint="No enabled route of this project has the method.")
+        raise PreflightRefusedError(hint="Nothing of this project that is enabled has the method.")
     lines = (
         (b"access-control-allow-origin", origin.encode()),
         _CREDENTIALS,
@@ -76,6 +99,16 @@ def admit(call: Call, project: Snapshot, caller: Caller) -> Origin | None:
     raise OriginRefusedError(hint="The call has no Origin header: call it from a page, with fetch().")
 
 
+def admit_public(call: Call, project: Gated) -> Origin | None:
+    """The origin that is admitted to what is public, or None where the call has none, as that of a plain tag.
+
+    Raises:
+        OriginRefusedError: it has one that is not on the list.
+    """
+    origin = call.headers.get(b"origin")
+    return None if origin is None else _listed(origin, project)
+
+
 def page_of(call: Call, project: Snapshot, caller: Caller) -> Origin | None:
     """The origin of the page that calls, one of the list, or None where no browser says that there is one.
 
@@ -104,16 +137,19 @@ def expose(lines: HeaderLines, origin: Origin | None) -> HeaderLines:
     own = [line for line in lines if line[0][:_CORS_LENGTH] != _CORS]
     if origin is None:
         return tuple(own)
-    exposed = [name for name in dict(own) if name not in _EXPOSED_LOWER]
+    return (*own, *readable(origin, [name for name in dict(own) if name not in _EXPOSED_LOWER]))
+
+
+def readable(origin: Origin, names: Iterable[bytes]) -> HeaderLines:
+    """The lines that make an answer with those headers, and our own, readable to the page of `origin`."""
     return (
-        *own,
         (b"access-control-allow-origin", origin.encode()),
         _CREDENTIALS,
-        (b"access-control-expose-headers", b", ".join((*exposed, *EXPOSED))),
+        (b"access-control-expose-headers", b", ".join((*names, *EXPOSED))),
     )
 
 
-def _listed(origin: bytes, project: Snapshot) -> Origin:
+def _listed(origin: bytes, project: Gated) -> Origin:
     listed = project.origins.get(origin)
     if listed is not None:
         return listed
@@ -158,5 +194,5 @@ def _approve(headers: Headers, rules: Preflight) -> bytes:
         or len(further) > MAX_TOLERATED
         or not all(name.startswith(rules.prefixes) and _TOKEN.issuperset(name) for name in further)
     ):
-        raise PreflightRefusedError(hint="No enabled route of this project takes one of the headers asked for.")
+        raise PreflightRefusedError(hint="Nothing of this project that is enabled takes one of the headers asked for.")
     return b", ".join((rules.allow_headers, *sorted(further)))

@@ -111,7 +111,7 @@ def require_https(caller: Caller, *, development: bool) -> None:
         raise HTTPSRequiredError(hint="Where a proxy ends TLS, name its address in Settings.trusted_proxies.")
 
 
-def secure(lines: HeaderLines, call: Call, caller: Caller, *, development: bool) -> HeaderLines:
+def secure(lines: HeaderLines, call: Call, caller: Caller, *, development: bool, public: bool = False) -> HeaderLines:
     """The lines of an answer with those that every one under the prefix carries, in place of any that it had.
 
     Args:
@@ -119,13 +119,14 @@ def secure(lines: HeaderLines, call: Call, caller: Caller, *, development: bool)
         call: what it answers.
         caller: whose scheme and host decide on HSTS.
         development: no HSTS then.
+        public: whether any page may embed it, also one that sends no Origin.
     """
     kept = [line for line in lines if line[0] not in _REPLACED]
     is_kept_whole = len(kept) == len(lines)
     return (
         *kept,
         *ANSWER_LINES,
-        CORP_CROSS_ORIGIN if b"origin" in call.headers.first else CORP_SAME_ORIGIN,
+        CORP_CROSS_ORIGIN if public or b"origin" in call.headers.first else CORP_SAME_ORIGIN,
         (b"vary", b"Origin" if is_kept_whole else _vary(lines)),
         *hsts(caller, development=development),
     )

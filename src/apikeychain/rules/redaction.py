@@ -46,6 +46,11 @@ def needles(provider: Provider, *secrets: Secret) -> Needles:
     return Needles(tuple(sorted(texts)))
 
 
+def plain_needles(*secrets: Secret) -> Needles:
+    """The needles of secrets that belong to no provider: each as it stands."""
+    return Needles(tuple(sorted({secret.reveal() for secret in secrets})))  # read to be looked for, as above
+
+
 def _parts(provider: Provider, plain: bytes) -> Iterator[bytes]:
     """What a provider may take out of a secret and show by itself."""
     place = provider.credential

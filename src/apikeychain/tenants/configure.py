@@ -23,7 +23,16 @@ from apikeychain.tenants import origins, providers, rotations, routes, secrets
 from apikeychain.tenants.change import ProjectChange
 
 QUOTAS = ("quota", "address_quota", "user_quota", "origin_quota")
-OWN_FIELDS = (*QUOTAS, "observe_quotas", "referer_fallback", "require", "require_caller", "signed_headers")
+OWN_FIELDS = (
+    *QUOTAS,
+    "observe_quotas",
+    "referer_fallback",
+    "require",
+    "require_caller",
+    "assets",
+    "asset_tokens",
+    "signed_headers",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,8 @@ class Wanted:
     referer_fallback: bool | None = None
     require: Require | None = None
     require_caller: bool | None = None
+    assets: bool | None = None
+    asset_tokens: bool | None = None
     signed_headers: Sequence[str] | None = None
     prune: bool = False
 

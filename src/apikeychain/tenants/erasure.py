@@ -3,7 +3,8 @@
 With its keys goes what they opened, in this database at once. An old copy of the database holds the wrapped keys and
 opens until the version of the platform key that wrapped them is gone. What is left of the tenant is a record without
 keys, so that its id is never given out again, and its chain, whose pseudonyms mean nothing any more. Keys that were
-made at providers live on there: an alert for each secret that was rotated names them.
+made at providers live on there: an alert for each secret that was rotated names them. The objects of its assets are
+deleted after that: errands that were noted before say of which projects, also to a run that takes up a killed one.
 
 Source: contracts 5 (erasure from backups), 6 (pseudonyms under a key destroyed with the tenant); GDPR, article 17.
 """
@@ -20,6 +21,7 @@ from apikeychain.model.ledger import LedgerEntry
 from apikeychain.model.records import CHAIN_KINDS, KINDS, Project, Record, Tenant
 from apikeychain.ports.store import TenantReader
 from apikeychain.rules import chain
+from apikeychain.tenants import asset_objects
 from apikeychain.tenants.change import Office, known_tenant, note_platform
 from apikeychain.tenants.rotations import left_behind
 
@@ -38,6 +40,9 @@ class ErasedTenant:
         projects: the names of those that went now.
         removed: how many records went now, by their kind.
         key_service: the name of the one that wrapped its keys.
+        objects: how many objects of assets were deleted now.
+        left: under which prefixes of the asset store there may be more, since it did not answer or is not given. They
+            open for nobody any more.
     """
 
     tenant: TenantId
@@ -45,6 +50,8 @@ class ErasedTenant:
     projects: Sequence[str]
     removed: Mapping[str, int]
     key_service: str
+    objects: int = 0
+    left: Sequence[str] = ()
 
 
 async def erase_tenant(office: Office, tenant: str, actor: str, *, dry_run: bool = False) -> ErasedTenant:
@@ -60,6 +67,7 @@ async def erase_tenant(office: Office, tenant: str, actor: str, *, dry_run: bool
         DoesNotExistError: there is none.
         InvalidValueError: not an id, or not a label.
         DamagedDataError: something of it cannot be read; nothing is changed then.
+        ConflictError: an asset was put meanwhile; likewise.
     """
     tenant_id, moment = parse_tenant_id(tenant), office.now()
     draft = chain.admin(_KIND, at=moment, actor=actor)
@@ -68,8 +76,12 @@ async def erase_tenant(office: Office, tenant: str, actor: str, *, dry_run: bool
             stored = await known_tenant(rows, tenant_id)
             return _told(stored, moment, await _all_of(rows))
     await outbox.announce(office.store, tenant_id, moment)
+    async with office.store.reading(tenant_id) as rows:
+        noted = await asset_objects.owners(rows)
+    await asset_objects.note_end(office, tenant_id, noted)
     async with office.store.tenant(tenant_id) as store:
         stored, goes = await known_tenant(store, tenant_id), await _all_of(store)
+        await asset_objects.require_noted(store, noted)
         if stored.erased is None:
             for alert in await left_behind(store, tenant_id, moment, None, "its tenant was erased"):
                 await outbox.file(store, alert)
@@ -78,7 +90,8 @@ async def erase_tenant(office: Office, tenant: str, actor: str, *, dry_run: bool
             await store.replace(_without_keys(stored, moment), stored.generation)
             await store.append([draft])
     await _tell(office, tenant_id, actor, goes, is_new=stored.erased is None)
-    return _told(stored, moment, goes)
+    objects, left = await asset_objects.delete_ended(office, tenant_id)
+    return replace(_told(stored, moment, goes), objects=objects, left=left)
 
 
 async def _all_of(rows: TenantReader) -> list[Record]:

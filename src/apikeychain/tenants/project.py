@@ -21,6 +21,7 @@ from apikeychain.secret import Secret
 from apikeychain.tenants import origins, providers, rotations, routes, secrets
 from apikeychain.tenants.change import require_tenant
 from apikeychain.tenants.configure import ProviderSecret, Wanted, adjust, configure
+from apikeychain.tenants.project_assets import AssetVerbs
 from apikeychain.tenants.project_keys import KeyVerbs
 from apikeychain.tenants.project_rotations import RotationVerbs
 from apikeychain.tenants.project_signing import SigningVerbs
@@ -33,7 +34,7 @@ _UNQUOTED = "/:@!$&'()*+,;="
 
 
 @final
-class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs, WatchVerbs, SuspensionVerbs):
+class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs, WatchVerbs, SuspensionVerbs, AssetVerbs):
     """One project of one tenant. Got from a tenant: `ensure_project`, `create_project`, `project`.
 
     Every verb is one transaction: records, one generation, ledger entries. What is so already changes nothing.
@@ -88,6 +89,8 @@ class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs, WatchVerbs, Suspension
         referer_fallback: bool | None = None,
         require: Require | None = None,
         require_caller: bool | None = None,
+        assets: bool | None = None,
+        asset_tokens: bool | None = None,
         signed_headers: Sequence[str] | None = None,
         prune: bool = False,
         dry_run: bool = False,
@@ -109,6 +112,8 @@ class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs, WatchVerbs, Suspension
             referer_fallback: whether old browsers are admitted by their Referer.
             require: ``"origin"``, ``"session"`` or ``"signature"``: what every call has to bring.
             require_caller: whether the host's own login has to have named the caller.
+            assets: whether scripts and styles may be put, and are served.
+            asset_tokens: whether each request for one of them needs a token that expires.
             signed_headers: names of further request headers that signatures cover.
             prune: whether what is stored and not given is removed, for each kind that is given.
             dry_run: whether nothing is written.
@@ -135,6 +140,8 @@ class ProjectAdmin(KeyVerbs, SigningVerbs, RotationVerbs, WatchVerbs, Suspension
             referer_fallback=referer_fallback,
             require=require,
             require_caller=require_caller,
+            assets=assets,
+            asset_tokens=asset_tokens,
             signed_headers=signed_headers,
             prune=prune,
         )

@@ -9,6 +9,7 @@ from apikeychain.alerts import outbox
 from apikeychain.errors import AlreadyExistsError, APIKeyChainError, DoesNotExistError, InvalidValueError
 from apikeychain.ledger.retain import RetainedLedger, retain
 from apikeychain.listing import every
+from apikeychain.model.asset import Asset, AssetTokenKey, AssetVersion, LooseObject
 from apikeychain.model.finding import Finding
 from apikeychain.model.ids import ProjectId, TenantId, new_project_id, parse_name, parse_project_id
 from apikeychain.model.ledger import JSON
@@ -28,7 +29,7 @@ from apikeychain.model.suspension import Suspension
 from apikeychain.model.watch import CountedWindow, TightenedQuota, WatchMemory, WatchPolicy
 from apikeychain.ports.store import TenantReader, TenantStore
 from apikeychain.rules import chain
-from apikeychain.tenants import keys
+from apikeychain.tenants import asset_objects, keys
 from apikeychain.tenants.change import Office, known_tenant, require_tenant
 from apikeychain.tenants.ledger_verbs import LedgerVerbs
 from apikeychain.tenants.project import ProjectAdmin
@@ -48,6 +49,10 @@ _OF_PROJECT: tuple[type[Record], ...] = (
     CountedWindow,
     TightenedQuota,
     Finding,
+    Asset,
+    AssetVersion,
+    LooseObject,
+    AssetTokenKey,
     ProjectKey,
 )
 
@@ -121,20 +126,28 @@ class TenantAdmin(LedgerVerbs):
     async def remove_project(self, name: str) -> None:
         """Remove a project and all that is in it; its ledger entries stay, and an alert names its keys at providers.
 
+        The objects of its assets are deleted then; those that cannot be are left to `APIKeyChain.sweep_assets`.
+
         Raises:
             DoesNotExistError: the tenant has none of that name or id.
+            ConflictError: an asset was put meanwhile: do it again.
         """
         moment = self._office.now()
         await outbox.announce(self._office.store, self.id, moment)
+        async with self._office.store.reading(self.id) as rows:
+            noted = await asset_objects.owners(rows, (await self._find(rows, name)).id)
+        await asset_objects.note_end(self._office, self.id, noted)
         async with self._office.store.tenant(self.id) as store:
             project = await self._find(store, name)
             for alert in await left_behind(store, self.id, moment, project.id, "its project was removed"):
                 await outbox.file(store, alert)
+            await asset_objects.require_noted(store, noted, project.id)
             await _remove_all(store, project)
             data: dict[str, JSON] = {"name": project.name}
             entry = chain.admin("project.removed", at=moment, actor=self.actor, project=project.id, data=data)
             await store.append([entry])
         await self._office.announce(project.id)
+        await asset_objects.delete_ended(self._office, self.id)
 
     async def rewrap_keys(self) -> int:
         """Wrap every key of the tenant under the newest version of the platform key.

@@ -10,7 +10,7 @@ from apikeychain.model.checkpoint_round import CheckpointRound
 from apikeychain.model.ids import TenantId
 from apikeychain.model.records import DEFAULT_KEY_SERVICE
 from apikeychain.rules.chain import PLATFORM
-from apikeychain.tenants import erasure, key_run, platform_key, registry
+from apikeychain.tenants import asset_objects, erasure, key_run, platform_key, registry
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.ledger_verbs import LedgerAdmin
 from apikeychain.tenants.project import ProjectAdmin
@@ -88,8 +88,22 @@ class TenantVerbs(ABC):
             DoesNotExistError: there is none.
             InvalidValueError: not an id, or not a label.
             DamagedDataError: something of it cannot be read; nothing is changed then.
+            ConflictError: an asset was put meanwhile; likewise.
         """
         return await erasure.erase_tenant(self._office, tenant, actor, dry_run=dry_run)
+
+    async def sweep_assets(self) -> int:
+        """Delete what uploads of assets left behind 15 minutes ago, and what is left of projects that are gone.
+
+        Returns:
+            How many objects were deleted.
+
+        Raises:
+            SettingsError: the keychain keeps no assets.
+            BackendUnavailableError: the asset store does not answer; what was deleted before stays so.
+            ConflictError: somebody else sweeps at this moment; likewise.
+        """
+        return await asset_objects.sweep_all(self._office)
 
     async def rotate_platform_key(self, *, key_service: str = DEFAULT_KEY_SERVICE, actor: str = HOST) -> int:
         """A new version of the platform key, and its number. Raises InvalidValueError, BackendUnavailableError."""

@@ -49,5 +49,10 @@ def open_object(key: Secret, tenant: TenantId, version: AssetVersion, sealed: by
     return open_value(_key(key), sealed, contexts.of_asset(tenant, version).encoded)
 
 
+def old_token_key(text: Secret) -> bytes:
+    """The key in the opened value of an `AssetTokenKey`."""
+    return _key(text)
+
+
 def _key(key: Secret) -> bytes:
     return bytes.fromhex(key.reveal().decode())

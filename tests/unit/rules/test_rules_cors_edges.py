@@ -54,10 +54,10 @@ def test_tolerated_names_are_listed_in_their_order_whatever_order_was_asked() ->
 def test_a_refused_preflight_says_what_no_route_has() -> None:
     with pytest.raises(PreflightRefusedError) as refused:
         cors.preflight(a_call(ORIGIN, (ASK_GET[0], b"PUT"), method="OPTIONS"), a_snapshot())
-    assert refused.value.hint == "No enabled route of this project has the method."
+    assert refused.value.hint == "Nothing of this project that is enabled has the method."
     with pytest.raises(PreflightRefusedError) as refused:
         _approved(b"x-evil")
-    assert refused.value.hint == "No enabled route of this project takes one of the headers asked for."
+    assert refused.value.hint == "Nothing of this project that is enabled takes one of the headers asked for."
 
 
 def test_a_preflight_without_origin_is_refused_as_one_of_an_empty_origin() -> None:

@@ -1,0 +1,1 @@
+"""Serves what tenants publish: scripts, styles and the manifest, beside the proxy."""

@@ -1,0 +1,197 @@
+"""Assets in memory, ready to be served; what is not there is fetched and opened, once for all who wait.
+
+Source: contracts 9; decision 35.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import final
+
+from apikeychain.errors import (
+    BackendUnavailableError,
+    DamagedDataError,
+    DoesNotExistError,
+    SealedValueError,
+    SecretUnavailableError,
+)
+from apikeychain.flights import Flights
+from apikeychain.model.asset import AssetPrefix, AssetVersion
+from apikeychain.model.asset_bodies import AssetBodies
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.ports.asset_store import AssetStore
+from apikeychain.rules import asset_answer
+from apikeychain.rules.asset_answer import ReadyAsset
+from apikeychain.rules.asset_names import content_type
+from apikeychain.rules.shelf import Shelf
+from apikeychain.secret import Secret
+from apikeychain.telemetry import reach
+from apikeychain.vault import contexts
+from apikeychain.vault.assets import open_object
+from apikeychain.vault.vault import Vault
+
+# Room for what a worker's pages load: four of the largest assets in every coding, or some thousand usual ones.
+MOST_BYTES = 64 * 1024 * 1024
+# Of an entry, beside its bodies: its header lines, tags and places. An empty asset has to cost something.
+OWN_BYTES = 4096
+# Each holds the object, what it opens to and its parts: some 48 MiB of the largest. Of one project fewer, so that
+# whoever asks for everything that one tenant keeps leaves room for the others.
+COLD_LOADS, OF_A_PROJECT = 4, 2
+COLD_SECONDS = 10.0
+# For so long one that is damaged is not fetched again; at most so many are remembered.
+DAMAGED_SECONDS = 5.0
+MAX_DAMAGED = 1_000
+_Key = tuple[ProjectId, str]
+
+
+@final
+class HotAssets:
+    """Assets by project and object; those that were asked for longest ago go first.
+
+    Args:
+        store: where the objects are.
+        vault: opens their keys.
+        holds: whether a project is still as it was read; what is fetched is not kept else.
+        damaged: told of a version whose object is not there, or is not what was put; raises nothing.
+        most_bytes: of all that is kept.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        store: AssetStore,
+        vault: Vault,
+        *,
+        holds: Callable[[Shelf], bool],
+        damaged: Callable[[Shelf, AssetVersion], None],
+        most_bytes: int = MOST_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._vault, self._holds, self._tell, self._clock = store, vault, holds, damaged, clock
+        self._entries: OrderedDict[_Key, ReadyAsset] = OrderedDict()
+        self._of_project: dict[ProjectId, set[_Key]] = {}
+        self._room = most_bytes
+        self._damaged: dict[_Key, float] = {}
+        self._flights: Flights[_Key, ReadyAsset] = Flights()
+        self._cold = _ColdLoads()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def peek(self, version: AssetVersion) -> ReadyAsset | None:
+        """The asset, if it is here."""
+        key = (version.project, version.object)
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
+
+    async def fetch(self, shelf: Shelf, version: AssetVersion) -> ReadyAsset:
+        """The asset, from the store.
+
+        Raises:
+            BackendUnavailableError: the store or the key service does not answer, or the object is damaged.
+        """
+        key = (version.project, version.object)
+        if self._clock() < self._damaged.get(key, 0.0):
+            raise BackendUnavailableError
+
+        def land(asset: ReadyAsset) -> None:
+            self._damaged.pop(key, None)
+            if self._holds(shelf):
+                self._keep(key, asset)
+
+        try:
+            return await self._flights.join(key, lambda: self._load(shelf, version), land)
+        except (SealedValueError, SecretUnavailableError, DamagedDataError, DoesNotExistError):
+            self._note_damaged(shelf, version, key)
+            raise BackendUnavailableError from None
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is held of a project."""
+        for key in self._of_project.pop(project, ()):
+            self._room += _weight(self._entries.pop(key))
+
+    async def _load(self, shelf: Shelf, version: AssetVersion) -> ReadyAsset:
+        tenant = shelf.tenant
+        prefix, context = AssetPrefix(tenant.id, version.project), contexts.of_asset_key(tenant.id, version)
+        try:
+            async with asyncio.timeout(COLD_SECONDS), self._cold.one_of(version.project):
+                current = partial(self._holds, shelf)
+                key = await self._vault.open_text(tenant, shelf.keys, version.sealed, context, current=current)
+                sealed = await reach("asset_store", self._store.open(prefix, version.object))
+                return await asyncio.to_thread(_opened, key, tenant.id, version, sealed)
+        except TimeoutError:
+            raise BackendUnavailableError from None
+
+    def _keep(self, key: _Key, asset: ReadyAsset) -> None:
+        self._entries[key] = asset
+        self._of_project.setdefault(key[0], set()).add(key)
+        self._room -= _weight(asset)
+        while self._room < 0:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        key, asset = self._entries.popitem(last=False)
+        self._room += _weight(asset)
+        siblings = self._of_project[key[0]]
+        siblings.remove(key)
+        if not siblings:
+            del self._of_project[key[0]]
+
+    def _note_damaged(self, shelf: Shelf, version: AssetVersion, key: _Key) -> None:
+        now = self._clock()
+        if now < self._damaged.get(key, 0.0):
+            # Noted by another who waited for the same flight.
+            return
+        self._damaged[key] = now + DAMAGED_SECONDS
+        if len(self._damaged) > MAX_DAMAGED:
+            del self._damaged[next(iter(self._damaged))]
+        self._tell(shelf, version)
+
+
+@final
+class _ColdLoads:
+    """Places for those who fetch, a few in all and fewer of one project."""
+
+    def __init__(self) -> None:
+        self._all = asyncio.Semaphore(COLD_LOADS)
+        self._projects: dict[ProjectId, _Places] = {}
+
+    @asynccontextmanager
+    async def one_of(self, project: ProjectId) -> AsyncGenerator[None, None]:
+        """A place for one of that project, once there is one."""
+        places = self._projects.setdefault(project, _Places())
+        places.asking += 1
+        try:
+            async with places.free, self._all:
+                yield
+        finally:
+            places.asking -= 1
+            if not places.asking:
+                del self._projects[project]
+
+
+@dataclass(slots=True)
+class _Places:
+    free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OF_A_PROJECT))
+    asking: int = 0
+
+
+def _opened(key: Secret, tenant: TenantId, version: AssetVersion, sealed: bytes) -> ReadyAsset:
+    """For a thread: some 40 ms for the largest."""
+    bodies = AssetBodies.unpack(open_object(key, tenant, version, sealed))
+    if hashlib.sha256(bodies.identity).hexdigest() != version.sha256:
+        raise SealedValueError
+    coded = {asset_answer.IDENTITY: bodies.identity}
+    coded |= {coding: body for coding, body in ((asset_answer.GZIP, bodies.gzip), (asset_answer.BR, bodies.br)) if body}
+    return asset_answer.ready(content_type(version.path), version.sha256, coded)
+
+
+def _weight(asset: ReadyAsset) -> int:
+    return asset.bytes + OWN_BYTES
