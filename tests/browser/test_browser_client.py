@@ -1,10 +1,7 @@
 """The module with which a page calls, in real Chromium, against a served gate and a real provider."""
 
-import threading
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +30,7 @@ from apikeychain.client import JAVASCRIPT, browser_script
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from gate import KEY
+from page_origins import page_origins
 
 SETTINGS = APIKeyChainSettings(development=True, kdf="pbkdf2-sha512")
 ROUTES = [
@@ -75,16 +73,8 @@ def origins(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[str], No
     (folder / "index.html").write_text("<!doctype html><link rel=icon href=data:,>")
     (folder / "apikeychain.js").write_bytes(browser_script())
     (folder / "apikeychain-sign.js").write_bytes(JAVASCRIPT.read_bytes())
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
-    threads = [threading.Thread(target=server.serve_forever) for server in servers]
-    for thread in threads:
-        thread.start()
-    yield [f"http://localhost:{server.server_port}" for server in servers]
-    for server, thread in zip(servers, threads, strict=True):
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with page_origins(folder) as served:
+        yield served
 
 
 @dataclass
