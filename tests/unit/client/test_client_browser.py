@@ -17,6 +17,7 @@ from apikeychain.model.headers import Line
 from apikeychain.rules.pairs import split_form, split_query
 from apikeychain.rules.paths import read_segment, require_segment
 from apikeychain.testing.local_provider import LocalProvider, Received, Visit
+from command import ROOT
 
 PROJECT = "/api/apikeychain/p_abcdefghijklmnopqrst"
 # What a test sees of what was thrown.
@@ -81,6 +82,8 @@ def test_the_package_gives_the_module_which_imports_nothing_and_holds_no_key() -
     errors = ["APIKeyChainError", "NetworkError", "ProviderError", "RateLimitedError", "RefusedError"]
     names = sorted(node.run("return Object.keys(module);", module=node.CLIENT))
     assert names == [*errors, "UnavailableError", "connect"]
+    reference = (ROOT / "docs" / "reference" / "browser-client.md").read_text()
+    assert [name for name in names if f"`{name}" not in reference] == []
 
 
 async def test_an_address_is_the_one_that_the_project_gives_and_is_read_as_it_was_meant() -> None:
