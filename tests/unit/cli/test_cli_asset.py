@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,9 @@ from typing import Any
 import pytest
 
 import canary
-from apikeychain.backends.memory_assets import MemoryAssets
+from apikeychain.backends.file_assets import FileAssets
 from apikeychain.backends.sql import SQLStore
-from apikeychain.embedded import DATABASE, Plugs
+from apikeychain.embedded import ASSETS, DATABASE
 from apikeychain.model.asset import AssetPrefix, LooseObject
 from apikeychain.model.ids import ProjectId, TenantId
 from terminal import Terminal
@@ -20,21 +22,22 @@ from terminal import Terminal
 SECRET = canary.secret()
 
 
+@contextmanager
+def away(terminal: Terminal) -> Generator[None, None, None]:
+    """The directory of the objects is none meanwhile."""
+    directory = terminal.data / ASSETS
+    kept = directory.with_name("kept")
+    if directory.exists():
+        directory.rename(kept)
+    directory.write_bytes(b"")
+    yield
+    directory.unlink()
+    if kept.exists():
+        kept.rename(directory)
+
+
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> MemoryAssets:
-    """Where every command of the test keeps assets."""
-    kept, made = MemoryAssets(), Plugs.__post_init__
-
-    def given(plugs: Plugs) -> None:
-        made(plugs)
-        object.__setattr__(plugs, "asset_store", kept)
-
-    monkeypatch.setattr(Plugs, "__post_init__", given)
-    return kept
-
-
-@pytest.fixture
-def project(terminal: Terminal, store: MemoryAssets) -> str:
+def project(terminal: Terminal) -> str:
     project = terminal.project()
     terminal.told("asset", "enable", project)
     return project
@@ -122,11 +125,9 @@ def test_a_folder_that_cannot_be_read_says_so(
     assert "cannot be read: Permission denied" in terminal.refused("asset", "put", project, folder)
 
 
-def test_a_store_that_is_down_is_asked_once(
-    terminal: Terminal, project: str, folder: Path, store: MemoryAssets
-) -> None:
-    store.reachable = False
-    code, out, err = terminal.run("asset", "put", project, folder / "app.js", folder / "page.css")
+def test_a_store_that_is_down_is_asked_once(terminal: Terminal, project: str, folder: Path) -> None:
+    with away(terminal):
+        code, out, err = terminal.run("asset", "put", project, folder / "app.js", folder / "page.css")
     assert (code, out) == (1, "")
     assert err.count("not put: a store or the key service does not answer") == 2
 
@@ -173,10 +174,10 @@ def test_a_file_declares_the_switches(terminal: Terminal, project: str, tmp_path
     assert (change["kind"], change["data"]) == ("project.changed", {"assets": False, "asset_tokens": True})
 
 
-async def leave(terminal: Terminal, project: str, store: MemoryAssets, minutes: int) -> None:
+async def leave(terminal: Terminal, project: str, minutes: int) -> None:
     """What an upload leaves that broke off so long ago."""
     since, name = datetime.now(UTC) - timedelta(minutes=minutes), f"{minutes:032x}"
-    await store.put(AssetPrefix(TenantId("acme"), ProjectId(project)), name, b"sealed")
+    await FileAssets(terminal.data / ASSETS).put(AssetPrefix(TenantId("acme"), ProjectId(project)), name, b"sealed")
     async with SQLStore.sqlite(terminal.data / DATABASE) as sql, sql.tenant(TenantId("acme")) as rows:
         await rows.insert(LooseObject(project=ProjectId(project), object=name, path="js/app.js", since=since))
 
@@ -186,12 +187,10 @@ def findings(terminal: Terminal) -> list[tuple[str, str, str]]:
     return [(one["state"], one["told"], one["advice"]) for one in told if one["check"] == "uploads"]
 
 
-def test_what_uploads_left_behind_is_told_by_the_doctor_and_swept(
-    terminal: Terminal, project: str, store: MemoryAssets
-) -> None:
+def test_what_uploads_left_behind_is_told_by_the_doctor_and_swept(terminal: Terminal, project: str) -> None:
     assert findings(terminal) == [("ok", "no upload left anything behind", "")]
     for minutes in (1, 16, 17):
-        asyncio.run(leave(terminal, project, store, minutes))
+        asyncio.run(leave(terminal, project, minutes))
     told = "2 objects of acme were left behind by uploads that broke off"
     assert findings(terminal) == [("warning", told, "run apikeychain asset sweep")]
     assert terminal.told("asset", "sweep") == "2 objects swept\n"
@@ -200,15 +199,14 @@ def test_what_uploads_left_behind_is_told_by_the_doctor_and_swept(
 
 
 def test_what_is_left_of_an_erased_tenant_is_told_and_swept(
-    terminal: Terminal, project: str, store: MemoryAssets, folder: Path, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, project: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal.told("asset", "put", project, folder / "app.js")
-    store.reachable = False
-    told = terminal.told("tenant", "erase", "acme", "--yes")
+    with away(terminal):
+        told = terminal.told("tenant", "erase", "acme", "--yes")
     assert f"objects of its assets may be left under acme/{project}/: they open for nobody any more" in told
     assert findings(terminal) == [("ok", "no upload left anything behind", "")]
     monkeypatch.setattr("apikeychain.doctor.stored.PUTTING", timedelta(0))
     told = "objects of 1 project that are gone may be left"
     assert findings(terminal) == [("warning", told, "run apikeychain asset sweep")]
-    store.reachable = True
     assert terminal.told("asset", "sweep") == "1 object swept\n"
