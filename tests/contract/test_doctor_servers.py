@@ -27,6 +27,7 @@ from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.model.keys import KeyContext
 from apikeychain.ports.signals import Change
 from apikeychain.secret import Secret
+from apikeychain.testing.servers.aws import REGION, AWSServer
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.postgres import PostgresServer
 from apikeychain.testing.servers.valkey import ValkeyServer
@@ -91,6 +92,7 @@ async def test_where_all_is_well_nothing_is_told(variables: dict[str, str]) -> N
             "project keys",
             "routes",
             "secrets",
+            "assets",
             "alerts",
         )
     }
@@ -358,3 +360,19 @@ class _Liar(MemoryKeyService):
 async def test_a_key_service_that_gives_back_another_key_is_told() -> None:
     (found,) = await look_at_keys(_Liar())
     assert (found.state, found.told) == ("failure", "what it unwraps is not what was wrapped")
+
+
+async def test_a_store_of_assets_that_does_not_answer_is_told(
+    variables: dict[str, str], aws: AWSServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = await examine(read_environment(variables))
+    assert Finding("assets", "ok", "no store is named for them: tenants publish none") in none
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    begin = "APIKEYCHAIN_ASSETS_S3_"
+    named = {f"{begin}BUCKET": "examined", f"{begin}REGION": REGION, f"{begin}ENDPOINT_URL": aws.address}
+    (finding,) = [each for each in await broken(variables | named) if each.check == "assets"]
+    assert (finding.state, "it refuses (NoSuchBucket)" in finding.told) == ("failure", True)
+    aws.create_bucket("examined")
+    assert Finding("assets", "ok", "their store answers") in await examine(read_environment(variables | named))
+    assert aws.stored("examined") == {}

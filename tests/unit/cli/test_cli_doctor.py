@@ -13,7 +13,7 @@ from apikeychain import ProxyRoute, Secret
 from apikeychain.backends.local_keys import LocalKeyService
 from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS
-from apikeychain.embedded import DATABASE
+from apikeychain.embedded import ASSETS, DATABASE
 from apikeychain.model.ids import TenantId
 from apikeychain.model.records import ProjectKey
 from apikeychain.vault import contexts
@@ -198,3 +198,13 @@ def test_a_record_that_is_damaged_is_told(filled: Terminal) -> None:
     with closing(sqlite3.connect(filled.data / DATABASE)) as database, database:
         database.execute("UPDATE routes SET body = 'x'")
     assert "failure  tenants" in told(filled, holds=False)[1]
+
+
+def test_a_directory_of_assets_that_cannot_be_used_is_told_and_none_is_made(filled: Terminal) -> None:
+    assert len(told(filled)) == 1
+    assert not (filled.data / ASSETS).exists()
+    (filled.data / ASSETS).touch()
+    (line,) = told(filled, holds=False)[1:]
+    assert line.startswith(
+        f"failure  assets        the directory of assets {filled.data / ASSETS} cannot be used (Not a"
+    )
