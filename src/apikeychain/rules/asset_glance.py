@@ -41,8 +41,10 @@ _LONGEST_HOST, _REMEMBERED = 260, 256
 
 def version_of(shelf: Shelf, glance: Glance) -> AssetVersion | None:
     """The version that a request names, where it names one plainly."""
-    path, query = glance.place[PROJECT + 1 :], glance.query
+    slash, path, query = glance.place[PROJECT : PROJECT + 1], glance.place[PROJECT + 1 :], glance.query
     path = _INDEX.get(path, path)
+    if slash != b"/":
+        return None
     if not query:
         return shelf.current.get(path)
     return shelf.kept.get((path, query[len(_HASH) :])) if query.startswith(_HASH) else None
