@@ -51,10 +51,14 @@ LINES: dict[bytes, tuple[bytes, ...]] = {
     b"x-forwarded-for": (b"198.51.100.7", b"127.0.0.1"),
     b"host": (b"host.example", b"host.example:8443", b"localhost", b"127.0.0.1", b"[::1]", b"", b" ", b"a" * 300),
 }
-lines = st.lists(st.sampled_from([(name, value) for name, values in LINES.items() for value in values]), max_size=5)
+PLAIN = (b"origin", b"sec-fetch-dest", b"sec-fetch-mode", b"accept-encoding", b"if-none-match", b"cookie", b"x-unknown")
+odd = st.sampled_from([(name, value) for name, values in LINES.items() for value in values])
+plain = st.sampled_from([(name, LINES[name][0]) for name in PLAIN])
+# Mostly what browsers send, and mostly once.
+lines = st.lists(st.one_of(plain, plain, odd), max_size=4, unique_by=lambda line: line[0]) | st.lists(odd, max_size=3)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def shop() -> AsyncGenerator[Shop, None]:
     async with open_shop(settings=APIKeyChainSettings(trusted_proxies=("10.0.0.0/8",))) as shop:
         await shop.assets.put("large.css", STYLE * 200)
@@ -79,7 +83,6 @@ async def compared(shop: Shop, scope: dict[str, Any]) -> bool:
     return True
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_the_short_way_and_the_long_way_end_alike(shop: Shop) -> None:
     etag = (await shop.get("js")).headers.get(b"etag") or b""
     sha256 = (await shop.get("js")).headers.get(b"content-sha256") or b""
@@ -87,15 +90,15 @@ async def test_the_short_way_and_the_long_way_end_alike(shop: Shop) -> None:
     outcomes: list[bool] = []
     runner = asyncio.get_running_loop()
 
-    @settings(max_examples=600, deadline=None)
+    @settings(max_examples=500, deadline=None)
     @given(
-        path=st.sampled_from(PATHS),
-        query=st.sampled_from((*queries, b"", b"")),
+        path=st.sampled_from((*PATHS[:4] * 4, *PATHS)),
+        query=st.sampled_from((*queries[:2] * 6, *queries)),
         extra=lines,
-        method=st.sampled_from(("GET", "GET", "GET", "HEAD", "POST", "OPTIONS")),
-        scheme=st.sampled_from(("https", "https", "http")),
+        method=st.sampled_from((*["GET"] * 9, "HEAD", "POST", "OPTIONS")),
+        scheme=st.sampled_from((*["https"] * 5, "http")),
         peer=st.sampled_from(("203.0.113.9", "10.0.0.1", "")),
-        with_host=st.booleans(),
+        with_host=st.sampled_from((*[True] * 5, False)),
     )
     def compare(**drawn: Any) -> None:
         made = [(name, value.replace(b"ETAG", etag)) for name, value in drawn["extra"]]
@@ -106,11 +109,10 @@ async def test_the_short_way_and_the_long_way_end_alike(shop: Shop) -> None:
         outcomes.append(asyncio.run_coroutine_threadsafe(waiting, runner).result(10))
 
     await asyncio.to_thread(compare)
-    assert True in outcomes
-    assert False in outcomes
+    assert sum(outcomes) > len(outcomes) / 20
+    assert not all(outcomes)
 
 
-@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "extra",
     [
@@ -124,7 +126,6 @@ async def test_what_a_browser_sends_takes_the_short_way(shop: Shop, extra: list[
     assert await compared(shop, scope_of(f"{PREFIX}/{shop.project}/js", headers=extra))
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_what_it_cannot_judge_takes_the_longer_way(shop: Shop) -> None:
     plain = scope_of(f"{PREFIX}/{shop.project}/js")
     assert await compared(shop, plain)

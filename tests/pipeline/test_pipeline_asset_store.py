@@ -3,19 +3,22 @@
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from apikeychain.assets import damage
 from apikeychain.assets import hot as module
 from apikeychain.assets.hot import HotAssets
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.alert import OutgoingAlert
-from apikeychain.model.asset import Asset, AssetVersion
+from apikeychain.model.asset import AssetVersion
 from apikeychain.model.ids import TenantId
+from apikeychain.model.records import Project
 from apikeychain.ports.store import Store
-from apikeychain.rules.asset_answer import IDENTITY
 from apikeychain.tenants.change import project_change
 from stocked_shelf import SCRIPT, STYLE, Shop, heard, open_shop
 
@@ -57,7 +60,7 @@ async def test_what_is_hot_touches_no_store_and_no_key(shop: Shop, monkeypatch: 
     assert len(asyncio.all_tasks()) == tasks
     # What is cold does: the guard above is none that nobody meets.
     with pytest.MonkeyPatch.context() as quiet:
-        quiet.setattr(logging.getLogger("apikeychain.asgi"), "disabled", True)  # noqa: FBT003 - a logger's own flag
+        quiet.setattr(logging.getLogger("apikeychain.asgi"), "disabled", True)
         assert (await shop.get("css")).status == 500
 
 
@@ -94,27 +97,38 @@ async def test_what_is_fetched_while_a_change_is_heard_is_not_kept(shop: Shop) -
     assert len(hot(shop)) == 0
 
 
+async def change_unheard(shop: Shop) -> None:
+    """Another generation of the project, of which no worker is told."""
+    async with shop.residence.office.store.tenant(ACME) as rows:
+        stored = await rows.get(Project, (shop.project,))
+        assert stored is not None
+        await rows.replace(replace(stored, generation=stored.generation + 1), stored.generation)
+
+
 async def test_a_change_that_nobody_tells_of_drops_it_when_it_is_seen(shop: Shop) -> None:
     await shop.get("js")
     serving = shop.residence.assets
     assert serving is not None
-    async with shop.residence.office.store.tenant(ACME) as rows:
-        stored = await rows.get(Asset, (shop.project, "js/index.js"))
-        assert stored is not None
-        await rows.remove(Asset, stored.key, stored.generation)
-    # Nothing says that anything changed, and what is held is read again as it was.
     shelf = serving._shelves.fresh(shop.project)
     serving.forget(None)
     assert serving._shelves.fresh(shop.project) is None
+    # Read anew and found as it was, it is what it was: thousands of versions are not compiled each half minute.
     assert await serving._shelves.load(shop.project) is shelf
     assert len(hot(shop)) == 1
-    # A generation that is another one says it.
-    async with project_change(shop.residence.office, ACME, shop.project, "tester") as change:
-        change.note("project.changed")
-        serving.forget(None)
-    await heard()
-    assert (await shop.get("js")).status == 404
+    await change_unheard(shop)
+    serving.forget(None)
+    assert await serving._shelves.load(shop.project) is not shelf
     assert len(hot(shop)) == 0
+    assert (await shop.get("js")).status == 200
+
+
+async def test_while_no_changes_are_heard_what_is_held_grows_old_by_the_clock(shop: Shop) -> None:
+    serving = shop.residence.assets
+    assert serving is not None
+    shop.residence._hear(is_heard=False)
+    assert not serving._shelves.hears
+    shop.residence._hear(is_heard=True)
+    assert serving._shelves.hears
 
 
 async def test_what_is_hot_serves_on_while_the_store_is_down(shop: Shop) -> None:
@@ -209,6 +223,15 @@ async def test_a_damaged_object_is_not_served_and_told_of_once(
     await shop.get("css")
     await asyncio.sleep(0.05)
     assert len(await shop.told("asset.damaged")) == 2
+    # Within the hour nothing more is told of it, whoever asks: an hour after, it is.
+    serving = shop.residence.assets
+    assert serving is not None
+    for elapsed, count in ((3599, 2), (3601, 2)):
+        hot(shop)._damaged.clear()
+        serving._damages._clock = lambda seconds=elapsed: time.monotonic() + seconds
+        assert (await shop.get("js")).status == 503
+        await serving.close()
+        assert len(await shop.told("asset.damaged")) == count + (elapsed > 3600)
 
 
 async def test_another_object_in_its_place_is_damage_too(shop: Shop) -> None:
@@ -270,8 +293,6 @@ async def test_a_store_that_breaks_while_it_is_told_of_is_logged_and_it_is_tried
 
 
 async def test_what_is_remembered_of_damage_has_bounds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from apikeychain.assets import damage
-
     serving = shop.residence.assets
     assert serving is not None
     monkeypatch.setattr(module, "MAX_DAMAGED", 1)
@@ -282,4 +303,3 @@ async def test_what_is_remembered_of_damage_has_bounds(shop: Shop, monkeypatch: 
         await serving.close()
     assert (len(serving._hot._damaged), len(serving._damages._told)) == (1, 1)
     assert len(await shop.told("asset.damaged")) == 4
-    assert IDENTITY == b"identity"

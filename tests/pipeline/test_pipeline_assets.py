@@ -7,7 +7,7 @@ import json
 import logging
 from typing import Any
 
-import brotli
+import brotli  # type: ignore[import-untyped]  # the wheel has no types
 import pytest
 
 from apikeychain import APIKeyChainSettings
@@ -248,9 +248,9 @@ async def test_only_https_is_served_outside_development() -> None:
 
 async def test_where_a_host_is_named_it_alone_serves_assets_and_the_proxy_stays_everywhere() -> None:
     async with open_shop(settings=APIKeyChainSettings(asset_host="assets.example.com:8443")) as shop:
-        there = {"headers": [(b"host", b"Assets.Example.com:8443")]}
+        there = [(b"host", b"Assets.Example.com:8443")]
         for _ in range(2):
-            assert (await shop.get("js", **there)).body == SCRIPT
+            assert (await shop.get("js", headers=there)).body == SCRIPT
             assert (await shop.get("js")).status == 404
             assert (await shop.get("js", headers=[(b"host", b"assets.example.com")])).status == 404
         assert (await shop.gate.get()).status == 200

@@ -65,7 +65,7 @@ def answer(glance: Glance, asset: ReadyAsset, shelf: Shelf, trusted: TrustedProx
         return None
     origin, held = first.get(b"origin"), first.get(b"if-none-match")
     readable = _NOTHING if origin is None else shelf.readable.get(origin)
-    if readable is None or held == b"*":
+    if readable is None or (held is not None and b"*" in held):
         return None
     sent = asset_answer.chosen(asset_answer.accepted(first.get(b"accept-encoding", b"")), asset)
     if held is not None and sent.etag in held:

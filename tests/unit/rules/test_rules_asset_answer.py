@@ -315,7 +315,7 @@ def test_one_part_is_served_with_its_place(asked: bytes, first: int, last: int) 
         b"lines=0-1",
         b"bytes",
         b"",
-        "bytes=０-１".encode(),
+        "bytes=\uff10-\uff11".encode(),
     ],
 )
 def test_any_other_range_is_the_whole(asked: bytes) -> None:
