@@ -1,6 +1,7 @@
 """A project that has published assets, and calls for them through the middleware."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -63,6 +64,13 @@ class Shop:
     def residence(self) -> Residence:
         assert self.gate.keychain._residence is not None
         return self.gate.keychain._residence
+
+    async def told(self, kind: str) -> list[dict[str, Any]]:
+        """What the ledger says of a kind, once all is written."""
+        await self.residence._ledger.drain()
+        return [
+            json.loads(entry.payload)["data"] for entry in await self.gate.acme.entries(0, 500) if entry.kind == kind
+        ]
 
     async def get(
         self, path: str, query: bytes = b"", *lines: Line, method: str = "GET", project: str = "", **scope: Any

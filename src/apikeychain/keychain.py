@@ -241,8 +241,7 @@ class APIKeyChain(TenantVerbs):
         """Answer one call; opens the keychain where nobody did in this event loop.
 
         Raises:
-            NotOpenError: it was closed in the meantime.
-            SetupError, BackendUnavailableError: as `serve`.
+            NotOpenError, SetupError, BackendUnavailableError: it was closed in the meantime; the others as `serve`.
         """
         gate = self._residence and self._residence.gate_of(call)
         if gate is None:
@@ -255,11 +254,10 @@ class APIKeyChain(TenantVerbs):
 
     def at_once(self, glance: Glance) -> Reply | None:
         """The answer to a request for an asset that is in memory and asked for plainly; None to anything else."""
-        residence = self._residence
-        if residence is None or residence.assets is None or not residence.is_open:
+        if self._residence is None or self._residence.assets is None or not self._residence.is_open:
             return None
         self._take_lock()
-        return residence.assets.at_once(glance)
+        return self._residence.assets.at_once(glance)
 
     async def ready(self) -> Readiness:
         """Whether a call could be served now, plug by plug: for the host's health check. Answers within 2 s, always.

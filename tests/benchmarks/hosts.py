@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from peers import SCRIPT
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -34,8 +35,6 @@ from apikeychain import (
 from apikeychain.backends.memory_assets import MemoryAssets
 from apikeychain.backends.upstream_httpx import HttpxUpstream
 from apikeychain.backends.valkey import ValkeyGuard
-
-from peers import SCRIPT
 
 ORIGIN = "https://app.example.com"
 SETTINGS = APIKeyChainSettings(trusted_proxies=("127.0.0.1",))

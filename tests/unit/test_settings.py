@@ -14,6 +14,7 @@ def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
     assert settings.country_header == ""
     assert not settings.outer_cors
     assert settings.body_limit == 100 * 1024 * 1024
+    assert settings.asset_host == ""
     assert settings.nat64_prefixes == ()
     assert settings.kdf == "argon2id"
     assert settings.ledger_mode == "buffered"
@@ -32,6 +33,9 @@ def test_the_defaults_are_those_of_the_spec() -> None:  # contracts 1, 2, 4, 10
         {"trusted_proxies": ("10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1", "unix")},
         {"trusted_proxies": ("unix",), "country_header": "CF-IPCountry"},
         {"nat64_prefixes": ("64:ff9b::/96",)},
+        {"asset_host": "assets.example.com"},
+        {"asset_host": "assets.example.com:8443"},
+        {"asset_host": "localhost:8000"},
         {"body_limit": 1},
         {"kdf": "pbkdf2-sha512"},
         {"ledger_mode": "write-ahead"},
@@ -61,6 +65,13 @@ def test_what_is_safe_can_be_chosen(chosen: dict[str, Any]) -> None:
         ("country_header", "cf-ipcountry"),
         ("nat64_prefixes", ("::/0",)),
         ("nat64_prefixes", ("64:ff9b::1/96",)),
+        *[
+            ("asset_host", host)
+            for host in (
+                *("https://a.example", "a.example/", "A.example", "a.example:443", "a.example:0", "a.example:", "a..b"),
+                *("*.example", "a b", "a.example\n", "-a.example", "a_b.example", "[::1]", "a" * 64, "a." * 127 + "ab"),
+            )
+        ],
         ("body_limit", 0),
         ("body_limit", -1),
         ("body_limit", 100 * 1024 * 1024 + 1),

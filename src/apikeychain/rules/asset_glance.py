@@ -41,8 +41,10 @@ _LONGEST_HOST, _REMEMBERED = 260, 256
 
 def version_of(shelf: Shelf, glance: Glance) -> AssetVersion | None:
     """The version that a request names, where it names one plainly."""
-    path, query = glance.place[PROJECT + 1 :], glance.query
+    slash, path, query = glance.place[PROJECT : PROJECT + 1], glance.place[PROJECT + 1 :], glance.query
     path = _INDEX.get(path, path)
+    if slash != b"/":
+        return None
     if not query:
         return shelf.current.get(path)
     return shelf.kept.get((path, query[len(_HASH) :])) if query.startswith(_HASH) else None
@@ -63,7 +65,7 @@ def answer(glance: Glance, asset: ReadyAsset, shelf: Shelf, trusted: TrustedProx
         return None
     origin, held = first.get(b"origin"), first.get(b"if-none-match")
     readable = _NOTHING if origin is None else shelf.readable.get(origin)
-    if readable is None or held == b"*":
+    if readable is None or (held is not None and b"*" in held):
         return None
     sent = asset_answer.chosen(asset_answer.accepted(first.get(b"accept-encoding", b"")), asset)
     if held is not None and sent.etag in held:
