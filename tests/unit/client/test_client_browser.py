@@ -201,7 +201,7 @@ async def test_what_cannot_be_sent_is_a_type_error_and_nothing_is_sent() -> None
         (refusal(429, "rate-limited", after="31"), "RateLimitedError", {"retryAfter": 31}),
         (refusal(502, "credential-refused"), "UnavailableError", {}),
         (refusal(503, "backend-unavailable", after="3600"), "UnavailableError", {"retryAfter": 3600}),
-        (refusal(504, "upstream-timeout"), "UnavailableError", {}),
+        (refusal(504, "upstream-timeout", after=formatdate(0, usegmt=True)), "UnavailableError", {"retryAfter": 0}),
     ],
 )
 async def test_a_refusal_is_an_error_of_its_kind_with_its_code(said: Said, kind: str, also: dict[str, Any]) -> None:
@@ -329,7 +329,7 @@ async def test_whoever_waits_can_be_called_off() -> None:
 
 async def test_a_call_that_is_called_off_says_so_and_not_that_the_network_failed() -> None:
     program = """
-      const reason = new Error("enough");
+      const reason = new TypeError("enough");
       const before = await api.get("weather", { signal: AbortSignal.abort(reason) }).catch((error) => error);
       return before === reason;
     """
