@@ -25,7 +25,7 @@ from apikeychain.vault import contexts
 from apikeychain.vault.assets import new_object, new_object_key, seal_object
 from apikeychain.vault.uses import count_uses
 
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

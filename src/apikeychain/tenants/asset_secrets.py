@@ -85,20 +85,14 @@ def _first_in(body: bytes, found: _Found, opened: Sequence[tuple[_Kept, Secret]]
 
 
 def _needles(providers: Mapping[str, Provider], record: _Kept, text: Secret) -> Needles:
-    match record:
-        case SealedSecret():
-            return needles(providers[record.name], text)
-        case ProviderKey():
-            return needles(providers[record.secret], text)
-        case SigningKey():
-            return plain_needles(text)
+    if isinstance(record, SigningKey):
+        return plain_needles(text)
+    return needles(providers[record.secret if isinstance(record, ProviderKey) else record.name], text)
 
 
 def _name(record: _Kept) -> str:
-    match record:
-        case SealedSecret():
-            return f"the secret {record.name!r}"
-        case ProviderKey():
-            return f"the {record.state} key {record.number} of the secret {record.secret!r}"
-        case SigningKey():
-            return f"the signing key {record.id!r}"
+    if isinstance(record, SealedSecret):
+        return f"the secret {record.name!r}"
+    if isinstance(record, ProviderKey):
+        return f"the {record.state} key {record.number} of the secret {record.secret!r}"
+    return f"the signing key {record.id!r}"

@@ -145,7 +145,7 @@ async def _found(rows: TenantReader, tenant: TenantId, project: ProjectId, momen
 async def _resealing(office: Office, found: _Found, fresh: ProjectKey) -> Resealing:
     """What brings the project under its next key."""
     service, tenant = office.key_services.of(found.owner), found.owner.id
-    used = found.sealed.versions | ({found.newest.version} if found.has_assets else set())
+    used = {*found.sealed.versions, *([found.newest.version] if found.has_assets else [])}
     opened = {key.version: await unwrap_derived_key(service, tenant, key) for key in found.keys if key.version in used}
     # What the key service gives back is what will open them: a key that it wrapped wrongly shows here.
     derived = await unwrap_derived_key(service, tenant, fresh)

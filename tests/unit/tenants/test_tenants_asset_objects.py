@@ -4,15 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apikeychain import APIKeyChain, agenda
+from apikeychain import APIKeyChain, APIKeyChainSettings, agenda
 from apikeychain.backends.memory_assets import MemoryAssets
+from apikeychain.backends.memory_limiter import MemoryRateLimiter
+from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
+from apikeychain.backends.memory_signals import MemorySignals
+from apikeychain.backends.sql import SQLStore
 from apikeychain.errors import BackendUnavailableError, ConflictError, DoesNotExistError
 from apikeychain.model.asset import AssetPrefix
-from apikeychain.model.ids import ProjectId
+from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.tenants import asset_objects
 from apikeychain.tenants.asset_objects import PUTTING, TOPIC
 from apikeychain.tenants.asset_putting import Putting
@@ -22,6 +27,7 @@ from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
 from asset_house import SCRIPT, STYLE, loose, objects, prefix_of, require_whole, served, versions
 from management import kinds
+from served_postgres import Database
 
 
 @pytest.fixture
@@ -63,6 +69,30 @@ async def test_who_puts_the_same_name_at_once_is_not_lost(acme: TenantAdmin, sho
     await require_whole(shop, ["js/widget.js"])
 
 
+async def test_who_puts_at_once_into_postgres_is_not_lost_either(database: Database, tmp_path: Path) -> None:
+    settings = APIKeyChainSettings(kdf="pbkdf2-sha512")
+    sql = SQLStore.postgres(database.url)
+    async with APIKeyChain.embedded(
+        tmp_path,
+        settings=settings,
+        store=sql,
+        asset_store=MemoryAssets(),
+        replay_guard=MemoryReplayGuard(),
+        rate_limiter=MemoryRateLimiter(),
+        signals=MemorySignals(),
+    ) as keychain:
+        shop = await (await keychain.create_tenant("acme")).create_project("shop")
+        await shop.assets.enable()
+        names = ["widget.js", "widget.js", "page.css", "more.js", "more.mjs"]
+        await asyncio.gather(*(shop.assets.put(name, b"%d" % number) for number, name in enumerate(names)))
+        await require_whole(shop, ["css/page.css", "js/more.js", "js/more.mjs", "js/widget.js"])
+        await shop.turn_key()
+        await shop.assets.remove("widget.js")
+        await require_whole(shop, ["css/page.css", "js/more.js", "js/more.mjs"])
+        assert (await keychain.erase_tenant("acme")).objects == 3
+        assert await objects(shop) == set()
+
+
 async def test_who_is_overtaken_again_and_again_gives_up_and_leaves_nothing(
     shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,8 +111,8 @@ async def test_who_is_overtaken_again_and_again_gives_up_and_leaves_nothing(
     monkeypatch.setattr(MemoryAssets, "put", overtaken)
     with pytest.raises(ConflictError, match=r"js/widget\.js was changed by somebody else meanwhile: do it again"):
         await shop.assets.put("widget.js", SCRIPT)
-    assert len(times) == 5
-    assert len(await objects(shop)) == 5
+    assert len(times) == 10
+    assert len(await objects(shop)) == 10
     await require_whole(shop, ["js/widget.js"])
 
 
@@ -285,6 +315,7 @@ async def test_errands_of_a_project_that_stays_go(keychain: APIKeyChain, shop: P
     await asset_objects.note_end(keychain._office, shop.tenant, [shop.id])
     await asset_objects.note_end(keychain._office, shop.tenant, [ProjectId("p_" + "z" * 20)])
     assert await keychain.sweep_assets() == 0
+    assert await asset_objects.delete_ended(keychain._office, TenantId("other")) == (0, ())
     assert len(await errands(keychain)) == 2
     assert await swept_later(keychain, PUTTING) == 0
     assert await errands(keychain) == []
