@@ -30,6 +30,7 @@ DATABASE = "apikeychain.sqlite3"
 KEY_FILE = "platform.key"
 CLAIMS_FILE = "claims.mark"
 WITNESS_FILE = "witness.jsonl"
+ASSETS = "assets"
 KEY_FILE_VARIABLE = "APIKEYCHAIN_KEY_FILE"
 _log = logging.getLogger("apikeychain.keychain")
 
@@ -114,6 +115,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
         MissingExtraError: the packages of the extra ``embedded`` are missing.
         SettingsError: APIKEYCHAIN_KEY_FILE is no absolute path.
     """
+    from apikeychain.backends.file_assets import FileAssets  # noqa: PLC0415 - likewise
     from apikeychain.backends.file_replay_guard import FileReplayGuard  # noqa: PLC0415 - likewise
     from apikeychain.backends.file_witness import FileWitness  # noqa: PLC0415 - likewise
     from apikeychain.backends.local_keys import LocalKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
@@ -142,6 +144,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
             upstream=_default_upstream,
             serving=ServingLock(path),
             witnesses=(FileWitness(path / WITNESS_FILE),),
+            asset_store=FileAssets(path / ASSETS),
         ),
         instead,
     )
@@ -149,6 +152,7 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
 
 def memory_plugs(instead: Instead) -> Plugs:
     """Nothing outlives the process: for hosts' own tests."""
+    from apikeychain.backends.memory_assets import MemoryAssets  # noqa: PLC0415 - likewise
     from apikeychain.backends.memory_keys import MemoryKeyService  # noqa: PLC0415 - a caller of the signer loads no backend
     from apikeychain.backends.memory_limiter import MemoryRateLimiter  # noqa: PLC0415 - likewise
     from apikeychain.backends.memory_replay_guard import MemoryReplayGuard  # noqa: PLC0415 - likewise
@@ -163,6 +167,7 @@ def memory_plugs(instead: Instead) -> Plugs:
             replay_guard=MemoryReplayGuard(),
             signals=MemorySignals(),
             upstream=_default_upstream,
+            asset_store=MemoryAssets(),
         ),
         instead,
     )

@@ -300,7 +300,7 @@ async def test_who_is_refused_and_who_is_away_do_not_hide_each_other(
             raise BackendUnavailableError(key)
         return await make(key, body)
 
-    monkeypatch.setattr(type(objects), "make", lambda _, key, body: away(key, body))
+    monkeypatch.setattr(type(objects), "make", lambda _, key, body, __: away(key, body))
     later = extension(written(OTHER, 5), 2, 1)
     with pytest.raises(BackendUnavailableError):
         await witness.publish([later])

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from apikeychain import Secret
+from apikeychain.backends.file_assets import FileAssets
 from apikeychain.backends.local_keys import LocalKeyService
+from apikeychain.backends.memory_assets import MemoryAssets
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
@@ -160,6 +162,20 @@ def test_any_single_plug_can_be_the_hosts_own(tmp_path: Path) -> None:
             own["rate_limiter"],
         )
         assert (plugs.signals, plugs.upstream) == (own["signals"], upstream)
+    assert names_in(tmp_path) == []
+
+
+def test_assets_are_kept_in_the_directory_or_in_memory_unless_elsewhere(tmp_path: Path) -> None:
+    in_directory = embedded_plugs(tmp_path, key_file=None, instead={}).asset_store
+    assert isinstance(in_directory, FileAssets)
+    assert in_directory.directory == tmp_path / "assets"
+    assert isinstance(memory_plugs({}).asset_store, MemoryAssets)
+    own = FileAssets(tmp_path / "mine")
+    for plugs in (
+        embedded_plugs(tmp_path, key_file=None, instead={"asset_store": own}),
+        memory_plugs({"asset_store": own}),
+    ):
+        assert plugs.asset_store is own
     assert names_in(tmp_path) == []
 
 

@@ -1,8 +1,8 @@
 """Asking a service that may be down: again where that helps, and not at all for a moment where it did not.
 
-What passes is asked again twice, within 5 s in all; then whoever asks is refused at once for up to a second, so that a
-herd of callers neither waits for a service that hangs nor keeps one down that comes up. The log names the reason once
-a minute.
+What passes is asked again twice, within 5 s in all and a second more for each MiB; then whoever asks is refused at once
+for up to a second, so that a herd of callers neither waits for a service that hangs nor keeps one down that comes up.
+The log names the reason once a minute.
 
 Source: contracts 10 (a KMS that is down).
 """
@@ -17,10 +17,16 @@ from apikeychain.errors import BackendUnavailableError
 
 CONNECT_SECONDS = 2.0
 TOTAL_SECONDS = 5.0
+_MIB = 1024 * 1024
 _PAUSES = 0.1, 0.3
 _SHUT_SECONDS = 1.0
 _TELL_SECONDS = 60.0
 _LEAST_SHARE = 0.5
+
+
+def seconds_for(size: int) -> float:
+    """How long an exchange may take that carries so many bytes: 8 Mbit/s are enough."""
+    return TOTAL_SECONDS + size // _MIB
 
 
 class Told(Protocol):
@@ -65,12 +71,13 @@ class Patience(Generic[A]):
         self._shut, self._shut_until = "", 0.0
         self._told: dict[str, float] = {}
 
-    async def ask(self, once: Callable[[], Awaitable[A]], *, repeats: bool = True) -> A:
+    async def ask(self, once: Callable[[], Awaitable[A]], *, repeats: bool = True, size: int = 0) -> A:
         """An answer that is no failure.
 
         Args:
             once: asks.
             repeats: whether asking twice does no harm.
+            size: of what goes over, in bytes.
 
         Raises:
             BackendUnavailableError: there is none.
@@ -79,8 +86,8 @@ class Patience(Generic[A]):
             raise BackendUnavailableError(self._shut)
         answer, failure = self._nothing, ""
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):
-                answer = await _asked(once, _PAUSES if repeats else ())
+            async with asyncio.timeout(seconds_for(size)):
+                answer = await self._asked(once, _PAUSES if repeats else ())
         except TimeoutError:
             failure = self._nothing.why("")
         except BackendUnavailableError as error:
@@ -103,12 +110,13 @@ class Patience(Generic[A]):
             self._log.error("%s is no %s now: %s", self._service, self._plug, reason)
         raise BackendUnavailableError(reason)
 
-
-async def _asked(once: Callable[[], Awaitable[A]], pauses: tuple[float, ...]) -> A:
-    answer = await once()
-    for pause in pauses:
-        if not answer.is_passing:
-            break
-        await asyncio.sleep(pause * random.uniform(_LEAST_SHARE, 1))  # noqa: S311 - likewise
+    async def _asked(self, once: Callable[[], Awaitable[A]], pauses: tuple[float, ...]) -> A:
+        ends = self._clock() + TOTAL_SECONDS
         answer = await once()
-    return answer
+        for pause in pauses:
+            # What hung for as long as that is not asked again, whatever its size.
+            if not answer.is_passing or self._clock() > ends:
+                break
+            await asyncio.sleep(pause * random.uniform(_LEAST_SHARE, 1))  # noqa: S311 - likewise
+            answer = await once()
+        return answer

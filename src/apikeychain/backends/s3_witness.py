@@ -15,37 +15,27 @@ Source: contracts 6; Amazon S3 API Reference and User Guide, "Conditional writes
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn, Self
 
-from apikeychain.backends.aws_kms.place import parse_place
-from apikeychain.backends.aws_kms.wire import AccessKey, Wire, tls_context
+from apikeychain.backends.aws_kms.session import MAX_ANSWER_BYTES
+from apikeychain.backends.aws_kms.wire import AccessKey
 from apikeychain.backends.opened_lines import OpenedLines
-from apikeychain.backends.s3_objects import Objects
+from apikeychain.backends.s3_objects import Kept, Objects
+from apikeychain.backends.s3_place import S3Place
 from apikeychain.backends.witnessed import added_key_lists, by_chain, damaged, require_no_failure, require_none
 from apikeychain.egress import Egress
-from apikeychain.errors import (
-    BackendSettingsError,
-    BackendUnavailableError,
-    DamagedDataError,
-    MissingExtraError,
-    SettingsError,
-)
+from apikeychain.errors import BackendSettingsError, BackendUnavailableError, DamagedDataError
 from apikeychain.model.ids import TenantId
 from apikeychain.ports.witness import Extension
 from apikeychain.proof.checkpoint import Checkpoint, Statement
 from apikeychain.proof.extension import is_news, read_witnessed
 from apikeychain.proof.reading import ProofError, canonical_json, read_object, require, require_members
 
-_AUTO = "auto"
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-_PREFIX = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+_KEPT = Kept("witness", "application/json", MAX_ANSWER_BYTES)
 _NEWEST = re.compile(r"([0-9]{16})[.]json")
 _TOP = (1 << 53) - 1
 _DAYS = range(1, 36_501)
@@ -94,24 +84,18 @@ class S3Witness:
         ca_file: Path | str | None = None,
         now: Callable[[], datetime] = _now,
     ) -> None:
-        if not find_spec("aiobotocore"):
-            asked = "S3"
-            raise MissingExtraError(asked, "aws")
-        trust = Path(ca_file) if ca_file else None
-        named = "us-east-1" if region == _AUTO else region
-        place, problems = parse_place(named, endpoint_url=endpoint_url, ca_file=trust)
-        if not _BUCKET.fullmatch(bucket):
-            problems.append("bucket: write the name of a bucket, of small letters, digits, `.` and `-`")
-        if not _PREFIX.fullmatch(prefix):
-            problems.append("prefix: write a path like a/b (no slash before or behind)")
-        if retain_days is not None and retain_days not in _DAYS:
-            problems.append(f"retain_days: write 1 to {_DAYS[-1]}")
-        if access_key is not None and profile is not None:
-            problems.append("access_key and profile: give one of them")
-        if problems:
-            raise SettingsError(problems)
-        self._place, self._bucket, self._prefix, self._days = replace(place, region=region), bucket, prefix, retain_days
-        self._access_key, self._profile, self._now = access_key, profile, now
+        wrong = [] if retain_days is None or retain_days in _DAYS else [f"retain_days: write 1 to {_DAYS[-1]}"]
+        self._place = S3Place.parse(
+            bucket,
+            prefix,
+            region=region,
+            access_key=access_key,
+            profile=profile,
+            endpoint_url=endpoint_url,
+            ca_file=ca_file,
+            more=wrong,
+        )
+        self._prefix, self._days, self._now = self._place.prefix, retain_days, now
         self._guard = Egress()
         self._lines: OpenedLines[Objects] = OpenedLines("witness")
 
@@ -169,7 +153,7 @@ class S3Witness:
             if not added:
                 return
             body = canonical_json({"key_list": added[0], "v": 1})
-            await self._objects.make(f"{self._prefix}/{_KEY_LISTS}/{len(kept) + 1:06}.json", body)
+            await self._make(f"{self._prefix}/{_KEY_LISTS}/{len(kept) + 1:06}.json", body)
         self._outrun()
 
     async def key_lists(self) -> Sequence[str]:
@@ -187,7 +171,7 @@ class S3Witness:
             number, last = await self._last(tenant)
             if not is_news(last, checkpoint, since=extension.since, path=extension.path):
                 return
-            if await self._objects.make(f"{self._prefix}/{tenant}/{_TOP - number - 1:016}.json", body):
+            if await self._make(f"{self._prefix}/{tenant}/{_TOP - number - 1:016}.json", body):
                 return
         self._outrun()
 
@@ -219,15 +203,23 @@ class S3Witness:
         if objects.is_proven:
             return
         key = f"{self._prefix}/{_MADE_ONCE}"
-        if await objects.make(key, b"{}") and await objects.make(key, b"{}"):
+        if await self._make(key, b"{}") and await self._make(key, b"{}"):
             msg = "the server of the bucket knows no conditions on writes: what it has can be replaced"
             raise BackendSettingsError(msg)
         objects.is_proven = True
 
+    async def _make(self, key: str, body: bytes) -> bool:
+        return await self._objects.make(key, body, self._lock())
+
+    def _lock(self) -> Mapping[str, object] | None:
+        if not self._days:
+            return None
+        until = self._now() + timedelta(days=self._days)
+        # The client asks for the name of the digest beside it, once something is to be locked.
+        return {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until, "ChecksumAlgorithm": "SHA256"}
+
     async def _new_line(self) -> Objects:
-        context = await asyncio.to_thread(tls_context, self._place)
-        wire = Wire(self._place, self._guard, context, access_key=self._access_key, profile=self._profile, service="s3")
-        return Objects(wire, self._bucket, self._days, self._now)
+        return await self._place.line(self._guard, _KEPT)
 
     def _refuse(self, key: str, why: str, tenant: str = "") -> NoReturn:
         what = f"what is kept as {key}"

@@ -11,6 +11,7 @@ from apikeychain import __version__
 from apikeychain.cli import (
     alert,
     apply,
+    asset,
     checkpoints,
     doctor,
     keys,
@@ -58,6 +59,7 @@ for _noun in (
     secret.app,
     rotation.app,
     signing_key.app,
+    asset.app,
     alert.app,
     watch.app,
 ):

@@ -13,6 +13,7 @@ from apikeychain.errors import ConflictError, InvalidValueError
 from apikeychain.keychain import APIKeyChain
 from apikeychain.tenants.erasure import ErasedTenant
 
+_SWEEP = "they open for nobody any more; delete them with: apikeychain asset sweep"
 _Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
@@ -40,6 +41,8 @@ async def erase(
         came = await keychain.erase_tenant(tenant, actor=call.actor)
         if not call.json:
             output.say(f"tenant {tenant} is erased: {_contents(came)} went, its keys are destroyed, its ledger stays")
+            if came.left:
+                output.say(f"objects of its assets may be left under {', '.join(came.left)}: {_SWEEP}")
         gone = await _retired(keychain, came.key_service, call.actor) if retire else None
     if call.json:
         output.document({**_facts(came), "gone": gone})
@@ -84,6 +87,8 @@ def _facts(tenant: ErasedTenant) -> dict[str, object]:
         "projects": list(tenant.projects),
         "removed": dict(tenant.removed),
         "key_service": tenant.key_service,
+        "objects": tenant.objects,
+        "left": list(tenant.left),
     }
 
 

@@ -21,7 +21,10 @@ from apikeychain.embedded import DATABASE, Plugs
 from apikeychain.environment.choices import Choices
 from apikeychain.environment.wiring import Environment
 from apikeychain.errors import BackendUnavailableError
+from apikeychain.model.asset import AssetPrefix
+from apikeychain.model.ids import new_project_id
 from apikeychain.model.records import DEFAULT_KEY_SERVICE
+from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.signals import Signals
 from apikeychain.ports.witness import Witness
@@ -61,6 +64,7 @@ async def examine(environment: Environment, *, deep: bool = False) -> list[Findi
         found += await told("tenants", look_at_stored(plugs.store, working, deep=deep)) if can_open else ()
         for witness in plugs.witnesses:
             found += await told("witness", _witness(witness, choices, stack))
+        found += await told("assets", _assets(plugs.asset_store, stack))
         found.append(verdicts.of_alerts(has_webhook=choices.alerts is not None))
     return found
 
@@ -103,6 +107,15 @@ async def _witness(witness: Witness, choices: Choices, stack: AsyncExitStack) ->
     await witness.latest(PLATFORM)
     beside = "" if choices.witnesses else ", from beside the ledger: one elsewhere shows more"
     return [Finding("witness", "ok", f"it answers{beside}")]
+
+
+async def _assets(store: AssetStore | None, stack: AsyncExitStack) -> Sequence[Finding]:
+    if store is None:
+        return [Finding("assets", "ok", "no store is named for them: tenants publish none")]
+    # Those of the environment are all to be entered.
+    await stack.enter_async_context(cast("Any", store))
+    await store.list(AssetPrefix(PLATFORM, new_project_id()), "", 1)
+    return [Finding("assets", "ok", "their store answers")]
 
 
 async def _signals(signals: Signals, stack: AsyncExitStack) -> Sequence[Finding]:

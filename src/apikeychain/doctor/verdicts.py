@@ -180,6 +180,20 @@ def of_secrets(tenant: str, secrets: Iterable[SealedSecret]) -> Iterator[Finding
             yield Finding("secrets", "warning", told, "ask the provider for a longer one")
 
 
+def of_loose(tenant: str, objects: int) -> Iterator[Finding]:
+    """Objects of assets that belong to no version, and have for 15 minutes."""
+    if objects:
+        told = f"{objects} object{'s' if objects > 1 else ''} of {tenant} were left behind by uploads that broke off"
+        yield Finding("uploads", "warning", told, "run apikeychain asset sweep")
+
+
+def of_ended(projects: int) -> Iterator[Finding]:
+    """Projects that are gone, of which there may be objects."""
+    if projects:
+        told = f"objects of {projects} project{'s' if projects > 1 else ''} that are gone may be left"
+        yield Finding("uploads", "warning", told, "run apikeychain asset sweep")
+
+
 def of_alerts(*, has_webhook: bool) -> Finding:
     """Where alerts go by what was chosen; a server may have other sinks in its code."""
     where = "a webhook: try it with `apikeychain alert test`" if has_webhook else "the log, unless the server has sinks"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
+from apikeychain.environment.assets import AssetPlace, choose_assets
 from apikeychain.environment.key_services import KEY_HEADS, KeyPlace, OpenBao, choose_key_service, choose_key_services
 from apikeychain.environment.variables import PREFIX, SETTINGS, Variables, plain
 from apikeychain.environment.webhooks import Webhook, choose_alerts
@@ -37,6 +38,7 @@ class Choices:
         witnesses: none where nothing is said.
         alerts: where they go; None where nothing is said, and they go to the log.
         countries: an .mmdb file, or ``"registry"``; None where nothing is said.
+        assets: where they are kept; None where nothing is said.
         url_files: the files that URLs and secrets come from.
     """
 
@@ -52,6 +54,7 @@ class Choices:
     witnesses: tuple[WitnessPlace, ...] = ()
     alerts: Webhook | None = None
     countries: Path | Literal["registry"] | None = None
+    assets: AssetPlace | None = None
     url_files: tuple[Path, ...] = ()
 
     @property
@@ -104,6 +107,7 @@ def choose(variables: Variables) -> Choices:
         witnesses=choose_witnesses(variables),
         alerts=choose_alerts(variables),
         countries=_countries(variables),
+        assets=choose_assets(variables),
         url_files=tuple(Path(text) for name in _HELD_IN_FILES if (text := variables.text(f"{name}_FILE"))),
     )
     for name, what in _wrong(variables):

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Literal
 
 from apikeychain.embedded import KEY_FILE, Instead, Plugs, embedded_plugs
+from apikeychain.environment.assets import AssetPlace
+from apikeychain.environment.buckets import Bucket
 from apikeychain.environment.choices import Choices, choose
 from apikeychain.environment.key_services import AWS, KeyPlace, OpenBao
 from apikeychain.environment.variables import Variables, begin_of, plain
 from apikeychain.environment.webhooks import Webhook
-from apikeychain.environment.witnesses import Bucket, WitnessPlace
+from apikeychain.environment.witnesses import WitnessPlace
 from apikeychain.errors import InvalidValueError, SettingsError
 from apikeychain.ports.alert_sink import AlertSink
+from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.key_service import KeyService
 from apikeychain.ports.locator import Locator
 from apikeychain.ports.witness import Witness
@@ -60,7 +63,12 @@ def read_environment(given: Mapping[str, str] | None = None) -> Environment:
     data = choices.data or _NOWHERE
     key_file = choices.key_service if isinstance(choices.key_service, Path) else data / KEY_FILE
     plugs = embedded_plugs(data, key_file=key_file, instead=instead)
-    return Environment(choices=choices, plugs=replace(plugs, serving=None) if choices.is_shared else plugs)
+    if choices.is_shared:
+        plugs = replace(plugs, serving=None)
+    # What one process writes to its own disk, others may not find on theirs.
+    if choices.assets is None and (choices.is_shared or choices.data is None):
+        plugs = replace(plugs, asset_store=None)
+    return Environment(choices=choices, plugs=plugs)
 
 
 def _instead(choices: Choices, variables: Variables) -> Instead:
@@ -89,6 +97,9 @@ def _instead(choices: Choices, variables: Variables) -> Instead:
     if choices.alerts:
         with _noting(variables, kind="ALERTS"):
             instead["alert_sinks"] = {"webhook": _alerts(choices.alerts)}
+    if choices.assets:
+        with _noting(variables, kind="ASSETS_S3"):
+            instead["asset_store"] = _assets(choices.assets)
     if choices.countries:
         with _noting(variables, "COUNTRIES"):
             instead["locator"] = _locator(choices.countries)
@@ -159,6 +170,23 @@ def _witness(chosen: WitnessPlace) -> Witness:
     from apikeychain.backends.file_witness import FileWitness  # noqa: PLC0415 - likewise
 
     return FileWitness(chosen)
+
+
+def _assets(chosen: AssetPlace) -> AssetStore:
+    if isinstance(chosen, Path):
+        from apikeychain.backends.file_assets import FileAssets  # noqa: PLC0415 - likewise
+
+        return FileAssets(chosen)
+    from apikeychain.backends.s3_assets import S3Assets  # noqa: PLC0415 - likewise
+
+    return S3Assets(
+        chosen.name,
+        chosen.prefix,
+        region=chosen.region,
+        profile=chosen.profile,
+        endpoint_url=chosen.endpoint_url,
+        ca_file=chosen.ca_file,
+    )
 
 
 def _alerts(chosen: Webhook) -> AlertSink:

@@ -30,7 +30,7 @@ def parse_asset_name(text: str) -> str:
     Raises:
         InvalidValueError: not a name, or without one of the extensions.
     """
-    name = parse_name(text, "asset")
+    name = parse_name(text, "file")
     kind, _ = _served_as(name)
     return f"{kind}/{name}"
 

@@ -104,8 +104,19 @@ async def sweep_all(office: Office) -> int:
                 projects = sorted({one.project for one in await every(rows, LooseObject)})
             deleted += sum([await sweep_project(office, AssetPrefix(tenant, project)) for project in projects])
         after = tenants[-1]
-    ended, _ = await delete_ended(office)
-    return deleted + ended
+    return deleted + await sweep_ended(office)
+
+
+async def sweep_ended(office: Office, tenant: TenantId | None = None) -> int:
+    """Delete what is left of projects that are gone, of one tenant or of all. How many objects it were.
+
+    Raises:
+        BackendUnavailableError: the asset store does not answer; what was deleted before stays so.
+    """
+    deleted, left = await delete_ended(office, tenant)
+    if left:
+        raise BackendUnavailableError
+    return deleted
 
 
 async def owners(rows: TenantReader, *begin: str) -> frozenset[ProjectId]:
@@ -147,7 +158,7 @@ async def delete_ended(office: Office, tenant: TenantId | None = None) -> tuple[
             deleted += await _delete_ended(office, prefix, errand)
         except (BackendUnavailableError, SettingsError):
             left.append(prefix.path)
-    return deleted, left
+    return deleted, tuple(left)
 
 
 async def _delete_ended(office: Office, prefix: AssetPrefix, errand: Errand) -> int:

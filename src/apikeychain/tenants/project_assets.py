@@ -18,7 +18,7 @@ from apikeychain.rules.asset_text import require_text
 from apikeychain.rules.asset_tokens import make_token, require_ttl
 from apikeychain.tenants import asset_secrets, assets
 from apikeychain.tenants.asset_making import body_of, made_of
-from apikeychain.tenants.asset_objects import delete_ended, store_of, sweep_project, try_to_delete
+from apikeychain.tenants.asset_objects import store_of, sweep_ended, sweep_project, try_to_delete
 from apikeychain.tenants.asset_putting import Putting
 from apikeychain.tenants.assets import AssetInfo, AssetVersionInfo
 from apikeychain.tenants.change import require_tenant
@@ -111,8 +111,7 @@ class ProjectAssets(ProjectHandle):
             ConflictError: somebody else sweeps at this moment; likewise.
         """
         swept = await sweep_project(self._office, self._prefix)
-        ended, _ = await delete_ended(self._office, self._tenant)
-        return swept + ended
+        return swept + await sweep_ended(self._office, self._tenant)
 
     async def url(self, name: str, *, ttl: timedelta | None = None, immutable: bool = False) -> str:
         """The path at which an asset is served, below the application's root.

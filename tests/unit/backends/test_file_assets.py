@@ -119,6 +119,12 @@ def elsewhere(tmp_path: Path) -> Path:
     return folder
 
 
+def lead(folder: Path, elsewhere: Path) -> None:
+    """Put a link in the place of a folder."""
+    folder.rename(folder.with_name("moved"))
+    folder.symlink_to(elsewhere)
+
+
 async def test_no_link_is_followed(store: FileAssets, folder: Path, elsewhere: Path) -> None:
     await store.put(SHOP, NAMES[0], b"body")
     (folder / NAMES[1]).symlink_to(elsewhere / NAMES[1])
@@ -128,8 +134,7 @@ async def test_no_link_is_followed(store: FileAssets, folder: Path, elsewhere: P
         await store.put(SHOP, NAMES[1], b"ours")
     await store.delete(SHOP, NAMES[1])
     assert (elsewhere / NAMES[1]).read_bytes() == b"theirs"
-    folder.rename(folder.with_name("moved"))
-    folder.symlink_to(elsewhere)
+    lead(folder, elsewhere)
     for deed in (
         store.open(SHOP, NAMES[1]),
         store.put(SHOP, NAMES[2], b"ours"),

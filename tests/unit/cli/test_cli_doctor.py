@@ -61,7 +61,7 @@ def test_a_key_elsewhere_leaves_nothing_to_say(filled: Terminal, monkeypatch: py
     assert {finding["state"] for finding in document["findings"]} == {"ok"}
     assert [finding["check"] for finding in document["findings"]] == [
         *("settings", "files", "files", "files", "key file", "database", "key service", "signals"),
-        *("key service", "routes", "secrets", "witness", "alerts"),
+        *("key service", "routes", "secrets", "uploads", "witness", "assets", "alerts"),
     ]
 
 

@@ -60,8 +60,9 @@ def test_every_variable_of_a_bucket_is_heard() -> None:
     place = {"WITNESS_S3_ENDPOINT_URL": "https://s3.example", "WITNESS_S3_REGION": "auto"}
     (witness,) = read(DATA="./x", **(_BUCKET | more | place)).plugs.witnesses
     assert isinstance(witness, S3Witness)
-    assert (witness._bucket, witness._prefix, witness._profile, witness._days) == ("checkpoints", "a/b", "gate", 365)
-    assert (witness._place.base, witness._place.region) == ("https://s3.example", "auto")
+    at = witness._place
+    assert (at.bucket, at.prefix, at.profile, witness._days) == ("checkpoints", "a/b", "gate", 365)
+    assert (at.place.base, at.place.region) == ("https://s3.example", "auto")
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,7 @@ async def test_every_verb_says_that_it_was_erased(keychain: APIKeyChain) -> None
         shop.watch,
         shop.set_watch,
         shop.findings,
+        lambda: shop.assets.list(),
         found.turn_secret,
     ]
     names = {name for one in (TenantAdmin, ProjectAdmin) for name in dir(one) if not name.startswith("_")}

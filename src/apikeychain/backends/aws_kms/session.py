@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from apikeychain.backends.door import Door
-from apikeychain.backends.patience import CONNECT_SECONDS, TOTAL_SECONDS
+from apikeychain.backends.patience import CONNECT_SECONDS, seconds_for
 from apikeychain.model.network import Network
 from apikeychain.ports.upstream import Guard
 
@@ -51,12 +51,20 @@ class Session:
         guard: the only source of addresses.
         network: what may be dialled.
         context: of its TLS.
+        most_bytes: of an answer.
         given: what the client would tell its own: proxies of the environment among them, which are not used.
     """
 
-    def __init__(self, guard: Guard, network: Network, context: ssl.SSLContext, **given: object) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        network: Network,
+        context: ssl.SSLContext,
+        most_bytes: int = MAX_ANSWER_BYTES,
+        **given: object,
+    ) -> None:
         del given
-        self._guard, self._network, self._context = guard, network, context
+        self._guard, self._network, self._context, self._most_bytes = guard, network, context, most_bytes
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -72,7 +80,6 @@ class Session:
             skip_auto_headers=("Accept", "Content-Type", "User-Agent"),
             auto_decompress=False,
             trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, connect=CONNECT_SECONDS),
         )
         # No public switch for it: a request that was sent is sent again by nobody but the line.
         self._session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # likewise
@@ -99,20 +106,25 @@ class Session:
             headers=CIMultiDict((n, _text(value)) for n, value in request.headers.items() if n.lower() != "expect"),
             data=request.body,
             allow_redirects=False,
+            timeout=self._timeout(int(request.headers.get("Content-Length", 0))),
         ) as response:
-            body = await _whole(response)
+            body = await self._whole(response)
             lines = {name.lower(): value for name, value in response.headers.items()}
         answer = import_module("aiobotocore.awsrequest").AioAWSResponse
         return answer(request.url, response.status, lines, Read(body))
 
+    def _timeout(self, sent: int) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=seconds_for(max(sent, self._most_bytes)), connect=CONNECT_SECONDS, sock_read=seconds_for(sent)
+        )
 
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    body = b""
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > MAX_ANSWER_BYTES:
-            raise TooLongError
-    return body
+    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > self._most_bytes:
+                raise TooLongError
+        return bytes(body)
 
 
 def _text(value: str | bytes) -> str:

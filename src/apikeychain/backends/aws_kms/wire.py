@@ -15,8 +15,8 @@ from importlib import import_module
 from typing import Any, cast, final
 
 from apikeychain.backends.aws_kms.place import Place
-from apikeychain.backends.aws_kms.session import Session, TooLongError
-from apikeychain.backends.patience import CONNECT_SECONDS, TOTAL_SECONDS
+from apikeychain.backends.aws_kms.session import MAX_ANSWER_BYTES, Session, TooLongError
+from apikeychain.backends.patience import CONNECT_SECONDS, TOTAL_SECONDS, seconds_for
 from apikeychain.backends.tls import client_context
 from apikeychain.errors import SettingsError, UpstreamRefusedError
 from apikeychain.ports.upstream import Guard
@@ -133,6 +133,7 @@ class Wire:
         access_key: who asks; None for what the client finds.
         profile: of the files of the AWS command, or None.
         service: of AWS, as the client names it.
+        most_bytes: of a request, or of an answer.
     """
 
     def __init__(
@@ -144,11 +145,13 @@ class Wire:
         access_key: AccessKey | None,
         profile: str | None,
         service: str = "kms",
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         for name in ("botocore", "aiobotocore"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._place, self._profile, self._access_key, self._service = place, profile, access_key, service
-        self._session = functools.partial(Session, guard, place.network, context)
+        self._session = functools.partial(Session, guard, place.network, context, most_bytes)
+        self._seconds = seconds_for(most_bytes)
         self._client: Any = None
         self._stack = AsyncExitStack()
         self._making = asyncio.Lock()
@@ -167,7 +170,7 @@ class Wire:
             fields: of the request.
         """
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 client = await self._open()
                 body = await _read(await getattr(client, verb)(**fields))
         except Exception as error:  # noqa: BLE001 - whatever a client raises may hold the request with its signature

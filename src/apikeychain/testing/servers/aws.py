@@ -16,6 +16,7 @@ from typing import Any, Self, cast
 import httpx
 
 from apikeychain.backends.aws_kms import AccessKey, AWSKeyService
+from apikeychain.backends.s3_assets import S3Assets
 from apikeychain.backends.s3_witness import S3Witness
 from apikeychain.errors import MissingExtraError
 from apikeychain.secret import Secret
@@ -188,6 +189,10 @@ class AWSServer:
     def witness(self, bucket: str, prefix: str = "apikeychain", **more: Any) -> S3Witness:  # noqa: ANN401 - its arguments
         """A witness on it."""
         return S3Witness(bucket, prefix, region=REGION, access_key=self.root, endpoint_url=self.address, **more)
+
+    def assets(self, bucket: str, prefix: str = "apikeychain", **more: Any) -> S3Assets:  # noqa: ANN401 - its arguments
+        """An asset store on it."""
+        return S3Assets(bucket, prefix, region=REGION, access_key=self.root, endpoint_url=self.address, **more)
 
     def kms(self, verb: str, **fields: object) -> dict[str, Any]:
         """What KMS answers to its administrator.
