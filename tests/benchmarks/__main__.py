@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import calls, ledger, machine, picture, report, scale, startup, streams
+from . import assets, calls, ledger, machine, picture, report, scale, startup, streams
 from .calls import Effort
 from .environment import made_python, require_tools
 from .provider import provider
 
-_PARTS = ("calls", "streams", "scale", "ledger", "startup")
+_PARTS = ("calls", "assets", "streams", "scale", "ledger", "startup")
 
 
 def main() -> None:
@@ -35,12 +35,14 @@ def main() -> None:
     rounds = given.rounds or (1 if quick else 5)
     found: list[report.Found] = []
     results = None
+    effort = Effort(rounds=rounds, seconds=1.0 if quick else 3.0)
     with tempfile.TemporaryDirectory(prefix="apikeychain-benchmarks-") as folder, provider(Path(folder)) as behind:
         if "calls" in given.only:
-            effort = Effort(rounds=rounds, seconds=1.0 if quick else 3.0)
             results = calls.measure(behind, made_python(), effort, _progress)
             found += report.of_calls(results)
             _tell(report.table_of_calls(results))
+        if "assets" in given.only:
+            found += report.of_assets(assets.measure(behind, made_python(), effort, _progress))
         if "streams" in given.only:
             found += report.of_streams(streams.measure(behind, made_python(), 20 if quick else 200))
         if "scale" in given.only:

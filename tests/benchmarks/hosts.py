@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from peers import SCRIPT
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -36,6 +35,8 @@ from apikeychain.backends.memory_assets import MemoryAssets
 from apikeychain.backends.upstream_httpx import HttpxUpstream
 from apikeychain.backends.valkey import ValkeyGuard
 
+# That of the peers, which import nothing of ours.
+SCRIPT = b"// 0123456789 abcdefghijklmnopqrstuvwxyz\n" * 400
 ORIGIN = "https://app.example.com"
 SETTINGS = APIKeyChainSettings(trusted_proxies=("127.0.0.1",))
 _ENDLESS = "100000000/minute"

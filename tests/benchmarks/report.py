@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from . import calls
+from . import assets, calls
 from .calls import GATE, Results
 from .ledger import Ledger
 from .load import Load
@@ -63,6 +63,21 @@ def of_calls(results: Results) -> list[Found]:
             1.6,
             1.25,
         ),
+    ]
+
+
+def of_assets(results: Results) -> list[Found]:
+    """What an asset in memory costs."""
+
+    def rate(other: str) -> float:
+        return calls.ratio(results, assets.OURS, other, _rate, assets.CONNECTIONS)
+
+    return [
+        Found(
+            "assets a second, against an ASGI hello world with the same body", rate(assets.HELLO), 0.8, 0.9, most=False
+        ),
+        Found("assets a second, against one with as many lines too", rate(assets.SAME_LINES), 0.8, 0.9, most=False),
+        Found("assets a second, against Starlette's StaticFiles", rate(assets.STATIC), 3, 6, most=False),
     ]
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ class Broken:
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(name)
+
+
+def later(seconds: float) -> float:
+    return time.monotonic() + seconds
 
 
 def hot(shop: Shop) -> HotAssets:
@@ -228,7 +233,7 @@ async def test_a_damaged_object_is_not_served_and_told_of_once(
     assert serving is not None
     for elapsed, count in ((3599, 2), (3601, 2)):
         hot(shop)._damaged.clear()
-        serving._damages._clock = lambda seconds=elapsed: time.monotonic() + seconds
+        serving._damages._clock = partial(later, elapsed)
         assert (await shop.get("js")).status == 503
         await serving.close()
         assert len(await shop.told("asset.damaged")) == count + (elapsed > 3600)
