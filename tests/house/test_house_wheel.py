@@ -57,6 +57,9 @@ def test_the_installed_wheel_runs_without_the_source_tree(wheel: Path, tmp_path:
     where = run(sys.executable, "-c", "import apikeychain; print(apikeychain.__file__)", cwd=tmp_path, env=installed)
     assert Path(where.strip()).is_relative_to(site)
     assert "apikeychain" in run(site / "bin" / "apikeychain", "--help", cwd=tmp_path, env=installed)
+    program = "from apikeychain.client import browser_script; print(browser_script().decode(), end='')"
+    script = run(sys.executable, "-c", program, cwd=tmp_path, env=installed)
+    assert script == (PACKAGE / "client" / "apikeychain.js").read_text()
 
 
 @pytest.fixture
