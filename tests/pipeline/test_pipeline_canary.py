@@ -140,13 +140,13 @@ async def test_a_plug_that_raises_the_whole_request_is_logged_without_its_words(
 ) -> None:
     # contracts 4: no exception of a plug leaves it, text, args or cause
     async with open_gate(upstream=Careless) as gate:
-        pipeline = gate.keychain._pipeline
-        assert pipeline is not None
+        residence = gate.keychain._residence
+        assert residence is not None
         answer = await gate.get()
         assert (answer.status, answer.code) == (500, "internal")
         assert KEY.encode() not in answer.body
         assert "ConnectionError\nled to:\n" in caplog.text
-        pipeline._upstream.in_body = True  # type: ignore[attr-defined]  # it is Careless
+        residence.pipeline._upstream.in_body = True  # type: ignore[union-attr]  # it is Careless
         answer = await gate.get()
         assert (answer.status, answer.ended) == (200, False)
         assert [record.getMessage().split("\n")[0] for record in caplog.records if record.levelname == "ERROR"] == [
@@ -159,10 +159,10 @@ async def test_a_plug_that_raises_the_whole_request_is_logged_without_its_words(
 
 async def test_no_repr_of_anything_in_a_call_holds_the_secret() -> None:
     async with open_gate(upstream=Careless) as gate:
-        pipeline = gate.keychain._pipeline
-        assert pipeline is not None
+        residence = gate.keychain._residence
+        assert residence is not None
         await gate.get()
-        seen = "\n".join(pipeline._upstream.seen)  # type: ignore[attr-defined]  # it is Careless
+        seen = "\n".join(residence.pipeline._upstream.seen)  # type: ignore[union-attr]  # it is Careless
     for kind in ("Passage(", "UpstreamRequest(", "Target(", "Secret(", "SealedSecret(", "Call("):
         assert kind in seen
     assert KEY not in seen

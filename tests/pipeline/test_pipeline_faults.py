@@ -190,10 +190,10 @@ class Clinging:
 @pytest.mark.usefixtures("left")
 async def test_a_call_that_is_cancelled_while_it_lets_go_leaves_its_entry() -> None:
     async with open_gate(upstream=Clinging) as gate:
-        pipeline = gate.keychain._pipeline
-        assert pipeline is not None
+        residence = gate.keychain._residence
+        assert residence is not None
         call = asyncio.create_task(gate.get())
-        await asyncio.wait_for(pipeline._upstream.closing.wait(), 5)  # type: ignore[attr-defined]  # it is Clinging
+        await asyncio.wait_for(residence.pipeline._upstream.closing.wait(), 5)  # type: ignore[union-attr]  # it is Clinging
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
