@@ -93,6 +93,7 @@ async def test_where_all_is_well_nothing_is_told(variables: dict[str, str]) -> N
             "routes",
             "secrets",
             "assets",
+            "uploads",
             "alerts",
         )
     }
