@@ -287,21 +287,21 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "OpenNeedles.of: 1 -> 2": _SAVES_TIME,
         "OpenNeedles.of: 1 -> 0": _SAVES_TIME,
     },
-    "vault.vault": {
-        "Vault.new_tenant: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,
-        "Vault.new_tenant: random_bytes(KEY_BYTES) -> random_bytes(None) #2": _BY_DEFAULT,
-        "Vault.new_project_key: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,
-        "Vault.new_project_key: random_bytes(SALT_BYTES) -> random_bytes(None)": _BY_DEFAULT,
-        "Vault.new_project_key: b'' -> b'XXXX'": _NEVER_READ,
-        "Vault.new_project_key: b'' -> b'XXXX' #2": _NEVER_READ,
-        "Vault.new_project_key: b'' -> b'XXXX' #3": _NEVER_READ,
-        "Vault.pseudonym_key: (tenant.id, None, (tenant.key_service, wrapped)) -> "
+    "vault.opened_keys": {
+        "OpenedKeys.new_tenant: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,
+        "OpenedKeys.new_tenant: random_bytes(KEY_BYTES) -> random_bytes(None) #2": _BY_DEFAULT,
+        "OpenedKeys.new_project_key: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,
+        "OpenedKeys.new_project_key: random_bytes(SALT_BYTES) -> random_bytes(None)": _BY_DEFAULT,
+        "OpenedKeys.new_project_key: b'' -> b'XXXX'": _NEVER_READ,
+        "OpenedKeys.new_project_key: b'' -> b'XXXX' #2": _NEVER_READ,
+        "OpenedKeys.new_project_key: b'' -> b'XXXX' #3": _NEVER_READ,
+        "OpenedKeys.pseudonym_key: (tenant.id, None, (tenant.key_service, wrapped)) -> "
         "(tenant.id, (tenant.key_service, wrapped))": (
             "The wrapped key stands where a project would: it is none, so that only a dropping of all drops it."
         ),
-        "Vault.pseudonym_key: held = self._keys.peek(label) -> held = None": _SAVES_TIME,
-        "Vault.pseudonym_key: self._keys.peek(label) -> self._keys.peek(None)": _SAVES_TIME,
-        "Vault.pseudonym_key: if held is not None: -> if False:": _SAVES_TIME,
+        "OpenedKeys.pseudonym_key: held = self._keys.peek(label) -> held = None": _SAVES_TIME,
+        "OpenedKeys.pseudonym_key: self._keys.peek(label) -> self._keys.peek(None)": _SAVES_TIME,
+        "OpenedKeys.pseudonym_key: if held is not None: -> if False:": _SAVES_TIME,
     },
     "vault.wrapping": {
         "goes_round: random_bytes(KEY_BYTES) -> random_bytes(None)": _BY_DEFAULT,

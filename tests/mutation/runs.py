@@ -54,6 +54,13 @@ _FURTHER = {
     ),
     "rules.signed_text": ("unit/rules/test_rules_signature.py",),
     "vault.contexts": ("unit/vault/test_vault_derivation.py",),
+    "vault.opened_keys": (
+        "unit/vault/test_vault_vault.py",
+        "unit/vault/test_vault_attacks.py",
+        "unit/vault/test_vault_key_services.py",
+        "unit/vault/test_vault_signing_keys.py",
+        "unit/vault/test_vault_turn.py",
+    ),
     "vault.vault": (
         "unit/vault/test_vault_attacks.py",
         "unit/vault/test_vault_key_services.py",
