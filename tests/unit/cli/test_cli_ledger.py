@@ -209,7 +209,7 @@ def test_entries_behind_one_are_filtered_too(terminal: Terminal, changes: str) -
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--kind", "orign"), "no entry is of the kind 'orign'; there are: call, checkpoint-key.made, "),
+        (("--kind", "orign"), "no entry is of the kind 'orign'; there are: asset.damaged, asset.put, "),
         (("--project", "shp"), "the tenant 'acme' has no project 'shp'"),
         (("--from", "yesterday"), "not a moment: 'yesterday'; write 2026-01-31"),
         (("--to", "0001-01-01T00:00+14:00"), "not a moment: "),

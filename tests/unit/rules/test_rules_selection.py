@@ -52,7 +52,7 @@ def test_what_somebody_wrote_into_a_column_is_not_wanted_and_no_crash() -> None:
 
 
 def test_a_kind_that_no_entry_has_is_refused() -> None:
-    with pytest.raises(InvalidValueError, match=r"of the kind 'secrets'; there are: call, checkpoint-key\.made"):
+    with pytest.raises(InvalidValueError, match=r"of the kind 'secrets'; there are: asset\.damaged, asset\.put"):
         Selection(kinds=["secrets"])
 
 
