@@ -34,6 +34,7 @@ LEASE_SECONDS = 60.0
 _RENEW_SECONDS = 20.0
 # From the beginning of a window: as late as that a worker may hand it over.
 _STALE = timedelta(minutes=6)
+_LATE = "what was over for minutes is told and not answered; it is always so where this clock is ahead of the others"
 # By as much clocks of workers differ.
 _SKEW = timedelta(minutes=1)
 _log = logging.getLogger("apikeychain.watch")
@@ -165,9 +166,10 @@ class Watchman:
         now = self._post.now()
         memory = case.memory
         plans = decide(case.policy, seen.findings, memory.deeds, case.project.created, now, failed=memory.failed)
-        if now - seen.sums.begin <= _STALE:
-            return plans
-        return [planned for planned in plans if planned.deed.answer == "alert"]
+        is_late = now - seen.sums.begin > _STALE
+        told = [planned for planned in plans if planned.deed.answer == "alert"] if is_late else plans
+        self._tell(f"{case.project.id}, answers", _LATE if len(told) < len(plans) else "")
+        return told
 
     def _tell(self, what: str, why: str) -> None:
         if why and self._told.get(what) != why:

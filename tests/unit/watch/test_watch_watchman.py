@@ -22,6 +22,7 @@ from apikeychain.rules.judgement import judged
 from apikeychain.watch import acting, watchman
 from apikeychain.watch.case import case_of
 from apikeychain.watch.handover import TOPIC
+from apikeychain.watch.watchman import Watchman
 from ledger_house import until
 from management import APP, ROUTE
 from rotation_house import Fuse, KilledError
@@ -495,6 +496,22 @@ async def test_what_was_over_for_minutes_is_told_and_answered_no_more(monkeypatc
         assert len(house.detector.windows) == 2
         assert await house.stored(Suspension) == []
         assert len(await house.alerts()) == 1
+
+
+async def test_a_clock_that_is_ahead_of_those_that_count_answers_nothing_and_it_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(monkeypatch) as house:
+        await house.shop.set_watch(mode="act")
+        now, ahead = house.rotation.clock.now, timedelta(minutes=6)
+        worker = Watchman(replace(house.post(), now=lambda: now() + ahead), clock=house.rotation.clock.seconds)
+        for _ in range(3):
+            await house.minute(finding("caller", CALLER), worker=worker)
+        assert await house.stored(Suspension) == []
+        assert sum("where this clock is ahead" in record.message for record in caplog.records) == 1
+        ahead = timedelta(0)
+        await house.minute(finding("caller", CALLER), worker=worker)
+        assert len(await house.stored(Suspension)) == 1
 
 
 async def test_suspensions_of_the_watch_go_once_they_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
