@@ -69,7 +69,7 @@ async def carry_out(post: Post, case: Case, ready: Ready, judged: Judged, plans:
         for outcome in outcomes:
             is_news = bool(outcome.done) or _fails_first(outcome, case.memory, memory)
             if is_news or outcome.finding.at == outcome.finding.since:
-                await records.append([_noticed(outcome, at)])
+                await records.append([_noticed(outcome, at), *outcome.entries])
             if is_news and "alert" in case.policy.answers:
                 await outbox.file(records, alert_of(case.tenant, outcome, at))
         await _keep_findings(records, project, outcomes)
@@ -110,7 +110,8 @@ async def _answer(records: TenantStore, outcome: Outcome, plans: Sequence[Planne
     """Do what is planned about a finding; whether calls see it."""
     is_changed = False
     for planned in plans:
-        ordered, failure = (secrets, "") if planned.deed.observed else await _do(records, planned, secrets)
+        is_told = planned.deed.observed
+        ordered, failure = (secrets, "") if is_told else await _do(records, planned, secrets, outcome.entries)
         if failure:
             outcome.failed.append((planned, failure))
         if ordered or not failure:
@@ -119,15 +120,17 @@ async def _answer(records: TenantStore, outcome: Outcome, plans: Sequence[Planne
     return is_changed
 
 
-async def _do(records: TenantStore, planned: Planned, secrets: Sequence[str]) -> tuple[Sequence[str], str]:
+async def _do(
+    records: TenantStore, planned: Planned, secrets: Sequence[str], entries: list[LedgerDraft]
+) -> tuple[Sequence[str], str]:
     """Of which secrets new keys were ordered; and what kept from the deed as a sentence, or ""."""
     deed, project = planned.deed, planned.finding.project
     if deed.answer == "tighten":
-        return (), await deeds.tighten(records, project, deed)
+        return (), await deeds.tighten(records, project, deed, entries)
     if deed.answer == "suspend":
-        return (), await deeds.refuse(records, project, deed, planned.finding.why)
+        return (), await deeds.refuse(records, project, deed, planned.finding.why, entries)
     if deed.answer == "rotate":
-        return await deeds.rotate(records, project, secrets, deed.at)
+        return await deeds.rotate(records, project, secrets, deed.at, entries)
     return (), ""
 
 

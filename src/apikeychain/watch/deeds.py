@@ -20,7 +20,7 @@ from apikeychain.ports.store import Store, TenantReader, TenantStore
 from apikeychain.rotation import engine
 from apikeychain.rotation.orders import order
 from apikeychain.rules import chain
-from apikeychain.watch.suspension import MAX_REASON, suspend
+from apikeychain.watch.suspension import MAX_REASON, put
 
 ACTOR = "watch"
 # What is left of a quota is one part of so many.
@@ -32,8 +32,8 @@ def entry(kind: str, project: ProjectId, at: datetime, **data: JSON) -> LedgerDr
     return chain.admin(kind, at=at, actor=ACTOR, project=project, data=data)
 
 
-async def tighten(records: TenantStore, project: ProjectId, deed: Deed) -> str:
-    """Make a quota smaller for a while; what kept from it as a sentence, or ""."""
+async def tighten(records: TenantStore, project: ProjectId, deed: Deed, entries: list[LedgerDraft]) -> str:
+    """Make a quota smaller for a while; what kept from it as a sentence, or "". The entry that says so is added."""
     if deed.until is None:
         return "A quota is made smaller for a while only."
     key = (project, deed.scope, deed.value)
@@ -48,7 +48,7 @@ async def tighten(records: TenantStore, project: ProjectId, deed: Deed) -> str:
         await records.replace(later, before.generation)
     until = timestamp(deed.until)
     told = entry("watch.tightened", project, deed.at, scope=deed.scope, value=deed.value, divisor=DIVISOR, until=until)
-    await records.append([told])
+    entries.append(told)
     return ""
 
 
@@ -59,13 +59,13 @@ async def relax(records: TenantStore, quota: TightenedQuota, at: datetime) -> No
     await records.append([entry("watch.relaxed", quota.project, at, **data)])
 
 
-async def refuse(records: TenantStore, project: ProjectId, deed: Deed, why: str) -> str:
-    """Suspend a scope; what kept from it as a sentence, or ""."""
+async def refuse(records: TenantStore, project: ProjectId, deed: Deed, why: str, entries: list[LedgerDraft]) -> str:
+    """Suspend a scope; what kept from it as a sentence, or "". The entry that says so is added."""
     stored = await records.get(Suspension, (project, deed.scope, deed.value))
     if stored is not None and deed.until is not None and (stored.until is None or stored.until >= deed.until):
         return "It was suspended already, for longer."
     try:
-        await suspend(
+        _, told = await put(
             records,
             project,
             deed.scope,
@@ -77,6 +77,7 @@ async def refuse(records: TenantStore, project: ProjectId, deed: Deed, why: str)
         )
     except (InvalidValueError, DoesNotExistError):
         return f"This {deed.scope} cannot be suspended."
+    entries.append(told)
     return ""
 
 
@@ -88,9 +89,12 @@ async def release(records: TenantStore, suspension: Suspension, at: datetime) ->
 
 
 async def rotate(
-    records: TenantStore, project: ProjectId, secrets: Sequence[str], at: datetime
+    records: TenantStore, project: ProjectId, secrets: Sequence[str], at: datetime, entries: list[LedgerDraft]
 ) -> tuple[list[str], str]:
-    """Order new keys of secrets that may be in other hands; of which, and what kept from the others or ""."""
+    """Order new keys of secrets that may be in other hands; of which, and what kept from the others or "".
+
+    The entries that say so are added.
+    """
     ordered: list[str] = []
     failed: list[str] = []
     for secret in secrets:
@@ -99,7 +103,7 @@ async def rotate(
             failed.append(secret)
             continue
         told = await order(records, stored, "compromised", at)
-        await records.append([entry("rotation.ordered", project, at, secret=secret, reason=told)])
+        entries.append(entry("rotation.ordered", project, at, secret=secret, reason=told))
         ordered.append(secret)
     if not secrets or failed:
         names = ", ".join(map(repr, failed)) or "its secret"

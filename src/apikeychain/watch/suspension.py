@@ -10,7 +10,7 @@ from datetime import datetime
 
 from apikeychain.errors import DoesNotExistError, InvalidValueError
 from apikeychain.model.ids import ProjectId, parse_name
-from apikeychain.model.ledger import JSON, timestamp
+from apikeychain.model.ledger import JSON, LedgerDraft, timestamp
 from apikeychain.model.origin import parse_origin
 from apikeychain.model.records import Project
 from apikeychain.model.suspension import Scope, Suspension
@@ -52,6 +52,30 @@ async def suspend(
         InvalidValueError: a value that is none of its scope, an end that is over, a reason that is too long.
         ConflictError: somebody else changed the project or the suspension in the meantime.
     """
+    suspension, entry = await put(
+        tenant_store, project, scope, value, reason=reason, until=until, at=at, actor=actor, pseudonym=pseudonym
+    )
+    await tenant_store.append([entry])
+    return suspension
+
+
+async def put(
+    tenant_store: TenantStore,
+    project: ProjectId,
+    scope: Scope,
+    value: str,
+    *,
+    reason: str,
+    until: datetime | None,
+    at: datetime,
+    actor: str,
+    pseudonym: str | None = None,
+) -> tuple[Suspension, LedgerDraft]:
+    """As `suspend`, but for the entry that says so, which the caller has to append.
+
+    Raises:
+        DoesNotExistError, InvalidValueError, ConflictError: see `suspend`.
+    """
     _require_sense(reason, until, at)
     value = _parse_value(scope, value)
     owner = await owner_of(tenant_store, project)
@@ -68,9 +92,8 @@ async def suspend(
         "until": timestamp(until) if until else None,
     }
     verb = "changed" if before else "created"
-    await tenant_store.append([chain.admin(f"suspension.{verb}", at=at, actor=actor, project=project, data=data)])
     await raise_generation(tenant_store, owner)
-    return suspension
+    return suspension, chain.admin(f"suspension.{verb}", at=at, actor=actor, project=project, data=data)
 
 
 async def lift(

@@ -13,6 +13,7 @@ from apikeychain.alerts.outbox import new_id
 from apikeychain.model.alert import Alert, Severity
 from apikeychain.model.finding import Answer, Finding
 from apikeychain.model.ids import TenantId
+from apikeychain.model.ledger import LedgerDraft
 from apikeychain.model.suspension import Scope
 from apikeychain.model.watch import ANSWERS, Deed
 from apikeychain.rules.watch_policy import Planned
@@ -47,11 +48,13 @@ class Outcome:
     Attributes:
         done: what was done, or observed, with what is said of it.
         failed: what could not be done, or not all of it, with a sentence about it.
+        entries: what the ledger says of what was done, for behind the finding.
     """
 
     finding: Finding
     done: list[tuple[Planned, str]] = field(default_factory=list[tuple[Planned, str]])
     failed: list[tuple[Planned, str]] = field(default_factory=list[tuple[Planned, str]])
+    entries: list[LedgerDraft] = field(default_factory=list[LedgerDraft])
 
     @property
     def answers(self) -> tuple[Answer, ...]:

@@ -20,7 +20,7 @@ async def test_a_quota_that_is_smaller_already_stays_so_for_longer(monkeypatch: 
     async with watched(monkeypatch) as house:
         for until in (UNTIL, UNTIL + timedelta(hours=1), UNTIL - timedelta(hours=1)):
             async with house.store.tenant(house.shop.tenant) as records:
-                assert not await deeds.tighten(records, house.shop.id, replace(DEED, until=until))
+                assert not await deeds.tighten(records, house.shop.id, replace(DEED, until=until), [])
         (quota,) = await house.stored(TightenedQuota)
         assert (quota.until, quota.generation) == (UNTIL + timedelta(hours=1), 3)
 
@@ -28,14 +28,14 @@ async def test_a_quota_that_is_smaller_already_stays_so_for_longer(monkeypatch: 
 async def test_no_quota_is_smaller_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house:
         async with house.store.tenant(house.shop.tenant) as records:
-            assert await deeds.tighten(records, house.shop.id, replace(DEED, until=None))
+            assert await deeds.tighten(records, house.shop.id, replace(DEED, until=None), [])
         assert await house.stored(TightenedQuota) == []
 
 
 async def test_what_is_no_origin_is_not_suspended_and_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     async with watched(monkeypatch) as house, house.store.tenant(house.shop.tenant) as records:
         deed = replace(DEED, answer="suspend", scope="origin", value="nothing")
-        assert await deeds.refuse(records, house.shop.id, deed, "why") == "This origin cannot be suspended."
+        assert await deeds.refuse(records, house.shop.id, deed, "why", []) == "This origin cannot be suspended."
         assert await every(records, Suspension, house.shop.id) == []
 
 
@@ -52,5 +52,5 @@ async def test_a_rotation_that_is_paused_is_left_to_somebody(monkeypatch: pytest
     async with watched(monkeypatch) as house:
         await house.shop.pause_rotation("weather")
         async with house.store.tenant(house.shop.tenant) as records:
-            _, told = await deeds.rotate(records, house.shop.id, ["weather"], NOON)
+            _, told = await deeds.rotate(records, house.shop.id, ["weather"], NOON, [])
         assert "no rotation of 'weather' that runs" in told

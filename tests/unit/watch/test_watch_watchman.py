@@ -111,9 +111,9 @@ async def test_a_blatant_caller_is_suspended_and_it_is_told_once(monkeypatch: py
         assert "suspended the caller" in alert.done
         assert "project lift" in alert.todo
         told = await house.entries("watch", "suspension")
-        assert [entry["kind"] for entry in told] == ["suspension.created", ALERTED]
+        assert [entry["kind"] for entry in told] == [ALERTED, "suspension.created"]
         assert {entry["actor"] for entry in told} == {"watch"}
-        assert told[1]["data"]["answers"] == ["alert", "suspend"]
+        assert told[0]["data"]["answers"] == ["alert", "suspend"]
         assert house.told == [house.shop.id]
         (stored,) = await house.stored(Finding)
         assert stored.done == ("alert", "suspend")
