@@ -40,14 +40,18 @@ async def erase(
             _ask(would)
         came = await keychain.erase_tenant(tenant, actor=call.actor)
         if not call.json:
-            output.say(f"tenant {tenant} is erased: {_contents(came)} went, its keys are destroyed, its ledger stays")
-            if came.left:
-                output.say(f"objects of its assets may be left under {', '.join(came.left)}: {_SWEEP}")
+            output.say(_said(came))
         gone = await _retired(keychain, came.key_service, call.actor) if retire else None
     if call.json:
         output.document({**_facts(came), "gone": gone})
     else:
         output.say(_of_copies(came.key_service, gone))
+
+
+def _said(came: ErasedTenant) -> str:
+    told = f"tenant {came.tenant} is erased: {_contents(came)} went, its keys are destroyed, its ledger stays"
+    left = f"\nobjects of its assets may be left under {', '.join(came.left)}: {_SWEEP}"
+    return told + left if came.left else told
 
 
 def _ask(would: ErasedTenant) -> None:

@@ -210,12 +210,3 @@ def test_what_is_left_of_an_erased_tenant_is_told_and_swept(
     told = "objects of 1 project that are gone may be left"
     assert findings(terminal) == [("warning", told, "run apikeychain asset sweep")]
     assert terminal.told("asset", "sweep") == "1 object swept\n"
-
-
-def test_what_may_be_left_of_a_tenant_that_is_erased_is_told(terminal: Terminal, project: str, folder: Path) -> None:
-    terminal.told("asset", "put", project, str(folder / "app.js"))
-    with away(terminal):
-        told = terminal.told("tenant", "erase", "acme", "--yes")
-    assert f"objects of its assets may be left under acme/{project}/: " in told
-    terminal.told("asset", "sweep")
-    assert [path for path in (terminal.data / ASSETS).rglob("*") if path.is_file()] == []
