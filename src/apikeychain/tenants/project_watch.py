@@ -101,7 +101,7 @@ class WatchVerbs(ProjectHandle):
                 before,
                 mode=None if default_mode else mode or before.mode,
                 answers=before.answers if answers is None else _parse_answers(answers),
-                rules=before.rules if rules is None else tuple(rule.text for rule in parse_rules(rules)),
+                rules=before.rules if rules is None else tuple(rule.text for rule in parse_rules(_parse_lines(rules))),
                 suspend_minutes=before.suspend_minutes if suspend_minutes is None else suspend_minutes,
                 suspensions_a_day=before.suspensions_a_day if suspensions_a_day is None else suspensions_a_day,
             )
@@ -112,10 +112,10 @@ class WatchVerbs(ProjectHandle):
         """What was not expected, the newest first; the last 200 are kept.
 
         Raises:
-            InvalidValueError: not 1 or more.
+            InvalidValueError: not a whole number of 1 or more.
             DoesNotExistError: the project is gone.
         """
-        if limit < 1:
+        if not _is_whole(limit) or limit < 1:
             msg = f"1 finding or more, not {limit}"
             raise InvalidValueError(msg)
         async with self._office.store.reading(self._tenant) as reader:
@@ -155,13 +155,25 @@ def _parse_answers(given: Sequence[Answer]) -> tuple[Answer, ...]:
     return tuple(answer for answer in ANSWERS if answer in given)
 
 
+def _parse_lines(rules: Sequence[object]) -> list[str]:
+    lines = [rule for rule in rules if isinstance(rule, str)]
+    if len(lines) < len(rules):
+        msg = "a rule is a line of text, like 'rate > 1000 / minute'"
+        raise InvalidValueError(msg)
+    return lines
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
 def _require(wanted: WatchPolicy) -> None:
     if wanted.mode is not None and wanted.mode not in MODES:
         msg = f"not a mode: {wanted.mode!r}; there are: {', '.join(MODES)}"
         raise InvalidValueError(msg)
-    if not 1 <= wanted.suspend_minutes <= MOST_MINUTES:
+    if not _is_whole(wanted.suspend_minutes) or not 1 <= wanted.suspend_minutes <= MOST_MINUTES:
         msg = f"a suspension begins with 1 to {MOST_MINUTES} minutes, not {wanted.suspend_minutes}"
         raise InvalidValueError(msg)
-    if not 0 <= wanted.suspensions_a_day <= MOST_SUSPENSIONS:
+    if not _is_whole(wanted.suspensions_a_day) or not 0 <= wanted.suspensions_a_day <= MOST_SUSPENSIONS:
         msg = f"0 to {MOST_SUSPENSIONS} suspensions a day, not {wanted.suspensions_a_day}"
         raise InvalidValueError(msg)

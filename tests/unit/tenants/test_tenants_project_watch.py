@@ -54,6 +54,10 @@ async def test_what_is_said_is_stored_and_stands_in_the_ledger_once(monkeypatch:
         ({"mode": "on"}, "not a mode: 'on'"),
         ({"answers": ["shout"]}, "not an answer: 'shout'"),
         ({"rules": ["rate is high"]}, "rate"),
+        ({"rules": [RULE, 1]}, "a line of text"),
+        ({"suspend_minutes": 2.5}, "1 to 60 minutes, not 2.5"),
+        ({"suspend_minutes": True}, "1 to 60 minutes, not True"),
+        ({"suspensions_a_day": "2"}, "0 to 3 suspensions"),
         ({"suspend_minutes": 0}, "1 to 60 minutes"),
         ({"suspend_minutes": 61}, "1 to 60 minutes"),
         ({"suspensions_a_day": 4}, "0 to 3 suspensions"),
@@ -94,8 +98,10 @@ async def test_findings_are_told_the_newest_first(monkeypatch: pytest.MonkeyPatc
         assert [one.at for one in found] == sorted((one.at for one in found), reverse=True)
         assert len(found) == 3
         assert await house.shop.findings(1) == found[:1]
-        with pytest.raises(InvalidValueError):
-            await house.shop.findings(0)
+        wrong: list[Any] = [0, 1.5, True, "1"]
+        for limit in wrong:
+            with pytest.raises(InvalidValueError):
+                await house.shop.findings(limit)
 
 
 async def test_a_suspension_of_the_watch_is_lifted_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
