@@ -21,6 +21,8 @@ from apikeychain.rules.tallies import distinct, merged, smallest
 # For so long after its end a window waits for what workers counted of it.
 GRACE = timedelta(seconds=10)
 _EMPTY = Tally()
+# Of an origin: what is done to a scope is stored by its name.
+_LONGEST = 512
 _ID = re.compile("[!-~]{1,64}")
 
 
@@ -89,6 +91,9 @@ def _observed(detector: Detector, window: Window, before: str) -> tuple[list[Fin
     for one in found:
         if (one.project, one.at) != (window.project, window.begin) or not _ID.fullmatch(one.id) or one.since > one.at:
             msg = "a finding has an id, and is of the window that was observed"
+            raise ValueError(msg)
+        if len(one.value) > _LONGEST or not one.value.isprintable():
+            msg = "a finding names a caller, an origin, a route, or nothing"
             raise ValueError(msg)
         codec.load(Finding, codec.dump(one))
         # Half of a character is text that no ledger holds.

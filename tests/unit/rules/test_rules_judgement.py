@@ -71,6 +71,9 @@ FOUND = finding(project=SHOP, at=NOON, since=NOON)
         Own([replace(FOUND, since=NOON.replace(tzinfo=None))]),
         Own([replace(FOUND, id="")]),
         Own([replace(FOUND, value="\ud800")]),
+        Own([replace(FOUND, why="\ud800")]),
+        Own([replace(FOUND, value="weather\0")]),
+        Own([replace(FOUND, value="w" * 513)]),
         Own([replace(FOUND, scope="world")]),  # type: ignore[arg-type]  # what a host could write
     ],
 )
