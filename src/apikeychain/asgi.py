@@ -4,7 +4,6 @@ Source: the ASGI specification, HTTP and WebSocket message format, version 3.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from apikeychain.errors import AnswerError, APIKeyChainError, BackendUnavailableError, CallerGoneError, InternalError
 from apikeychain.frames import frames_of
 from apikeychain.inbox import Inbox
-from apikeychain.model.call import ByteStream, Call, Glance, Reply
+from apikeychain.model.call import ByteStream, Call, Reply
 from apikeychain.model.headers import Headers
 from apikeychain.watch.mentions import Mentions
 
@@ -74,16 +73,6 @@ def path_of(scope: Scope) -> bytes:
     return path[len(root) :] if root and path.startswith(root + b"/") else path
 
 
-def glance_of(scope: Scope, below: bytes) -> Glance | None:
-    """A GET whose raw path begins with `below`, in a scope of HTTP without a root path; None for any other."""
-    path: bytes | None = scope.get("raw_path")
-    if path is None or scope["method"] != "GET" or not path.startswith(below) or scope.get("root_path"):
-        return None
-    client: tuple[str, int] | None = scope.get("client")
-    peer, scheme = client[0] if client else "", scope.get("scheme", "http")
-    return Glance(path[len(below) :], scope.get("query_string", b""), scope["headers"], peer, scheme)
-
-
 def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
     """The call in a scope whose path lies under `prefix`.
 
@@ -115,9 +104,12 @@ def _root_of(scope: Scope) -> str:
 
 async def send_small(reply: Reply, send: Send) -> None:
     """Send a reply whose body is at most `MAX_WHOLE_BYTES`: a server takes that without waiting for its caller."""
-    with contextlib.suppress(OSError):
+    try:
         await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.headers]})
         await send({"type": "http.response.body", "body": reply.body})
+    except OSError:
+        # The caller left.
+        return
 
 
 async def send_reply(reply: Reply, call: Call, send: Send, ending: Callable[[float], None]) -> None:

@@ -13,7 +13,8 @@ from typing import Any, Self, Unpack, final
 from apikeychain.embedded import Instead, Plugs, Serving, UpstreamFactory, embedded_plugs, memory_plugs, named_sinks
 from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.errors import AnswerError, NotOpenError
-from apikeychain.model.call import Call, Glance, Reply
+from apikeychain.model.call import Call, Reply
+from apikeychain.model.headers import Line
 from apikeychain.model.network import Network
 from apikeychain.model.provider import BaseURL
 from apikeychain.model.sanitizers import SanitizerFunction
@@ -252,12 +253,10 @@ class APIKeyChain(TenantVerbs):
         self._take_lock()
         return await gate.handle(call)
 
-    def at_once(self, glance: Glance) -> Reply | None:
-        """The answer to a request for an asset that is in memory and asked for plainly; None to anything else."""
-        if self._residence is None or self._residence.assets is None or not self._residence.is_open:
-            return None
-        self._take_lock()
-        return self._residence.assets.at_once(glance)
+    def at_once(self, path: bytes, query: bytes, lines: Sequence[Line], peer: str, scheme: str) -> Reply | None:
+        """The answer to a plain GET for an asset in memory, see `AssetServer.at_once`; None to anything else."""
+        assets = self._residence and self._residence.assets_at_once
+        return assets and assets.at_once(path, query, lines, peer, scheme)
 
     async def ready(self) -> Readiness:
         """Whether a call could be served now, plug by plug: for the host's health check. Answers within 2 s, always.

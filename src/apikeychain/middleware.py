@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apikeychain.asgi import application, glance_of, path_of, send_small
+from apikeychain.asgi import application, path_of, send_small
 from apikeychain.errors import APIKeyChainError, InternalError, MisplacedMiddlewareError
 from apikeychain.keychain import APIKeyChain
 from apikeychain.model.call import Call, Reply
@@ -44,7 +44,7 @@ class APIKeyChainMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a scope under the prefix, and hand on every other."""
-        reply = self._at_once(scope) if scope["type"] == "http" else None
+        reply = self._at_once(scope) if self._serves and scope["type"] == "http" else None
         if reply is not None:
             await send_small(reply, send)
         elif scope["type"] == "lifespan":
@@ -66,9 +66,13 @@ class APIKeyChainMiddleware:
         return path.startswith(self._below) or path == self._below[:-1]
 
     def _at_once(self, scope: Scope) -> Reply | None:
-        """What needs no waiting and no body: most requests for assets, once a first scope was looked at."""
-        glance = glance_of(scope, self._below) if self._serves else None
-        return None if glance is None else self.keychain.at_once(glance)
+        """What needs no waiting and no body: most requests for assets."""
+        path: bytes | None = scope.get("raw_path")
+        if path is None or scope["method"] != "GET" or scope.get("root_path"):
+            return None
+        client: tuple[str, int] | None = scope.get("client")
+        peer, scheme = client[0] if client else "", scope.get("scheme", "http")
+        return self.keychain.at_once(path, scope.get("query_string", b""), scope["headers"], peer, scheme)
 
     async def _handle(self, call: Call) -> Reply:
         if self._unfit is not None:

@@ -140,6 +140,11 @@ class Residence:
         """Whether it is of use, in the running loop."""
         return self.pipeline is not None and self._loop is asyncio.get_running_loop()
 
+    @property
+    def assets_at_once(self) -> AssetServer | None:
+        """Who answers requests for assets, once calls are served in the running loop."""
+        return self.assets if self.serving.is_set() and self.is_open else None
+
     def gate_of(self, call: Call) -> Gate | None:
         """Who answers a call, while it is open in the running loop."""
         if not self.is_open:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apikeychain import APIKeyChainMiddleware, APIKeyChainSettings
-from apikeychain.asgi import call_of, glance_of
+from apikeychain.asgi import call_of
 from apikeychain.inbox import Inbox
 from apikeychain.model.call import Reply
 from apikeychain.rules.headers import SIGNING
@@ -18,7 +18,6 @@ from gate import APP, host, scope_of
 from stocked_shelf import SCRIPT, STYLE, Shop, heard, open_shop
 
 PREFIX = "/api/apikeychain"
-BELOW = (PREFIX + "/").encode()
 PATHS = (
     "js",
     "js/index.js",
@@ -73,10 +72,15 @@ def facts(reply: Reply) -> Any:
     return reply.status, sorted(reply.headers), reply.body
 
 
+def at_once_of(shop: Shop, scope: dict[str, Any]) -> Reply | None:
+    app = APIKeyChainMiddleware(host, shop.gate.keychain)
+    app._look_at(scope)
+    return app._at_once(scope)
+
+
 async def compared(shop: Shop, scope: dict[str, Any]) -> bool:
     """Whether it is answered at a glance; then the answer is that of the longer way."""
-    glance = glance_of(scope, BELOW)
-    at_once = None if glance is None else shop.gate.keychain.at_once(glance)
+    at_once = at_once_of(shop, scope)
     if at_once is None:
         return False
     longer = await shop.gate.keychain.handle(call_of(scope, PREFIX, Inbox(lambda: asyncio.sleep(9))))  # type: ignore[arg-type,return-value]  # nobody reads it
@@ -154,10 +158,21 @@ async def test_what_it_cannot_judge_takes_the_longer_way(shop: Shop) -> None:
         {"raw_path": plain["raw_path"].replace(b"/js", b"xjs")},
     ):
         assert not await compared(shop, plain | other)
-    app = APIKeyChainMiddleware(host, shop.gate.keychain)
-    assert app._at_once(plain) is None, "no scope was looked at yet"
-    app._look_at(plain)
-    assert app._at_once(plain) is not None
+
+
+async def test_a_gate_that_is_closed_answers_nothing_at_a_glance(shop: Shop) -> None:
+    app, statuses = APIKeyChainMiddleware(host, shop.gate.keychain), list[int]()
+    plain = scope_of(f"{PREFIX}/{shop.project}/js")
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status", 0))
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    for scope in (plain, plain | {"raw_path": None}, plain):
+        await app(scope, receive, send)
+    assert statuses == [200, 0, 500, 0, 500, 0]
 
 
 @pytest.mark.parametrize("chosen", [{"development": True}, {"asset_host": "host.example"}])
@@ -182,6 +197,4 @@ async def test_a_caller_that_left_is_no_error() -> None:
         await shop.gate.app(scope_of(f"{PREFIX}/{shop.project}/js"), receive, send)
         assert sent == ["http.response.start"]
     # And one that is closed answers nobody.
-    glance = glance_of(scope_of(f"{PREFIX}/{shop.project}/js"), BELOW)
-    assert glance is not None
-    assert shop.gate.keychain.at_once(glance) is None
+    assert at_once_of(shop, scope_of(f"{PREFIX}/{shop.project}/js")) is None

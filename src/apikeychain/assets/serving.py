@@ -8,7 +8,7 @@ Source: spec 7; contracts 1, 2, 9.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import final
@@ -20,7 +20,8 @@ from apikeychain.assets.token_keys import TokenKeys
 from apikeychain.errors import AnswerError, NotFoundError
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.model.asset import AssetVersion
-from apikeychain.model.call import Call, Glance, Reply
+from apikeychain.model.call import Call, Reply
+from apikeychain.model.headers import Line
 from apikeychain.model.ids import ProjectId
 from apikeychain.model.origin import Origin
 from apikeychain.ports.asset_store import AssetStore
@@ -28,7 +29,7 @@ from apikeychain.ports.store import Store
 from apikeychain.rules import asset_answer, asset_glance, asset_request, cors, headers, problem
 from apikeychain.rules.asset_names import MANIFEST
 from apikeychain.rules.asset_tokens import require_token
-from apikeychain.rules.caller import Caller, identify, parse_trusted
+from apikeychain.rules.caller import Caller, https_host, identify, parse_trusted
 from apikeychain.rules.shelf import Shelf
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import Snapshots
@@ -74,6 +75,7 @@ class AssetServer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._development, self._host = settings.development, settings.asset_host
+        self._below = f"{settings.prefix}/".encode()
         self._needs_closer_look = settings.development or bool(settings.asset_host)
         self._trusted = parse_trusted(settings.trusted_proxies)
         self._vault, self._ledger, self._now, self._clock = vault, ledger, now, clock
@@ -91,14 +93,26 @@ class AssetServer:
         except AnswerError as error:
             return self._refuse(visit, error)
 
-    def at_once(self, glance: Glance) -> Reply | None:
-        """The answer to a plain request for what is in memory, the one that `handle` gives; None to any other."""
-        shelf = self._shelves.fresh(glance.place[: asset_glance.PROJECT].decode("latin-1"))
-        if shelf is None or shelf.project.asset_tokens or self._needs_closer_look:
+    def at_once(self, path: bytes, query: bytes, lines: Sequence[Line], peer: str, scheme: str) -> Reply | None:
+        """The answer to a plain GET for what is in memory, the one that `handle` gives; None to any other.
+
+        Args:
+            path: raw, the prefix included.
+            query: without ``?``.
+            lines: the headers as the server gives them.
+            peer: see `Call`.
+            scheme: likewise.
+        """
+        place = asset_glance.place_of(path, self._below)
+        shelf = None if place is None or self._needs_closer_look else self._shelves.fresh(place.project)
+        if place is None or shelf is None or shelf.project.asset_tokens:
             return None
-        version = asset_glance.version_of(shelf, glance)
+        version = asset_glance.version_of(shelf, place.path, query)
         asset = None if version is None else self._hot.peek(version)
-        return None if asset is None else asset_glance.answer(glance, asset, shelf, self._trusted)
+        first = asset_glance.plain(lines)
+        if asset is None or first is None or not (host := https_host(first, peer, scheme, self._trusted)):
+            return None
+        return asset_glance.answer(first, host, asset, shelf, is_addressed=bool(query))
 
     async def _pass(self, visit: _Visit) -> Reply:
         call, lines = visit.call, visit.call.headers

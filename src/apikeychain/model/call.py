@@ -1,10 +1,10 @@
 """One proxied call: what came in, what goes out, what comes back."""
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
-from apikeychain.model.headers import Headers, Line
+from apikeychain.model.headers import Headers
 from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.route import Timeouts
 
@@ -36,24 +36,6 @@ class ByteStream(Protocol):
     async def aclose(self) -> None:
         """Let go of what is behind it, at once."""
         ...
-
-
-class Glance(NamedTuple):
-    """A GET before anything is made of it.
-
-    Attributes:
-        place: the raw path behind the prefix and its slash.
-        query: without ``?``.
-        lines: the headers as the server gives them.
-        peer: see `Call`.
-        scheme: likewise.
-    """
-
-    place: bytes
-    query: bytes
-    lines: Sequence[Line]
-    peer: str
-    scheme: str
 
 
 @dataclass(slots=True, kw_only=True)

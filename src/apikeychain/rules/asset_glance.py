@@ -9,18 +9,17 @@ Source: contracts 1, 2, 9.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from apikeychain.errors import HeaderLines
 from apikeychain.model.asset import AssetVersion
-from apikeychain.model.call import MAX_WHOLE_BYTES, Glance, Reply
+from apikeychain.model.call import MAX_WHOLE_BYTES, Reply
 from apikeychain.model.headers import Line
 from apikeychain.rules import asset_answer
 from apikeychain.rules.asset_answer import IMMUTABLE, REVALIDATED, ReadyAsset
-from apikeychain.rules.caller import TrustedProxies, reached_by
 from apikeychain.rules.headers import HSTS, SIGNING, is_public_name
 from apikeychain.rules.shelf import Shelf
 
-PROJECT = len("p_") + 20
 _HASH = b"sha256="
 # What changes an answer, or may have one refused. What browsers and proxies send beside is known for harmless; any
 # other name is looked at, since one with an underscore may be a twin.
@@ -35,48 +34,36 @@ _DESTINATIONS = frozenset({None, b"script", b"style", b"empty"})
 _MODES = frozenset({None, b"no-cors", b"cors", b"same-origin"})
 _INDEX = {b"js": b"js/index.js", b"css": b"css/index.css"}
 _NOTHING: HeaderLines = ()
-# A DNS name with its port; of how many it is remembered whether they are public.
-_LONGEST_HOST, _REMEMBERED = 260, 256
+# A DNS name with its port, and a prefix with the longest names behind it: so many of each are remembered.
+_LONGEST_HOST, _LONGEST_PATH, _REMEMBERED = 260, 512, 2048
 
 
-def version_of(shelf: Shelf, glance: Glance) -> AssetVersion | None:
+class Place(NamedTuple):
+    """What a path names."""
+
+    project: str
+    path: bytes
+
+
+def place_of(path: bytes, below: bytes) -> Place | None:
+    """The asset that a raw path names, as far as it is plain; None for any other path.
+
+    Args:
+        path: as it was sent.
+        below: the prefix and its slash.
+    """
+    return _known_place(path, below) if len(path) <= _LONGEST_PATH else None
+
+
+def version_of(shelf: Shelf, path: bytes, query: bytes) -> AssetVersion | None:
     """The version that a request names, where it names one plainly."""
-    slash, path, query = glance.place[PROJECT : PROJECT + 1], glance.place[PROJECT + 1 :], glance.query
-    path = _INDEX.get(path, path)
-    if slash != b"/":
-        return None
     if not query:
         return shelf.current.get(path)
     return shelf.kept.get((path, query[len(_HASH) :])) if query.startswith(_HASH) else None
 
 
-def answer(glance: Glance, asset: ReadyAsset, shelf: Shelf, trusted: TrustedProxies) -> Reply | None:
-    """The answer to a plain GET over https, or None where it is none.
-
-    Args:
-        glance: the request.
-        asset: of the version that it names.
-        shelf: of that.
-        trusted: whose X-Forwarded headers are believed.
-    """
-    first = _plain(glance.lines)
-    scheme, host = ("", b"") if first is None else reached_by(first, glance.peer, glance.scheme, trusted)
-    if first is None or scheme != "https" or not host:
-        return None
-    origin, held = first.get(b"origin"), first.get(b"if-none-match")
-    readable = _NOTHING if origin is None else shelf.readable.get(origin)
-    if readable is None or (held is not None and b"*" in held):
-        return None
-    sent = asset_answer.chosen(asset_answer.accepted(first.get(b"accept-encoding", b"")), asset)
-    if held is not None and sent.etag in held:
-        return Reply(304, (*sent.unchanged, IMMUTABLE if glance.query else REVALIDATED, *readable, *_hsts(host)))
-    if len(sent.body) > MAX_WHOLE_BYTES:
-        return None
-    return Reply(200, (sent.immutable if glance.query else sent.revalidated) + readable + _hsts(host), sent.body)
-
-
-def _plain(lines: Sequence[Line]) -> Mapping[bytes, bytes] | None:
-    """The values of the headers of a plain request by name, or None."""
+def plain(lines: Sequence[Line]) -> Mapping[bytes, bytes] | None:
+    """The headers of a plain request, each of them single, or None."""
     first = dict(lines)
     is_plain = (
         len(first) == len(lines)
@@ -87,14 +74,42 @@ def _plain(lines: Sequence[Line]) -> Mapping[bytes, bytes] | None:
     return first if is_plain else None
 
 
+def answer(
+    first: Mapping[bytes, bytes], host: bytes, asset: ReadyAsset, shelf: Shelf, *, is_addressed: bool
+) -> Reply | None:
+    """The answer to a plain GET over https, or None where it takes a closer look.
+
+    Args:
+        first: the headers, see `plain`.
+        host: that was asked.
+        asset: of the version that it names.
+        shelf: of that.
+        is_addressed: whether it names the version by its hash.
+    """
+    readable = shelf.readable.get(first[b"origin"]) if b"origin" in first else _NOTHING
+    held = first.get(b"if-none-match", b"")
+    if readable is None or b"*" in held or len(host) > _LONGEST_HOST:
+        return None
+    sent = asset_answer.chosen(asset_answer.accepted(first.get(b"accept-encoding", b"")), asset)
+    if held and sent.etag in held:
+        return Reply(304, (*sent.unchanged, IMMUTABLE if is_addressed else REVALIDATED, *readable, *_hsts(host)))
+    if len(sent.body) > MAX_WHOLE_BYTES:
+        return None
+    return Reply(200, (sent.immutable if is_addressed else sent.revalidated) + readable + _hsts(host), sent.body)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _known_place(path: bytes, below: bytes) -> Place | None:
+    if not path.startswith(below):
+        return None
+    project, _, named = path[len(below) :].partition(b"/")
+    return Place(project.decode("latin-1"), _INDEX.get(named, named))
+
+
 def _are_plain(names: Iterable[bytes]) -> bool:
     return _NOT_PLAIN.isdisjoint(names) and all(name.islower() and b"_" not in name for name in names)
 
 
-def _hsts(host: bytes) -> HeaderLines:
-    return _known_hsts(host) if len(host) <= _LONGEST_HOST else ()
-
-
 @lru_cache(maxsize=_REMEMBERED)
-def _known_hsts(host: bytes) -> HeaderLines:
+def _hsts(host: bytes) -> HeaderLines:
     return (HSTS,) if is_public_name(host.decode("latin-1")) else ()

@@ -92,8 +92,8 @@ def identify(call: Call, trusted: TrustedProxies) -> Caller:
     )
 
 
-def reached_by(first: Mapping[bytes, bytes], peer: str, scheme: str, trusted: TrustedProxies) -> tuple[str, bytes]:
-    """The scheme and host that `identify` finds, or "" for a scheme that takes a closer look.
+def https_host(first: Mapping[bytes, bytes], peer: str, scheme: str, trusted: TrustedProxies) -> bytes:
+    """The host that `identify` finds where the scheme is https; b"" where it is not, or it takes a closer look.
 
     Args:
         first: the headers of a call, each of them single.
@@ -101,13 +101,11 @@ def reached_by(first: Mapping[bytes, bytes], peer: str, scheme: str, trusted: Tr
         scheme: likewise.
         trusted: whose X-Forwarded headers are believed.
     """
-    host = first.get(b"host", b"").strip(_BLANKS)
-    is_trusted = _hop(peer, trusted)[1] if peer else trusted.unix
-    if not is_trusted:
-        return scheme, host
-    told = first.get(b"x-forwarded-host", host).strip(_BLANKS)
-    is_plain = told and b"," not in told and first.get(b"x-forwarded-proto") == b"https"
-    return ("https", told) if is_plain else ("", host)
+    host = first.get(b"host", b"")
+    if not (_hop(peer, trusted)[1] if peer else trusted.unix):
+        return host.strip(_BLANKS) if scheme == "https" else b""
+    told = first.get(b"x-forwarded-host", host)
+    return told.strip(_BLANKS) if first.get(b"x-forwarded-proto") == b"https" and b"," not in told else b""
 
 
 @lru_cache(maxsize=_REMEMBERED)
