@@ -84,6 +84,23 @@ class Plugs:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rotators", _named_accounts(self.rotators))
 
+    @property
+    def entered(self) -> Sequence[object]:
+        """Those that are opened before the upstream, in that order; the further key services come after them."""
+        return (
+            self.serving,
+            self.key_service,
+            self.store,
+            self.rate_limiter,
+            self.replay_guard,
+            self.signals,
+            self.locator,
+            self.asset_store,
+            *self.witnesses,
+            *self.alert_sinks.values(),
+            *(account.rotator for account in self.rotators.values()),
+        )
+
 
 class Instead(TypedDict, total=False):
     """Plugs of the host's own, in place of the default's. None stands for the default's."""

@@ -178,19 +178,7 @@ class Residence:
         stack.callback(self.office.vault.forget, None)
         if plugs.serving is not None:
             stack.callback(plugs.serving.release)
-        for plug in (
-            plugs.serving,
-            plugs.key_service,
-            plugs.store,
-            plugs.rate_limiter,
-            plugs.replay_guard,
-            plugs.signals,
-            plugs.locator,
-            plugs.asset_store,
-            *plugs.witnesses,
-            *plugs.alert_sinks.values(),
-            *(account.rotator for account in plugs.rotators.values()),
-        ):
+        for plug in plugs.entered:
             await _enter(stack, plug)
         stack.push_async_callback(self.asking.close)
         for name, service in plugs.key_services.items():

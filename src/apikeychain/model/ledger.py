@@ -22,6 +22,7 @@ from apikeychain.errors import InvalidValueError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.proof import reading, tree
 
+_json = reading.json_text
 JSON = str | int | bool | None | list["JSON"] | dict[str, "JSON"]
 # Of an entry whose body was dropped, and of one whose stored moment is none: no payload says it.
 NO_TIME = datetime.min.replace(tzinfo=UTC)
@@ -167,25 +168,20 @@ def chained(head: Head, drafts: Sequence[LedgerDraft]) -> list[LedgerEntry]:
 
 def rows_behind(head: Head, drafts: Iterable[LedgerDraft]) -> list[LedgerRow]:
     """The same as columns: all that a store writes down of them."""
-    tenant, seq, previous = head.tenant, head.size, head.hash
+    seq, previous = head.size, head.hash
+    tenant = _json(head.tenant)
     rows: list[LedgerRow] = []
     for draft in drafts:
         seq += 1
         at, kind, actor, project = timestamp(draft.at), draft.kind, draft.actor, draft.project
-        payload = canonical_json(
-            {
-                "actor": actor,
-                "at": at,
-                "data": dict(draft.data),
-                "kind": kind,
-                "project": project,
-                "seq": seq,
-                "tenant": tenant,
-                "v": 1,
-            }
-        )
+        whose = "null" if project is None else _json(project)
+        # The canonical JSON of these members, which never are others: only what the data say has to be looked at.
+        payload = (
+            f'{{"actor":{_json(actor)},"at":"{at}","data":{_json(dict(draft.data))},"kind":{_json(kind)},"project":{whose},'
+            f'"seq":{seq},"tenant":{tenant},"v":1}}'
+        ).encode()
         previous = link(previous, payload)
-        rows.append(LedgerRow(tenant, seq, at, kind, actor, project, payload, previous))
+        rows.append(LedgerRow(head.tenant, seq, at, kind, actor, project, payload, previous))
     return rows
 
 

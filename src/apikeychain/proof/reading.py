@@ -13,7 +13,7 @@ HASH_BYTES = 32
 # RFC 3339 in UTC with three decimals.
 TIMESTAMP = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z"
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+json_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _HEX_HASH = re.compile(f"[0-9a-f]{{{2 * HASH_BYTES}}}")
 
 
@@ -29,7 +29,7 @@ def require(holds: object, sentence: str) -> None:
 
 def canonical_json(value: object) -> bytes:
     """RFC 8785 for values without floats, with integers below 2^53 and keys in the Basic Multilingual Plane."""
-    return _encode(value).encode()
+    return json_text(value).encode()
 
 
 def read_object(text: str, what: str, *, canonical: bool) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikeychain.model.ids import TenantId
-from apikeychain.model.ledger import Head, LedgerDraft, canonical_json, link, timestamp
+from apikeychain.model.ids import ProjectId, TenantId
+from apikeychain.model.ledger import JSON, Head, LedgerDraft, canonical_json, link, timestamp
 
 ACME = TenantId("acme")
 NOON = datetime(2026, 1, 2, 12, 0, 0, 123_999, tzinfo=UTC)
@@ -53,6 +54,22 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_canonical_json_is_that_of_rfc_8785(value: None | bool | int | str | list[object]) -> None:  # noqa: RUF036 - as JSON has them
     assert canonical_json(value) == rfc8785.dumps(value)  # type: ignore[arg-type]  # both take any JSON
+
+
+@given(
+    data=st.dictionaries(PLANE, VALUES, max_size=4),
+    kind=st.text(max_size=8),
+    actor=st.text(max_size=8),
+    project=st.none() | st.text(max_size=8),
+    size=st.integers(0, (1 << 53) - 2),
+)
+def test_a_payload_is_the_canonical_json_of_all_that_an_entry_says(
+    data: dict[str, JSON], kind: str, actor: str, project: ProjectId | None, size: int
+) -> None:
+    draft = LedgerDraft(at=NOON, kind=kind, actor=actor, project=project, data=data)
+    members = {"v": 1, "tenant": "acme", "seq": size + 1, "at": timestamp(NOON), "kind": kind, "actor": actor}
+    said: Any = members | {"project": project, "data": data}
+    assert draft.behind(Head(ACME, size, bytes(32))).payload == rfc8785.dumps(said)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
