@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from apikeychain.cli import output
 from apikeychain.cli.files import unreadable
 from apikeychain.cli.invocation import Call, Invocation
 from apikeychain.cli.progress import progress
+from apikeychain.client import BROWSER_SCRIPT
 from apikeychain.errors import BackendUnavailableError, ConflictError, InvalidValueError
 from apikeychain.tenants.assets import AssetInfo
 from apikeychain.tenants.project import ProjectAdmin
@@ -16,10 +20,11 @@ from apikeychain.tenants.project import ProjectAdmin
 # Of a folder only these are tried: it may hold pages and pictures too.
 _SUFFIXES = frozenset({".js", ".mjs", ".css", ".map"})
 _SILENT = "not put: a store or the key service does not answer"
+_Client = Annotated[bool, Parameter(negative="", show_default=False)]
 _COLUMNS = ["name", "version", "bytes"]
 
 
-async def put(project: str, /, *files: Path, name: str | None = None, call: Call) -> int:
+async def put(project: str, /, *files: Path, name: str | None = None, client: _Client = False, call: Call) -> int:
     """Publish files, or all scripts, styles and source maps in a folder; what is served already changes nothing.
 
     One that is refused keeps no other from being put: it is named, and the exit code is 1 then.
@@ -28,8 +33,9 @@ async def put(project: str, /, *files: Path, name: str | None = None, call: Call
         project: its id p_..., or TENANT/NAME.
         files: to publish, each under its own name; of a folder what stands right in it.
         name: publish the only file under this name.
+        client: publish the module that comes with this package, with which a page calls the project's routes.
     """
-    found = _named(files, name)
+    found = _named((*files, BROWSER_SCRIPT) if client else files, name)
     async with call.project(project) as admin:
         came = _Came()
         with progress("putting", len(found)) as bar:

@@ -1,16 +1,18 @@
 """For callers: an httpx.Auth that signs, the same in JavaScript, and the module with which a page calls."""
 
-from importlib.resources import files
 from pathlib import Path
 
 from apikeychain.client.auth import SignedAuth
 
-__all__ = ["JAVASCRIPT", "SignedAuth", "browser_script"]
+__all__ = ["BROWSER_SCRIPT", "JAVASCRIPT", "SignedAuth", "browser_script"]
 
 JAVASCRIPT = Path(__file__).with_name("apikeychain-sign.js")
 """The ES module that signs, for Node and browsers, to copy or to serve."""
 
+BROWSER_SCRIPT = Path(__file__).with_name("apikeychain.js")
+"""The ES module with which a page calls the routes of a project."""
+
 
 def browser_script() -> bytes:
-    """The ES module with which a page calls the routes of a project: to copy, to serve, or to put as an asset."""
-    return files(__name__).joinpath("apikeychain.js").read_bytes()
+    """What stands in `BROWSER_SCRIPT`: to copy, to serve, or to put as an asset."""
+    return BROWSER_SCRIPT.read_bytes()

@@ -21,6 +21,8 @@ from apikeychain.model.ids import ProjectId, base64url
 
 MAX_TTL = timedelta(hours=24)
 _LEAST_TTL = timedelta(seconds=1)
+_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
+_TTL = re.compile("([0-9]{1,5})([smh])")
 _TOKEN = re.compile(rb"v1\.([1-9][0-9]{0,10})\.([A-Za-z0-9_-]{43})")
 
 
@@ -36,11 +38,20 @@ def make_token(key: bytes, project: ProjectId, path: str, expiry: int) -> str:
     return f"v1.{expiry}.{_mac(key, project, path, str(expiry)).decode()}"
 
 
-def require_ttl(ttl: timedelta) -> None:
-    """Raise InvalidValueError unless it is a second to 24 hours."""
+def parse_ttl(given: timedelta | str) -> timedelta:
+    """How long a token is good.
+
+    Args:
+        given: a time, or a whole number of seconds, minutes or hours such as ``90s``, ``30m`` and ``4h``.
+
+    Raises:
+        InvalidValueError: it is none, or not a second to 24 hours.
+    """
+    ttl = given if isinstance(given, timedelta) else _read_ttl(given)
     if not _LEAST_TTL <= ttl <= MAX_TTL:
         msg = f"a token is good for a second to 24 hours, not for {ttl.total_seconds():g} s"
         raise InvalidValueError(msg)
+    return ttl
 
 
 def require_token(keys: Iterable[bytes], project: ProjectId, path: str, token: bytes, moment: datetime) -> int:
@@ -65,6 +76,14 @@ def require_token(keys: Iterable[bytes], project: ProjectId, path: str, token: b
     if not any(good) or not 0 < left <= MAX_TTL.total_seconds():
         raise TokenRefusedError
     return -int(-left // 1)
+
+
+def _read_ttl(text: str) -> timedelta:
+    found = _TTL.fullmatch(text)
+    if found is None:
+        msg = f"not a time: {text!r} (say 90s, 30m or 4h)"
+        raise InvalidValueError(msg)
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def _mac(key: bytes, project: ProjectId, path: str, expiry: str) -> bytes:

@@ -15,7 +15,7 @@ from apikeychain.model.records import ProjectKey
 from apikeychain.rules import asset_manifest
 from apikeychain.rules.asset_names import MANIFEST, parse_asset_name
 from apikeychain.rules.asset_text import require_text
-from apikeychain.rules.asset_tokens import make_token, require_ttl
+from apikeychain.rules.asset_tokens import make_token, parse_ttl
 from apikeychain.tenants import asset_secrets, assets
 from apikeychain.tenants.asset_making import body_of, made_of
 from apikeychain.tenants.asset_objects import store_of, sweep_ended, sweep_project, try_to_delete
@@ -113,12 +113,12 @@ class ProjectAssets(ProjectHandle):
         swept = await sweep_project(self._office, self._prefix)
         return swept + await sweep_ended(self._office, self._tenant)
 
-    async def url(self, name: str, *, ttl: timedelta | None = None, immutable: bool = False) -> str:
+    async def url(self, name: str, *, ttl: timedelta | str | None = None, immutable: bool = False) -> str:
         """The path at which an asset is served, below the application's root.
 
         Args:
             name: of the asset, or ``assets.json`` for the list of all.
-            ttl: how long a token in it is good, a second to 24 hours; without it it has none.
+            ttl: how long a token in it is good, a second to 24 hours, ``4h`` or a timedelta; without it it has none.
             immutable: whether it names the version that is served now, for good.
 
         Raises:
@@ -133,7 +133,7 @@ class ProjectAssets(ProjectHandle):
         token = "" if ttl is None else await self._token(path, ttl)
         return asset_manifest.asset_url(self._office.settings.prefix, self.id, path, sha256=sha256, token=token)
 
-    async def tag(self, name: str, *, base: str = "", ttl: timedelta | None = None) -> str:
+    async def tag(self, name: str, *, base: str = "", ttl: timedelta | str | None = None) -> str:
         """A line of HTML that loads an asset as it is now, and nothing else in its place, whatever is put later.
 
         Args:
@@ -183,8 +183,8 @@ class ProjectAssets(ProjectHandle):
             raise assets.none_of(path)
         return found[1]
 
-    async def _token(self, path: str, ttl: timedelta) -> str:
-        require_ttl(ttl)
+    async def _token(self, path: str, given: timedelta | str) -> str:
+        ttl = parse_ttl(given)
         async with self._office.store.reading(self._tenant) as rows:
             owner = await require_tenant(rows, self._tenant)
             keys = await every(rows, ProjectKey, self.id)

@@ -14,6 +14,7 @@ import pytest
 import canary
 from apikeychain.backends.file_assets import FileAssets
 from apikeychain.backends.sql import SQLStore
+from apikeychain.client import browser_script
 from apikeychain.embedded import ASSETS, DATABASE
 from apikeychain.model.asset import AssetPrefix, LooseObject
 from apikeychain.model.ids import ProjectId, TenantId
@@ -113,6 +114,15 @@ def test_a_file_is_put_under_another_name_and_there_has_to_be_one(
     assert twice == "two files are named 'app.js'"
     missing = terminal.refused("asset", "put", project, tmp_path / "none.js")
     assert "cannot be read: No such file or directory" in missing
+
+
+def test_the_module_for_pages_is_put_by_itself_and_beside_files(terminal: Terminal, project: str, folder: Path) -> None:
+    (alone,) = terminal.read("asset", "put", project, "--client")["put"]
+    assert (alone["name"], alone["bytes"]) == ("apikeychain.js", len(browser_script()))
+    both = terminal.read("asset", "put", project, folder / "app.js", "--client")["put"]
+    assert [(one["name"], one["version"]) for one in both] == [("app.js", 1), ("apikeychain.js", 1)]
+    (other,) = terminal.read("asset", "put", project, "--client", "--name", "calls.js")["put"]
+    assert other["path"] == "js/calls.js"
 
 
 def test_a_folder_that_cannot_be_read_says_so(

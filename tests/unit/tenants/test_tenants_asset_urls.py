@@ -75,9 +75,25 @@ async def test_a_token_in_an_address_is_good_for_that_path_and_that_time(shop: P
     for path, moment in (("css/widget.js", now), ("js/widget.js", now + HOUR)):
         with pytest.raises(TokenRefusedError):
             require_token(given, shop.id, path, token_of(url), moment)
-    for ttl in (timedelta(0), DAY + timedelta(seconds=1)):
+    for ttl in (timedelta(0), DAY + timedelta(seconds=1), "0s", "86401s", "25h"):
         with pytest.raises(InvalidValueError, match="a token is good for a second to 24 hours"):
             await shop.assets.url("widget.js", ttl=ttl)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1s", 1), ("90s", 90), ("30m", 1_800), ("4h", 14_400), ("24h", 86_400), ("86400s", 86_400)]
+)
+async def test_a_time_can_be_said_as_a_text(shop: ProjectAdmin, text: str, seconds: int) -> None:
+    now, token = shop._office.now(), token_of(await shop.assets.url("widget.js", ttl=text))
+    left = require_token(await accepted(shop), shop.id, "js/widget.js", token, now)
+    assert seconds <= left <= seconds + 10
+    assert "token=v1." in await shop.assets.tag("widget.js", ttl=text)
+
+
+@pytest.mark.parametrize("text", ["", "4", "h", "4 h", "4H", "4d", "1.5h", "-1h", "4h ", "4h\n", "\u0664h", "100000s"])
+async def test_what_is_no_time_is_told(shop: ProjectAdmin, text: str) -> None:
+    with pytest.raises(InvalidValueError, match="not a time"):
+        await shop.assets.url("widget.js", ttl=text)
 
 
 async def test_a_project_without_a_key_makes_no_token(acme: TenantAdmin) -> None:
