@@ -123,6 +123,9 @@ class Instead(TypedDict, total=False):
 def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instead: Instead) -> Plugs:
     """SQLite, a key file and in-process limits in one directory. Nothing is made or read before the plugs are opened.
 
+    Where store, limits and claims are the host's own, so that several processes may serve, assets are kept nowhere
+    unless it says where.
+
     Args:
         directory: for the database and, where `key_file` says nothing else, the key file.
         key_file: elsewhere; else what APIKEYCHAIN_KEY_FILE names.
@@ -161,7 +164,8 @@ def embedded_plugs(directory: str | Path, *, key_file: str | Path | None, instea
             upstream=_default_upstream,
             serving=ServingLock(path),
             witnesses=(FileWitness(path / WITNESS_FILE),),
-            asset_store=FileAssets(path / ASSETS),
+            # What one process writes to its own disk, others may not find on theirs.
+            asset_store=None if instead.get("store") and guard and limiter else FileAssets(path / ASSETS),
         ),
         instead,
     )

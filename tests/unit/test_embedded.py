@@ -211,6 +211,25 @@ def test_a_shared_store_alone_is_told_to_be_too_little(
     assert (told in caplog.text) if told else not caplog.records
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({}, FileAssets),
+        ({"store", "rate_limiter"}, FileAssets),
+        ({"replay_guard", "rate_limiter"}, FileAssets),
+        ({"store", "replay_guard", "rate_limiter"}, type(None)),
+        ({"store", "replay_guard", "rate_limiter", "asset_store"}, MemoryAssets),
+    ],
+)
+def test_what_several_processes_share_keeps_no_assets_on_the_disk_of_one(
+    tmp_path: Path, given: set[str], kept: type
+) -> None:
+    plugs: Instead = {"store": MemoryStore(), "rate_limiter": MemoryRateLimiter(), "replay_guard": MemoryReplayGuard()}
+    plugs["asset_store"] = MemoryAssets()
+    instead: Any = {name: plug for name, plug in plugs.items() if name in given}
+    assert type(embedded_plugs(tmp_path, key_file=None, instead=instead).asset_store) is kept
+
+
 def test_a_key_file_that_the_environment_names_has_its_whole_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,8 +65,7 @@ def read_environment(given: Mapping[str, str] | None = None) -> Environment:
     plugs = embedded_plugs(data, key_file=key_file, instead=instead)
     if choices.is_shared:
         plugs = replace(plugs, serving=None)
-    # What one process writes to its own disk, others may not find on theirs.
-    if choices.assets is None and (choices.is_shared or choices.data is None):
+    if choices.assets is None and choices.data is None:
         plugs = replace(plugs, asset_store=None)
     return Environment(choices=choices, plugs=plugs)
 
