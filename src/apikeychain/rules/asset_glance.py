@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 
 def place_of(path: bytes, below: bytes) -> Place | None:
-    """The asset that a raw path names, as far as it is plain; None for any other path.
+    """What a raw path names, where that can be an asset, whether there is such a one or not; else None.
 
     Args:
         path: as it was sent.
@@ -103,6 +103,8 @@ def _known_place(path: bytes, below: bytes) -> Place | None:
     if not path.startswith(below):
         return None
     project, _, named = path[len(below) :].partition(b"/")
+    if named.partition(b"/")[0] not in _INDEX:
+        return None
     return Place(project.decode("latin-1"), _INDEX.get(named, named))
 
 
