@@ -13,7 +13,8 @@ from .running import Running, free_port, running
 HOST = "provider.localhost"
 # The system resolves this one, which is no provider's name for the gate.
 PEERS_HOST = "localhost"
-BODY = b'{"id":"obj_1","items":[' + b",".join(b'{"n":%d,"v":"%s"}' % (n, b"x" * 40) for n in range(16)) + b"]}"
+_ITEM = b'{"at":%d,"sky":"broken clouds, light wind","temperature":%d.4}'
+BODY = b'{"id":"obj_1","items":[' + b",".join(_ITEM % (1_767_225_600 + 3_600 * n, n) for n in range(14)) + b"]}"
 BODY += b" " * (1024 - len(BODY))
 
 _COMMON = """
