@@ -1,6 +1,6 @@
 """What an asset costs that is in memory: against an ASGI hello world with the same body, and Starlette's StaticFiles.
 
-All three answer the same 16 KiB without a coding, as a script tag on another site asks for them.
+All answer the same 16 KiB without a coding, as a script tag on another site asks for them.
 """
 
 import json
@@ -29,8 +29,10 @@ KINDS: Mapping[str, Kind] = {
     "hello, 16 KiB, as many lines": Kind("peers:hello_script", environment={"HEADERS": json.dumps(_FURTHER)}),
     "StaticFiles": Kind("peers:static_files"),
     f"{GATE}, asset": Kind("hosts:assets"),
+    "hello, 16 KiB, granian": Kind("peers:hello_script", "granian"),
+    f"{GATE}, asset, granian": Kind("hosts:assets", "granian"),
 }
-HELLO, SAME_LINES, STATIC, OURS = KINDS
+HELLO, SAME_LINES, STATIC, OURS, HELLO_ON_GRANIAN, OURS_ON_GRANIAN = KINDS
 CONNECTIONS = 64
 # Of a tag without attributes, from another site.
 _LINES = (

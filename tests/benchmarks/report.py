@@ -69,14 +69,15 @@ def of_calls(results: Results) -> list[Found]:
 def of_assets(results: Results) -> list[Found]:
     """What an asset in memory costs."""
 
-    def rate(other: str) -> float:
-        return calls.ratio(results, assets.OURS, other, _rate, assets.CONNECTIONS)
+    def rate(other: str, ours: str = assets.OURS) -> float:
+        return calls.ratio(results, ours, other, _rate, assets.CONNECTIONS)
 
+    hello = "an ASGI hello world with the same body"
+    on_granian = rate(assets.HELLO_ON_GRANIAN, assets.OURS_ON_GRANIAN)
     return [
-        Found(
-            "assets a second, against an ASGI hello world with the same body", rate(assets.HELLO), 0.8, 0.9, most=False
-        ),
+        Found(f"assets a second, against {hello}, on uvicorn", rate(assets.HELLO), 0.8, 0.9, most=False),
         Found("assets a second, against one with as many lines too", rate(assets.SAME_LINES), 0.8, 0.9, most=False),
+        Found(f"assets a second, against {hello}, on granian", on_granian, 0.8, 0.9, most=False),
         Found("assets a second, against Starlette's StaticFiles", rate(assets.STATIC), 3, 6, most=False),
     ]
 
