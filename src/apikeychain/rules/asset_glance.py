@@ -35,7 +35,7 @@ _DESTINATIONS = frozenset({None, b"script", b"style", b"empty"})
 _MODES = frozenset({None, b"no-cors", b"cors", b"same-origin"})
 _INDEX = {b"js": b"js/index.js", b"css": b"css/index.css"}
 _NOTHING: HeaderLines = ()
-# A DNS name with its port; of how many it is remembered whether they are public.
+# A DNS name with its port, and none that is longer; of how many it is remembered whether they are public.
 _LONGEST_HOST, _REMEMBERED = 260, 256
 
 
@@ -61,7 +61,7 @@ def answer(glance: Glance, asset: ReadyAsset, shelf: Shelf, trusted: TrustedProx
     """
     first = _plain(glance.lines)
     scheme, host = ("", b"") if first is None else reached_by(first, glance.peer, glance.scheme, trusted)
-    if first is None or scheme != "https" or not host:
+    if first is None or scheme != "https" or not 0 < len(host) <= _LONGEST_HOST:
         return None
     origin, held = first.get(b"origin"), first.get(b"if-none-match")
     readable = _NOTHING if origin is None else shelf.readable.get(origin)
@@ -91,10 +91,6 @@ def _are_plain(names: Iterable[bytes]) -> bool:
     return _NOT_PLAIN.isdisjoint(names) and all(name.islower() and b"_" not in name for name in names)
 
 
-def _hsts(host: bytes) -> HeaderLines:
-    return _known_hsts(host) if len(host) <= _LONGEST_HOST else ()
-
-
 @lru_cache(maxsize=_REMEMBERED)
-def _known_hsts(host: bytes) -> HeaderLines:
+def _hsts(host: bytes) -> HeaderLines:
     return (HSTS,) if is_public_name(host.decode("latin-1")) else ()
