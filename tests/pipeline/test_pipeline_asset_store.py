@@ -200,6 +200,34 @@ async def test_what_is_kept_has_a_bound_in_bytes_and_the_oldest_goes() -> None:
         assert (len(held), held._room, held._of_project) == (0, 10, {})
 
 
+async def test_who_asks_for_everything_of_one_project_drives_out_nobody_else() -> None:
+    async with open_shop() as shop:
+        other = await shop.gate.acme.ensure_project("other")
+        await other.configure(assets=True)
+        await other.assets.put("index.js", STYLE)
+        for number in range(8):
+            await shop.assets.put(f"{number}.js", b"%d" % number * 5000)
+        await heard()
+        held = hot(shop)
+        weight = module.OWN_BYTES + 5000 + 100
+        held._room, held._half = 4 * weight, 2 * weight
+        assert (await shop.get("js", project=other.id)).body == STYLE
+        for number in (*range(3), 0, *range(3, 8)):
+            assert (await shop.get(f"js/{number}.js")).status == 200
+            assert held._room >= 0
+        opened = len(shop.store.opened)
+        assert (await shop.get("js", project=other.id)).body == STYLE
+        # Of its own the newest are there still; while there was room, it had more than half.
+        for number in (7, 6):
+            assert (await shop.get(f"js/{number}.js")).status == 200
+        assert (len(shop.store.opened), opened) == (opened, 9)
+        held.forget(shop.project)
+        held.forget(shop.project)
+        assert len(held) == 1
+        held.forget(other.id)
+        assert (len(held), held._room, held._of_project) == (0, 4 * weight, {})
+
+
 async def alerts(store: Store) -> list[OutgoingAlert]:
     async with store.reading(ACME) as rows:
         return list(await rows.list(OutgoingAlert, (), 100))

@@ -35,7 +35,9 @@ from apikeychain.vault import contexts
 from apikeychain.vault.assets import open_object
 from apikeychain.vault.vault import Vault
 
-# Room for what a worker's pages load: four of the largest assets in every coding, or some thousand usual ones.
+# Room for what a worker's pages load: four of the largest assets in every coding, or some thousand usual ones. Where it
+# is full, who has more than half of it makes room for its own: whoever asks for everything that one project keeps, each
+# of its versions too, drives out no more than the half of others that was asked for longest ago.
 MOST_BYTES = 64 * 1024 * 1024
 # Of an entry, beside its bodies: its header lines, tags and places. An empty asset has to cost something.
 OWN_BYTES = 4096
@@ -74,8 +76,9 @@ class HotAssets:
     ) -> None:
         self._store, self._vault, self._holds, self._tell, self._clock = store, vault, holds, damaged, clock
         self._entries: OrderedDict[_Key, ReadyAsset] = OrderedDict()
-        self._of_project: dict[ProjectId, set[_Key]] = {}
+        self._of_project: dict[ProjectId, _Held] = {}
         self._room = most_bytes
+        self._half = most_bytes // 2
         self._damaged: dict[_Key, float] = {}
         self._flights: Flights[_Key, ReadyAsset] = Flights()
         self._cold = _ColdLoads()
@@ -89,6 +92,7 @@ class HotAssets:
         found = self._entries.get(key)
         if found is not None:
             self._entries.move_to_end(key)
+            self._of_project[version.project].keys.move_to_end(key)
         return found
 
     async def fetch(self, shelf: Shelf, version: AssetVersion) -> ReadyAsset:
@@ -114,8 +118,10 @@ class HotAssets:
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is held of a project."""
-        for key in self._of_project.pop(project, ()):
-            self._room += _weight(self._entries.pop(key))
+        held = self._of_project.pop(project, _Held())
+        self._room += held.bytes
+        for key in held.keys:
+            del self._entries[key]
 
     async def _load(self, shelf: Shelf, version: AssetVersion) -> ReadyAsset:
         tenant = shelf.tenant
@@ -131,17 +137,19 @@ class HotAssets:
 
     def _keep(self, key: _Key, asset: ReadyAsset) -> None:
         self._entries[key] = asset
-        self._of_project.setdefault(key[0], set()).add(key)
+        own = self._of_project.setdefault(key[0], _Held())
+        own.keys[key] = None
+        own.bytes += _weight(asset)
         self._room -= _weight(asset)
         while self._room < 0:
-            self._drop_oldest()
+            self._drop(next(iter(own.keys if own.bytes > self._half else self._entries)))
 
-    def _drop_oldest(self) -> None:
-        key, asset = self._entries.popitem(last=False)
-        self._room += _weight(asset)
-        siblings = self._of_project[key[0]]
-        siblings.remove(key)
-        if not siblings:
+    def _drop(self, key: _Key) -> None:
+        weight, held = _weight(self._entries.pop(key)), self._of_project[key[0]]
+        self._room += weight
+        held.bytes -= weight
+        del held.keys[key]
+        if not held.keys:
             del self._of_project[key[0]]
 
     def _note_damaged(self, shelf: Shelf, version: AssetVersion, key: _Key) -> None:
@@ -153,6 +161,14 @@ class HotAssets:
         if len(self._damaged) > MAX_DAMAGED:
             del self._damaged[next(iter(self._damaged))]
         self._tell(shelf, version)
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is kept of one project: what was asked for longest ago first, and how much it weighs."""
+
+    keys: OrderedDict[_Key, None] = field(default_factory=OrderedDict[_Key, None])
+    bytes: int = 0
 
 
 @final
