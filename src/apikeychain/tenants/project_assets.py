@@ -123,7 +123,8 @@ class ProjectAssets(ProjectHandle):
 
         Raises:
             InvalidValueError: not such a time, or an immutable list.
-            DoesNotExistError: there is no such asset.
+            DoesNotExistError: there is no such asset yet that could have an immutable address, or no key to make a
+                token with.
         """
         path = MANIFEST if name == MANIFEST else parse_asset_name(name)
         if immutable and path == MANIFEST:

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from apikeychain import APIKeyChain
 from apikeychain.errors import DoesNotExistError, InvalidValueError, TokenRefusedError
+from apikeychain.model.ids import ProjectId
 from apikeychain.rules import asset_manifest
-from apikeychain.rules.asset_tokens import require_token
+from apikeychain.rules.asset_tokens import make_token, require_token
 from apikeychain.tenants.change import require_tenant
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
@@ -78,6 +79,14 @@ async def test_a_token_in_an_address_is_good_for_that_path_and_that_time(shop: P
     for ttl in (timedelta(0), DAY + timedelta(seconds=1)):
         with pytest.raises(InvalidValueError, match="a token is good for a second to 24 hours"):
             await shop.assets.url("widget.js", ttl=ttl)
+
+
+@pytest.mark.parametrize(("left", "whole"), [(86_400.0, 86_400), (59.2, 59), (1.0, 1), (0.999, 0), (0.001, 0)])
+def test_nothing_may_be_kept_for_longer_than_its_token_is_good(left: float, whole: int) -> None:
+    # contracts 9: max-age at most the rest
+    expiry, project = datetime(2026, 12, 1, tzinfo=UTC), ProjectId("p_" + "a" * 20)
+    token = make_token(b"key", project, "js/widget.js", int(expiry.timestamp())).encode()
+    assert require_token([b"key"], project, "js/widget.js", token, expiry - timedelta(seconds=left)) == whole
 
 
 async def test_a_project_without_a_key_makes_no_token(acme: TenantAdmin) -> None:
