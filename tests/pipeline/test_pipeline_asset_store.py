@@ -276,13 +276,35 @@ async def test_another_object_in_its_place_is_damage_too(shop: Shop) -> None:
     assert (await shop.get("css")).status == 503
 
 
-async def test_a_body_that_is_another_than_its_row_says_is_damage(shop: Shop) -> None:
+async def rewrite(shop: Shop, **fields: object) -> None:
+    """Somebody who writes to the database changes the row of the script."""
     async with project_change(shop.residence.office, ACME, shop.project, "tester") as change:
         stored = await change.require(AssetVersion, "js/index.js", f"{1:09}")
-        await change.store_changed(stored, sha256="0" * 64)
+        await change.store_changed(stored, **fields)
         change.note("project.changed")
     await heard()
-    assert (await shop.get("js")).status == 503
+
+
+@pytest.mark.parametrize("field", [{"sha256": "0" * 64}, {"object": "0" * 32}, {"object": "../x"}, {"sealed": b""}])
+async def test_a_row_that_says_another_body_or_object_is_damage(shop: Shop, field: dict[str, object]) -> None:
+    await rewrite(shop, **field)
+    for _ in range(2):
+        answer = await shop.get("js")
+        assert (answer.status, answer.code) == (503, "backend-unavailable")
+    await asyncio.sleep(0.05)
+    assert len(await shop.told("asset.damaged")) == 1
+    assert (await shop.get("css")).status == 200
+
+
+@pytest.mark.parametrize("field", ["sha256", "sha384", "sha512"])
+async def test_a_row_whose_hash_is_none_closes_the_assets_of_its_project_and_is_told_once(
+    shop: Shop, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rewrite(shop, **{field: "a\r\nb: c"})
+    for path in ("js", "css", "assets.json", "js"):
+        answer = await shop.get(path)
+        assert (answer.status, answer.code) == (503, "backend-unavailable")
+    assert caplog.text.count("is closed: a stored asset-version of the tenant 'acme' cannot be read") == 1
 
 
 async def test_who_is_told_within_the_hour_is_not_told_again_by_another_worker(shop: Shop) -> None:

@@ -17,6 +17,7 @@ from apikeychain.errors import (
     BackendUnavailableError,
     DamagedDataError,
     DoesNotExistError,
+    InvalidValueError,
     SealedValueError,
     SecretUnavailableError,
 )
@@ -48,6 +49,8 @@ COLD_SECONDS = 10.0
 # For so long one that is damaged is not fetched again; at most so many are remembered.
 DAMAGED_SECONDS = 5.0
 MAX_DAMAGED = 1_000
+# The last of them: what the row calls its object is the name of none.
+_DAMAGED = (SealedValueError, SecretUnavailableError, DamagedDataError, DoesNotExistError, InvalidValueError)
 _Key = tuple[ProjectId, str]
 
 
@@ -112,7 +115,7 @@ class HotAssets:
 
         try:
             return await self._flights.join(key, lambda: self._load(shelf, version), land)
-        except (SealedValueError, SecretUnavailableError, DamagedDataError, DoesNotExistError):
+        except _DAMAGED:
             self._note_damaged(shelf, version, key)
             raise BackendUnavailableError from None
 
