@@ -7,10 +7,10 @@ than its provider has by now opens for nobody ever again, and keeps nothing from
 Source: spec 7.1; contracts 4 ("Redaction"), 8 (the grace).
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from apikeychain.errors import InvalidValueError, SealedValueError, SecretUnavailableError
 from apikeychain.listing import every
@@ -22,6 +22,7 @@ from apikeychain.rules.asset_secrets import secret_in
 from apikeychain.rules.redaction import needles, plain_needles
 from apikeychain.rules.scrubbing import Needles
 from apikeychain.secret import Secret
+from apikeychain.tenants.asset_making import in_turn
 from apikeychain.tenants.change import Office, require_tenant
 from apikeychain.vault.resealing import SealedProject, context_of
 
@@ -46,7 +47,7 @@ async def require_none(office: Office, tenant: TenantId, project: ProjectId, bod
     """
     found = await _found(office, tenant, project)
     opened = [(record, text) for record in found.live if (text := await _opened(office, found, record))]
-    name = await asyncio.to_thread(_first_in, body, found, opened)
+    name = await in_turn(office, partial(_first_in, body, found, opened))
     if name is not None:
         msg = f"it holds {name}, and whoever loads it would have that: take it out"
         raise InvalidValueError(msg)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from apikeychain.rules.asset_names import MANIFEST, parse_asset_name
 from apikeychain.rules.asset_text import require_text
 from apikeychain.rules.asset_tokens import make_token, require_ttl
 from apikeychain.tenants import asset_secrets, assets
-from apikeychain.tenants.asset_making import body_of, made_of
+from apikeychain.tenants.asset_making import body_of, in_turn, made_of
 from apikeychain.tenants.asset_objects import store_of, sweep_ended, sweep_project, try_to_delete
 from apikeychain.tenants.asset_putting import Putting
 from apikeychain.tenants.assets import AssetInfo, AssetVersionInfo
@@ -48,7 +49,8 @@ class ProjectAssets(ProjectHandle):
     async def put(self, name: str, body: bytes | Path) -> AssetInfo:
         """Serve a script, a style or a source map from now on; the version before is kept.
 
-        It is compressed and sealed once, which takes up to 10 s of a thread for 5 MiB.
+        It is compressed and sealed once, which takes up to 10 s of a thread for 5 MiB. Of many at once two are, and the
+        others wait.
 
         Args:
             name: of the asset.
@@ -69,7 +71,7 @@ class ProjectAssets(ProjectHandle):
         if known is not None and known.sha256 == sha256(content).hexdigest():
             return known
         await asset_secrets.require_none(self._office, self._tenant, self.id, content)
-        made = await asyncio.to_thread(made_of, content)
+        made = await in_turn(self._office, partial(made_of, content))
         return await Putting(office=self._office, prefix=self._prefix, path=path, made=made, actor=self.actor).put()
 
     async def list(self) -> list[AssetInfo]:
