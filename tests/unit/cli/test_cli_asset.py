@@ -164,7 +164,8 @@ def test_the_switches_are_told_and_shown(terminal: Terminal, project: str, folde
     shown = terminal.read("project", "show", project)
     assert (shown["assets"], shown["asset_tokens"]) == (True, False)
     assert terminal.told("asset", "disable", project) == "project shop serves no assets\n"
-    assert "publishes no assets" in terminal.run("asset", "put", project, folder / "app.js")[2]
+    told = terminal.run("asset", "put", project, folder / "app.js")[2]
+    assert f"publishes no assets: switch that on, assets=True or apikeychain asset enable {project}" in told
 
 
 def test_a_file_declares_the_switches(terminal: Terminal, project: str, tmp_path: Path) -> None:
