@@ -3,21 +3,17 @@
 Source: contracts 9; RFC 1952 (gzip); RFC 7932 (br).
 """
 
-import asyncio
 import gzip
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from apikeychain.errors import InvalidValueError
 from apikeychain.model.asset import MAX_ASSET_BYTES
 from apikeychain.model.asset_bodies import AssetBodies
-from apikeychain.tenants.change import Office
 
-T = TypeVar("T")
 _GZIP_LEVEL, _BR_QUALITY = 9, 11
 
 
@@ -36,25 +32,6 @@ class MadeAsset:
     sha384: str
     sha512: str
     packed: bytes = field(repr=False)
-
-
-async def in_turn(office: Office, deed: Callable[[], T]) -> T:
-    """What seconds of a thread bring, once there is a place for them; who leaves has it until the thread has ended.
-
-    Args:
-        office: of the open keychain.
-        deed: to be done in a thread.
-    """
-
-    def leave(ended: asyncio.Future[T]) -> None:
-        office.making.release()
-        # Nobody may be waiting any more.
-        _ = ended.cancelled() or ended.exception()
-
-    await office.making.acquire()
-    running = asyncio.ensure_future(asyncio.to_thread(deed))
-    running.add_done_callback(leave)
-    return await asyncio.shield(running)
 
 
 def made_of(body: bytes) -> MadeAsset:

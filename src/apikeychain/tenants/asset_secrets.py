@@ -22,7 +22,6 @@ from apikeychain.rules.asset_secrets import secret_in
 from apikeychain.rules.redaction import needles, plain_needles
 from apikeychain.rules.scrubbing import Needles
 from apikeychain.secret import Secret
-from apikeychain.tenants.asset_making import in_turn
 from apikeychain.tenants.change import Office, require_tenant
 from apikeychain.vault.resealing import SealedProject, context_of
 
@@ -47,7 +46,7 @@ async def require_none(office: Office, tenant: TenantId, project: ProjectId, bod
     """
     found = await _found(office, tenant, project)
     opened = [(record, text) for record in found.live if (text := await _opened(office, found, record))]
-    name = await in_turn(office, partial(_first_in, body, found, opened))
+    name = await office.making.bring(partial(_first_in, body, found, opened))
     if name is not None:
         msg = f"it holds {name}, and whoever loads it would have that: take it out"
         raise InvalidValueError(msg)

@@ -18,7 +18,7 @@ from apikeychain.rules.asset_names import MANIFEST, parse_asset_name
 from apikeychain.rules.asset_text import require_text
 from apikeychain.rules.asset_tokens import make_token, require_ttl
 from apikeychain.tenants import asset_secrets, assets
-from apikeychain.tenants.asset_making import body_of, in_turn, made_of
+from apikeychain.tenants.asset_making import body_of, made_of
 from apikeychain.tenants.asset_objects import store_of, sweep_ended, sweep_project, try_to_delete
 from apikeychain.tenants.asset_putting import Putting
 from apikeychain.tenants.assets import AssetInfo, AssetVersionInfo
@@ -71,7 +71,7 @@ class ProjectAssets(ProjectHandle):
         if known is not None and known.sha256 == sha256(content).hexdigest():
             return known
         await asset_secrets.require_none(self._office, self._tenant, self.id, content)
-        made = await in_turn(self._office, partial(made_of, content))
+        made = await self._office.making.bring(partial(made_of, content))
         return await Putting(office=self._office, prefix=self._prefix, path=path, made=made, actor=self.actor).put()
 
     async def list(self) -> list[AssetInfo]:
