@@ -59,3 +59,25 @@ def test_a_brace_is_of_an_escape_only_where_that_has_one(script: str) -> None:
 @pytest.mark.parametrize("script", ["\\u{61bcdefgh", "\\x6bcdefgh", "\\u{0061 }bcdefgh"])
 def test_what_is_no_escape_is_none(script: str) -> None:
     assert not found(script, "abcdefgh")
+
+
+@given(held=st.sets(st.integers(0, 12), max_size=4), number=st.integers(0, 13))
+def test_the_first_of_many_that_are_held_is_named(held: set[int], number: int) -> None:
+    texts = [f"secret-{one:04}-of-many" for one in range(number)]
+    secrets = [(f"the {one}th", Needles((text.encode(),))) for one, text in enumerate(texts)]
+    body = " ".join(texts[one] for one in sorted(held, reverse=True) if one < number)
+    first = min((one for one in held if one < number), default=None)
+    assert secret_in(body.encode(), secrets) == (None if first is None else f"the {first}th")
+
+
+def test_of_many_secrets_the_one_that_is_held_is_found_in_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, scrubbed = Needles.scrub, list[int]()
+
+    def scrub(self: Needles, value: bytes) -> bytes:
+        scrubbed.append(len(self.texts))
+        return usual(self, value)
+
+    monkeypatch.setattr(Needles, "scrub", scrub)
+    secrets = [(str(one), Needles((f"secret-{one:04}-of-many".encode(),))) for one in range(100)]
+    assert secret_in(b"secret-0099-of-many", secrets) == "99"
+    assert len(scrubbed) == 8
