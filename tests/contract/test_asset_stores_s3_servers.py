@@ -13,6 +13,7 @@ import pytest
 import cable
 from apikeychain.backends import patience, s3_assets
 from apikeychain.backends.aws_kms import AccessKey
+from apikeychain.backends.aws_kms.wire import Answer
 from apikeychain.backends.s3_assets import S3Assets
 from apikeychain.errors import (
     AlreadyExistsError,
@@ -140,6 +141,26 @@ async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         await asyncio.sleep(0.05)
         writer.write(piece)
     writer.close()
+
+
+async def test_a_page_without_a_name_is_not_the_last_one(store: S3Assets, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES[:3]:
+        await store.put(SHOP, name, b"body")
+    wire: Any = store._lines.here._wire
+    usual, asked = wire.send, list[dict[str, Any]]()
+
+    async def send(verb: str, fields: dict[str, Any]) -> Answer:
+        asked.append(fields)
+        if len(asked) < 3:
+            return Answer(body={"IsTruncated": True, "NextContinuationToken": f"token {len(asked)}"})
+        began = {name: value for name, value in fields.items() if name != "ContinuationToken"}
+        answer: Answer = await usual(verb, began)
+        return answer
+
+    monkeypatch.setattr(wire, "send", send)
+    async with asyncio.timeout(10):
+        assert await store.list(SHOP, "", 10) == NAMES[:3]
+    assert [fields.get("ContinuationToken") for fields in asked] == [None, "token 1", "token 2"]
 
 
 async def test_a_slow_line_has_time_for_what_is_long(

@@ -146,6 +146,15 @@ async def test_what_could_change_the_answer_takes_the_longer_way(shop: Shop, lin
     assert not await compared(shop, scope_of(f"{PREFIX}/{shop.project}/js", headers=[line]))
 
 
+@pytest.mark.parametrize("length", [0, 1, 260, 261, 5000])
+async def test_a_host_of_any_length_is_told_the_same(shop: Shop, length: int) -> None:
+    scope = scope_of(f"{PREFIX}/{shop.project}/js")
+    scope["headers"] = [(b"host", b"a" * length)]
+    assert await compared(shop, scope) is (0 < length <= 260)
+    scope["headers"].append((b"if-none-match", (await shop.get("js")).headers.get(b"etag")))
+    assert await compared(shop, scope) is (0 < length <= 260)
+
+
 async def test_what_it_cannot_judge_takes_the_longer_way(shop: Shop) -> None:
     plain = scope_of(f"{PREFIX}/{shop.project}/js")
     assert await compared(shop, plain)

@@ -14,7 +14,7 @@ import pytest
 from apikeychain.assets import damage
 from apikeychain.assets import hot as module
 from apikeychain.assets.hot import HotAssets
-from apikeychain.errors import BackendUnavailableError
+from apikeychain.errors import BackendUnavailableError, SealedValueError
 from apikeychain.model.alert import OutgoingAlert
 from apikeychain.model.asset import AssetVersion
 from apikeychain.model.ids import TenantId
@@ -25,6 +25,14 @@ from stocked_shelf import SCRIPT, STYLE, Shop, heard, open_shop
 
 pytestmark = pytest.mark.usefixtures("left")
 ACME = TenantId("acme")
+# The last but one is no value at all, the last one of a key that there is not.
+DAMAGED_ROWS: list[dict[str, object]] = [
+    {"sha256": "0" * 64},
+    {"object": "0" * 32},
+    {"object": "../x"},
+    {"sealed": b""},
+    {"sealed": b"AK\1\1" + b"\0" * 200},
+]
 
 
 @pytest.fixture
@@ -200,6 +208,34 @@ async def test_what_is_kept_has_a_bound_in_bytes_and_the_oldest_goes() -> None:
         assert (len(held), held._room, held._of_project) == (0, 10, {})
 
 
+async def test_who_asks_for_everything_of_one_project_drives_out_nobody_else() -> None:
+    async with open_shop() as shop:
+        other = await shop.gate.acme.ensure_project("other")
+        await other.configure(assets=True)
+        await other.assets.put("index.js", STYLE)
+        for number in range(8):
+            await shop.assets.put(f"{number}.js", b"%d" % number * 5000)
+        await heard()
+        held = hot(shop)
+        weight = module.OWN_BYTES + 5000 + 100
+        held._room, held._half = 4 * weight, 2 * weight
+        assert (await shop.get("js", project=other.id)).body == STYLE
+        for number in (*range(3), 0, *range(3, 8)):
+            assert (await shop.get(f"js/{number}.js")).status == 200
+            assert held._room >= 0
+        opened = len(shop.store.opened)
+        assert (await shop.get("js", project=other.id)).body == STYLE
+        # Of its own the newest are there still; while there was room, it had more than half.
+        for number in (7, 6):
+            assert (await shop.get(f"js/{number}.js")).status == 200
+        assert (len(shop.store.opened), opened) == (opened, 9)
+        held.forget(shop.project)
+        held.forget(shop.project)
+        assert len(held) == 1
+        held.forget(other.id)
+        assert (len(held), held._room, held._of_project) == (0, 4 * weight, {})
+
+
 async def alerts(store: Store) -> list[OutgoingAlert]:
     async with store.reading(ACME) as rows:
         return list(await rows.list(OutgoingAlert, (), 100))
@@ -248,13 +284,70 @@ async def test_another_object_in_its_place_is_damage_too(shop: Shop) -> None:
     assert (await shop.get("css")).status == 503
 
 
-async def test_a_body_that_is_another_than_its_row_says_is_damage(shop: Shop) -> None:
+async def rewrite(shop: Shop, **fields: object) -> None:
+    """Somebody who writes to the database changes the row of the script."""
     async with project_change(shop.residence.office, ACME, shop.project, "tester") as change:
         stored = await change.require(AssetVersion, "js/index.js", f"{1:09}")
-        await change.store_changed(stored, sha256="0" * 64)
+        await change.store_changed(stored, **fields)
         change.note("project.changed")
     await heard()
-    assert (await shop.get("js")).status == 503
+
+
+@pytest.mark.parametrize("field", DAMAGED_ROWS)
+async def test_a_row_that_says_another_body_or_object_is_damage(shop: Shop, field: dict[str, object]) -> None:
+    await rewrite(shop, **field)
+    for _ in range(2):
+        answer = await shop.get("js")
+        assert (answer.status, answer.code) == (503, "backend-unavailable")
+    await asyncio.sleep(0.05)
+    assert len(await shop.told("asset.damaged")) == 1
+    assert (await shop.get("css")).status == 200
+
+
+async def test_a_row_with_the_key_of_another_asset_is_damage(shop: Shop) -> None:
+    serving = shop.residence.assets
+    assert serving is not None
+    shelf = await serving._shelves.load(shop.project)
+    await rewrite(shop, sealed=shelf.current[b"css/index.css"].sealed)
+    assert (await shop.get("js")).code == "backend-unavailable"
+    await asyncio.sleep(0.05)
+    assert len(await shop.told("asset.damaged")) == 1
+
+
+@pytest.mark.parametrize("field", ["sha256", "sha384", "sha512"])
+async def test_a_row_whose_hash_is_none_closes_the_assets_of_its_project_and_is_told_once(
+    shop: Shop, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rewrite(shop, **{field: "a\r\nb: c"})
+    for path in ("js", "css", "assets.json", "js"):
+        answer = await shop.get(path)
+        assert (answer.status, answer.code) == (503, "backend-unavailable")
+    assert caplog.text.count("is closed: a stored asset-version of the tenant 'acme' cannot be read") == 1
+
+
+async def test_a_key_that_does_not_open_is_no_damage_and_is_asked_for_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[object] = []
+
+    async def refuses(_: object, *given: object) -> bytes:
+        asked.append(given)
+        raise SealedValueError
+
+    shop.residence.office.vault.forget(None)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(shop.residence.office.key_services.named("default")), "unwrap", refuses)
+        answers = await asyncio.gather(*(shop.get(path) for path in ("js", "js", "css")))
+        often = len(asked)
+        answers += [await shop.get("js"), await shop.get("css")]
+    assert {(one.status, one.code) for one in answers} == {(503, "backend-unavailable")}
+    assert len(asked) == often
+    await asyncio.sleep(0.05)
+    assert await shop.told("asset.damaged") == []
+    assert shop.store.opened == []
+    assert caplog.text.count(f"project {shop.project}: its key does not open, and its assets neither") == 1
+    hot(shop)._damaged.clear()
+    assert (await shop.get("js")).status == 200
 
 
 async def test_who_is_told_within_the_hour_is_not_told_again_by_another_worker(shop: Shop) -> None:

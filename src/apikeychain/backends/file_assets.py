@@ -12,7 +12,6 @@ beside it an hour later or more, when nobody can still be writing it, removes it
 Source: spec 10.2; POSIX.1-2024 openat(), linkat(), fsync().
 """
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -26,9 +25,12 @@ from apikeychain.backends.asset_objects import MAX_OBJECT_BYTES, is_object, requ
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError, DoesNotExistError
 from apikeychain.model.asset import AssetPrefix
 from apikeychain.primitives import random_bytes
+from apikeychain.threads import ThreadPlaces
 
 T = TypeVar("T")
 _SUFFIX = ".new"
+# A disk that hangs holds so many threads and no more; the others of the process are for what else waits for one.
+_AT_ONCE = 2
 # The longest that is put takes seconds, on a disk that is slow a minute.
 _LEFT_SECONDS = 3600.0
 # NONBLOCK: a pipe must not hold us up.
@@ -49,6 +51,7 @@ class FileAssets:
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
         self._is_made = False
+        self._places = ThreadPlaces(_AT_ONCE)
 
     async def __aenter__(self) -> Self:
         """Nothing: what a verb needs it opens, so that a disk that is away is away for that alone."""
@@ -83,7 +86,7 @@ class FileAssets:
 
     async def _deed(self, deed: Callable[[], T]) -> T:
         try:
-            return await asyncio.to_thread(deed)
+            return await self._places.bring(deed)
         except OSError as error:
             msg = (
                 f"the directory of assets {self.directory} cannot be used ({error.strerror}): "

@@ -155,6 +155,9 @@ class Objects:
             BackendUnavailableError: it is not told now.
         """
         names, token = await self._page(prefix, limit, StartAfter=prefix + after)
+        while token and not names:
+            # A server may tell of none and go on: where many were deleted whose versions it keeps.
+            names, token = await self._page(prefix, limit, ContinuationToken=token)
         return names, bool(token)
 
     async def _page(self, prefix: str, most: int, **more: Any) -> tuple[list[str], str | None]:  # noqa: ANN401 - likewise

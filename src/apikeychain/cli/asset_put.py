@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 
@@ -31,7 +31,8 @@ async def put(project: str, /, *files: Path, name: str | None = None, client: _C
 
     Args:
         project: its id p_..., or TENANT/NAME.
-        files: to publish, each under its own name; of a folder what stands right in it.
+        files: to publish, each under its own name; of a folder what stands right in it, but no link that leads out of
+            it.
         name: publish the only file under this name.
         client: publish the module that comes with this package, with which a page calls the project's routes.
     """
@@ -44,6 +45,12 @@ async def put(project: str, /, *files: Path, name: str | None = None, client: _C
     return 1 if came.refused else 0
 
 
+class _File(NamedTuple):
+    name: str
+    path: Path
+    is_of_folder: bool
+
+
 @dataclass(slots=True)
 class _Came:
     """What came of each file."""
@@ -51,22 +58,21 @@ class _Came:
     put: list[AssetInfo] = field(default_factory=list[AssetInfo])
     refused: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
 
-    async def put_all(
-        self, project: ProjectAdmin, files: Sequence[tuple[str, Path]], bar: Callable[[int], None]
-    ) -> None:
+    async def put_all(self, project: ProjectAdmin, files: Sequence[_File], bar: Callable[[int], None]) -> None:
         """Put one after the other; once nothing answers, no further one is tried."""
-        for done, (name, path) in enumerate(files):
+        for done, file in enumerate(files):
             try:
-                self.put.append(await project.assets.put(name, path))
+                _require_within(file)
+                self.put.append(await project.assets.put(file.name, file.path))
             except (InvalidValueError, ConflictError) as error:
-                self.refused.append((path, str(error)))
+                self.refused.append((file.path, str(error)))
             except BackendUnavailableError:
-                self.refused += [(left, _SILENT) for _, left in files[done:]]
+                self.refused += [(left.path, _SILENT) for left in files[done:]]
                 return
             bar(done + 1)
 
 
-def _named(files: Sequence[Path], name: str | None) -> list[tuple[str, Path]]:
+def _named(files: Sequence[Path], name: str | None) -> list[_File]:
     """Each file with the name that it is published under.
 
     Raises:
@@ -79,20 +85,29 @@ def _named(files: Sequence[Path], name: str | None) -> list[tuple[str, Path]]:
     if name is not None and len(found) > 1:
         msg = "--name is for one file"
         raise InvalidValueError(msg)
-    twice = [one for one, times in Counter(path.name for path in found).items() if times > 1]
+    twice = [one for one, times in Counter(path.name for path, _ in found).items() if times > 1]
     if twice:
         msg = f"two files are named {twice[0]!r}"
         raise InvalidValueError(msg)
-    return [(name or path.name, path) for path in found]
+    return [_File(name or path.name, path, is_of_folder) for path, is_of_folder in found]
 
 
-def _within(path: Path) -> list[Path]:
+def _within(path: Path) -> list[tuple[Path, bool]]:
+    """Each file, and whether it is one of a folder."""
     if not path.is_dir():
-        return [path]
+        return [(path, False)]
     try:
-        return sorted(one for one in path.iterdir() if _is_asset(one) and one.is_file())
+        return [(one, True) for one in sorted(path.iterdir()) if _is_asset(one) and one.is_file()]
     except OSError as error:
         raise unreadable(path, error) from None
+
+
+def _require_within(file: _File) -> None:
+    """Raise InvalidValueError for a link out of its folder: who made that may have meant to have another file read."""
+    path = file.path
+    if file.is_of_folder and path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+        msg = "it is a link that leads out of its folder: to publish what it leads to, name it by itself"
+        raise InvalidValueError(msg)
 
 
 def _is_asset(path: Path) -> bool:

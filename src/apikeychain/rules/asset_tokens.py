@@ -55,7 +55,7 @@ def parse_ttl(given: timedelta | str) -> timedelta:
 
 
 def require_token(keys: Iterable[bytes], project: ProjectId, path: str, token: bytes, moment: datetime) -> int:
-    """How many seconds a token is good for, from `moment` on; at least 1, rounded up.
+    """How many whole seconds a token is good for, from `moment` on: nothing may be kept for longer than it is.
 
     Args:
         keys: the current one and those before it that still count; each is tried, in the same time.
@@ -75,7 +75,7 @@ def require_token(keys: Iterable[bytes], project: ProjectId, path: str, token: b
     left = int(expiry) - moment.timestamp()
     if not any(good) or not 0 < left <= MAX_TTL.total_seconds():
         raise TokenRefusedError
-    return -int(-left // 1)
+    return int(left)
 
 
 def _read_ttl(text: str) -> timedelta:

@@ -8,10 +8,10 @@ Source: contracts 9; spec 7; decision 35.
 
 import asyncio
 import hashlib
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 
-from apikeychain.errors import ConflictError, InvalidValueError
+from apikeychain.errors import APIKeyChainError, ConflictError, InvalidValueError
 from apikeychain.listing import every
 from apikeychain.model.asset import MAX_ASSETS, MAX_VERSIONS, Asset, AssetPrefix, AssetVersion, LooseObject
 from apikeychain.model.records import ProjectKey
@@ -97,10 +97,23 @@ class Putting:
         except BaseException:
             # It may be stored all the same: what is of a version by now is not deleted. And what was broken off while
             # it was put may come to be after this: its note stays.
-            await asyncio.shield(try_to_delete(self.office, self.prefix, [name], keeps_notes=not is_put))
+            await asyncio.shield(self._give_up(name, keeps_note=not is_put))
             raise
         await try_to_delete(self.office, self.prefix, gone)
         return info
+
+    async def _give_up(self, name: str, *, keeps_note: bool) -> None:
+        with suppress(APIKeyChainError):
+            await self._note_again(name)
+        await try_to_delete(self.office, self.prefix, [name], keeps_notes=keeps_note)
+
+    async def _note_again(self, name: str) -> None:
+        """A sweep that came before the object took its note along, and found nothing yet to delete."""
+        async with self._change() as change:
+            kept = await versions_of(change.store, change.project.id, self.path)
+            is_known = name in {one.object for one in kept} or await change.find(LooseObject, name) is not None
+            if not is_known:
+                await change.store.insert(loose(change, name, self.path))
 
     def _sealed(self, number: int) -> _Sealed:
         made, key = self.made, new_object_key()

@@ -7,10 +7,10 @@ than its provider has by now opens for nobody ever again, and keeps nothing from
 Source: spec 7.1; contracts 4 ("Redaction"), 8 (the grace).
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from apikeychain.errors import InvalidValueError, SealedValueError, SecretUnavailableError
 from apikeychain.listing import every
@@ -46,7 +46,7 @@ async def require_none(office: Office, tenant: TenantId, project: ProjectId, bod
     """
     found = await _found(office, tenant, project)
     opened = [(record, text) for record in found.live if (text := await _opened(office, found, record))]
-    name = await asyncio.to_thread(_first_in, body, found, opened)
+    name = await office.making.bring(partial(_first_in, body, found, opened))
     if name is not None:
         msg = f"it holds {name}, and whoever loads it would have that: take it out"
         raise InvalidValueError(msg)

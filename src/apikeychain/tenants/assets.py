@@ -176,7 +176,8 @@ def told(version: AssetVersion) -> dict[str, JSON]:
 def require_on(project: Project) -> None:
     """Raise InvalidValueError unless the project publishes assets."""
     if not project.assets:
-        msg = f"the project {project.name!r} publishes no assets: switch that on, assets=True"
+        which = f"{project.name!r} publishes no assets"
+        msg = f"the project {which}: switch that on, assets=True or apikeychain asset enable {project.id}"
         raise InvalidValueError(msg)
 
 

@@ -24,10 +24,13 @@ from apikeychain.ports.store import R, Store, TenantReader, TenantStore
 from apikeychain.ports.witness import Witness
 from apikeychain.rules import chain
 from apikeychain.settings import APIKeyChainSettings
+from apikeychain.threads import ThreadPlaces
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
 
 _KEY_SECONDS = 2.0
+# With those of a directory of assets fewer than there are at least.
+_MAKING = 2
 _log = logging.getLogger("apikeychain")
 
 
@@ -42,6 +45,7 @@ class Office:
         alert_sinks: to which alerts go, by name.
         notary: takes them there.
         asset_store: keeps what tenants publish, or None.
+        making: places for those who make or search an asset, which takes seconds of a thread.
         turning: set once this keychain turns keys that are due: when it serves calls, or somebody waits for a turn. A
             command or a script has other settings, networks and rotators than the one that serves.
     """
@@ -57,6 +61,7 @@ class Office:
     alert_sinks: Mapping[str, AlertSink]
     notary: Notary
     asset_store: AssetStore | None = None
+    making: ThreadPlaces = field(default_factory=lambda: ThreadPlaces(_MAKING))
     turning: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def announce(self, project: ProjectId | None) -> None:

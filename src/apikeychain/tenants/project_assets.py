@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -48,7 +49,8 @@ class ProjectAssets(ProjectHandle):
     async def put(self, name: str, body: bytes | Path) -> AssetInfo:
         """Serve a script, a style or a source map from now on; the version before is kept.
 
-        It is compressed and sealed once, which takes up to 10 s of a thread for 5 MiB.
+        It is compressed and sealed once, which takes up to 10 s of a thread for 5 MiB. Of many at once two are, and the
+        others wait.
 
         Args:
             name: of the asset.
@@ -69,7 +71,7 @@ class ProjectAssets(ProjectHandle):
         if known is not None and known.sha256 == sha256(content).hexdigest():
             return known
         await asset_secrets.require_none(self._office, self._tenant, self.id, content)
-        made = await asyncio.to_thread(made_of, content)
+        made = await self._office.making.bring(partial(made_of, content))
         return await Putting(office=self._office, prefix=self._prefix, path=path, made=made, actor=self.actor).put()
 
     async def list(self) -> list[AssetInfo]:
@@ -123,7 +125,8 @@ class ProjectAssets(ProjectHandle):
 
         Raises:
             InvalidValueError: not such a time, or an immutable list.
-            DoesNotExistError: there is no such asset.
+            DoesNotExistError: there is no such asset yet that could have an immutable address, or no key to make a
+                token with.
         """
         path = MANIFEST if name == MANIFEST else parse_asset_name(name)
         if immutable and path == MANIFEST:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+import threading
 import time
 from pathlib import Path
 
@@ -201,4 +202,24 @@ async def test_a_directory_that_vanished_is_not_made_anew(store: FileAssets) -> 
         await store.open(SHOP, NAMES[0])
     assert not store.directory.exists()
     store.directory.with_name("unmounted").rename(store.directory)
+    assert await store.open(SHOP, NAMES[0]) == b"body"
+
+
+async def test_a_disk_that_hangs_leaves_threads_to_everybody_else(
+    store: FileAssets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.put(SHOP, NAMES[0], b"body")
+    usual, door, asked = file_assets._read, threading.Event(), list[str]()
+
+    def hangs(folder: int, name: str) -> bytes:
+        asked.append(name)
+        assert door.wait(20)
+        return usual(folder, name)
+
+    monkeypatch.setattr(file_assets, "_read", hangs)
+    for _ in range(8):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(store.open(SHOP, NAMES[0]), 0.03)
+    assert len(asked) == 2
+    door.set()
     assert await store.open(SHOP, NAMES[0]) == b"body"

@@ -125,6 +125,25 @@ def test_the_module_for_pages_is_put_by_itself_and_beside_files(terminal: Termin
     assert other["path"] == "js/calls.js"
 
 
+def test_a_link_out_of_a_folder_is_followed_only_where_it_is_named(
+    terminal: Terminal, project: str, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "credentials").write_text("password = 1\n")
+    (folder / "away.js").symlink_to(tmp_path / "credentials")
+    (folder / "same.js").symlink_to("app.js")
+    (folder / "lost.js").symlink_to("nowhere")
+    code, out, err = terminal.run("asset", "put", project, folder)
+    assert (code, "away.js" in out, "same.js" in out, "page.css" in out) == (1, False, True, True)
+    assert err.count("\n") == 1
+    assert "away.js: it is a link that leads out of its folder" in err
+    # The folder itself may be one.
+    (tmp_path / "current").symlink_to(folder)
+    (folder / "away.js").unlink()
+    assert "app.js" in terminal.told("asset", "put", project, tmp_path / "current")
+    (folder / "away.js").symlink_to(tmp_path / "credentials")
+    assert "away.js" in terminal.told("asset", "put", project, folder / "away.js")
+
+
 def test_a_folder_that_cannot_be_read_says_so(
     terminal: Terminal, project: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +193,8 @@ def test_the_switches_are_told_and_shown(terminal: Terminal, project: str, folde
     shown = terminal.read("project", "show", project)
     assert (shown["assets"], shown["asset_tokens"]) == (True, False)
     assert terminal.told("asset", "disable", project) == "project shop serves no assets\n"
-    assert "publishes no assets" in terminal.run("asset", "put", project, folder / "app.js")[2]
+    told = terminal.run("asset", "put", project, folder / "app.js")[2]
+    assert f"publishes no assets: switch that on, assets=True or apikeychain asset enable {project}" in told
 
 
 def test_a_file_declares_the_switches(terminal: Terminal, project: str, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from apikeychain.errors import BackendUnavailableError, ConflictError, DoesNotEx
 from apikeychain.model.asset import AssetPrefix
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.tenants import asset_objects
-from apikeychain.tenants.asset_objects import PUTTING, TOPIC
+from apikeychain.tenants.asset_objects import PUTTING, TOPIC, store_of
 from apikeychain.tenants.asset_putting import Putting
 from apikeychain.tenants.assets import loosen
 from apikeychain.tenants.erasure import erase_tenant
@@ -130,6 +130,47 @@ async def test_an_object_that_is_swept_meanwhile_becomes_one_of_no_version(
     interrupted(monkeypatch, "put", later(shop, PUTTING).assets.sweep, after=True)
     info = await shop.assets.put("widget.js", SCRIPT)
     assert (info.version, len(await objects(shop))) == (1, 1)
+    await require_whole(shop, ["js/widget.js"])
+
+
+@pytest.mark.parametrize("fault", [None, BackendUnavailableError, asyncio.CancelledError])
+async def test_an_object_whose_note_was_swept_before_it_came_is_found_all_the_same(
+    shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException] | None
+) -> None:
+    async def swept() -> None:
+        assert await later(shop, PUTTING).assets.sweep() == 1
+        assert await loose(shop) == []
+        if fault is not None:
+            raise fault
+
+    interrupted(monkeypatch, "put", swept, after=False)
+    if fault is None:
+        assert (await shop.assets.put("widget.js", SCRIPT)).version == 1
+        assert len(await objects(shop)) == 1
+        await require_whole(shop, ["js/widget.js"])
+        return
+    with pytest.raises(fault):
+        await shop.assets.put("widget.js", SCRIPT)
+    # It may still be on its way: what is noted again is swept again.
+    (left,) = await loose(shop)
+    await store_of(shop._office).put(prefix_of(shop), left.object, b"late")
+    await later(shop, PUTTING).assets.sweep()
+    assert (await objects(shop), await loose(shop)) == (set(), [])
+
+
+async def test_an_object_of_a_version_whose_making_was_not_heard_of_stays(
+    shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = Putting._store
+
+    async def unheard(self: Putting, *given: Any) -> Any:
+        await usual(self, *given)
+        raise BackendUnavailableError
+
+    monkeypatch.setattr(Putting, "_store", unheard)
+    with pytest.raises(BackendUnavailableError):
+        await shop.assets.put("widget.js", SCRIPT)
+    assert (len(await objects(shop)), await loose(shop)) == (1, [])
     await require_whole(shop, ["js/widget.js"])
 
 

@@ -1,8 +1,10 @@
 """Scripts and styles: put, listed, served in another version, removed."""
 
+import asyncio
 import gzip
 import hashlib
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from apikeychain.errors import (
     SettingsError,
 )
 from apikeychain.model import asset as limits
-from apikeychain.tenants import asset_putting
+from apikeychain.tenants import asset_putting, asset_secrets, project_assets
 from apikeychain.tenants.asset_objects import sweep_all
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
@@ -83,6 +85,40 @@ async def test_a_file_is_put_and_one_that_is_none_is_refused(shop: ProjectAdmin,
     assert await served(shop, "css/page.css") == STYLE
     with pytest.raises(InvalidValueError, match="cannot be read: No such file"):
         await shop.assets.put("page.css", tmp_path / "none.css")
+
+
+@pytest.mark.parametrize("patched", [(project_assets, "made_of"), (asset_secrets, "secret_in")])
+async def test_many_who_put_at_once_leave_threads_to_everybody_else(
+    shop: ProjectAdmin, monkeypatch: pytest.MonkeyPatch, patched: tuple[object, str]
+) -> None:
+    await fill(shop)
+    usual, door = getattr(*patched), threading.Event()
+    lock, under_way, most = threading.Lock(), 0, 0
+
+    def slow(*given: object) -> object:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        door.wait(10)
+        with lock:
+            under_way -= 1
+        return usual(*given)
+
+    monkeypatch.setattr(*patched, slow)
+    putting = [asyncio.create_task(shop.assets.put(f"{number}.js", SCRIPT)) for number in range(8)]
+    await asyncio.sleep(0.3)
+    assert under_way == 2
+    # Who leaves in the middle gives his place to nobody while the thread is at work.
+    assert all(one.cancel() for one in putting)
+    await asyncio.wait(putting)
+    putting = [asyncio.create_task(shop.assets.put(f"{number}.js", SCRIPT)) for number in range(4)]
+    await asyncio.sleep(0.1)
+    assert (under_way, most) == (2, 2)
+    door.set()
+    assert [(await one).version for one in putting] == [1, 1, 1, 1]
+    assert most == 2
+    await require_whole(shop, [f"js/{number}.js" for number in range(4)])
 
 
 async def test_a_coding_that_makes_it_no_shorter_is_left_out(

@@ -1,0 +1,83 @@
+"""A secret is found in a script however its characters are written, also where the script stands in a string."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apikeychain.rules.asset_secrets import secret_in
+from apikeychain.rules.scrubbing import Needles
+
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "x": lambda one: f"\\x{ord(one):02x}",
+    "u": lambda one: f"\\u{ord(one):04X}",
+    "braced": lambda one: f"\\u{{{ord(one):x}}}",
+    "zeros": lambda one: f"\\u{{{ord(one):012x}}}",
+}
+secrets = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=40)
+
+
+def found(body: str, secret: str) -> bool:
+    return secret_in(body.encode(), [("it", Needles((secret.encode(),)))]) == "it"
+
+
+def quoted(text: str) -> str:
+    """As a string of a script, whose own characters are left to it."""
+    return '"' + text + '"'
+
+
+@given(secret=secrets, ways=st.lists(st.sampled_from(list(WRITTEN)), min_size=40, max_size=40))
+def test_each_character_may_be_written_in_its_own_way(secret: str, ways: list[str]) -> None:
+    # What would begin an escape of its own, or end the string, is written as one.
+    plain = {"\\", '"'}
+    written = "".join(
+        WRITTEN["x" if way == "as it is" and one in plain else way](one)
+        for one, way in zip(secret, ways[: len(secret)], strict=True)
+    )
+    script = f"const key = {quoted(written)}"
+    assert found(script, secret)
+    assert found(json.dumps({"version": 3, "sourcesContent": [script]}), secret)
+    assert not found(script.replace(written, written[1:] if secret == written else ""), secret)
+
+
+@given(secret=secrets)
+def test_a_secret_in_a_string_of_a_string_is_found(secret: str) -> None:
+    script = f"const key = {json.dumps(secret)}"
+    assert found(script, secret)
+    assert found(json.dumps([script]), secret)
+    assert found(json.dumps([script]).replace("/", "\\/"), secret)
+
+
+@pytest.mark.parametrize("script", ["\\x61}bcdefgh", "\\u{61}}bcdefgh", "\\u{0000000061}}bcdefgh", "\\\\x61}bcdefgh"])
+def test_a_brace_is_of_an_escape_only_where_that_has_one(script: str) -> None:
+    assert found(script, "a}bcdefgh")
+
+
+@pytest.mark.parametrize("script", ["\\u{61bcdefgh", "\\x6bcdefgh", "\\u{0061 }bcdefgh"])
+def test_what_is_no_escape_is_none(script: str) -> None:
+    assert not found(script, "abcdefgh")
+
+
+@given(held=st.sets(st.integers(0, 12), max_size=4), number=st.integers(0, 13))
+def test_the_first_of_many_that_are_held_is_named(held: set[int], number: int) -> None:
+    texts = [f"secret-{one:04}-of-many" for one in range(number)]
+    secrets = [(f"the {one}th", Needles((text.encode(),))) for one, text in enumerate(texts)]
+    body = " ".join(texts[one] for one in sorted(held, reverse=True) if one < number)
+    first = min((one for one in held if one < number), default=None)
+    assert secret_in(body.encode(), secrets) == (None if first is None else f"the {first}th")
+
+
+def test_of_many_secrets_the_one_that_is_held_is_found_in_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, scrubbed = Needles.scrub, list[int]()
+
+    def scrub(self: Needles, value: bytes) -> bytes:
+        scrubbed.append(len(self.texts))
+        return usual(self, value)
+
+    monkeypatch.setattr(Needles, "scrub", scrub)
+    secrets = [(str(one), Needles((f"secret-{one:04}-of-many".encode(),))) for one in range(100)]
+    assert secret_in(b"secret-0099-of-many", secrets) == "99"
+    assert len(scrubbed) == 8
