@@ -107,6 +107,7 @@ class Residence:
         self._ledger = Ledger(plugs.store, now=_now, ahead=ahead, terms=terms, clock=clock, written=self._notary.count)
         self.pipeline: Pipeline | None = None
         self.assets: AssetServer | None = None
+        self._shown: AssetServer | None = None
         if plugs.asset_store is not None:
             parts = plugs.store, plugs.asset_store, self.office.vault, self._ledger
             self.assets = AssetServer(settings, *parts, now=_now, clock=clock)
@@ -134,6 +135,7 @@ class Residence:
         """Deliver alerts, and turn keys that are due, from now on."""
         self.serving.set()
         self.office.turning.set()
+        self._shown = self.assets
 
     @property
     def is_open(self) -> bool:
@@ -143,7 +145,7 @@ class Residence:
     @property
     def assets_at_once(self) -> AssetServer | None:
         """Who answers requests for assets, once calls are served in the running loop."""
-        return self.assets if self.serving.is_set() and self.is_open else None
+        return self._shown if self._loop is asyncio.get_running_loop() else None
 
     def gate_of(self, call: Call) -> Gate | None:
         """Who answers a call, while it is open in the running loop."""
@@ -169,7 +171,7 @@ class Residence:
             else:
                 self._open.set_exception(error)
         finally:
-            self.pipeline = None
+            self.pipeline = self._shown = None
             if not self._open.done():
                 self._open.cancel()
 
