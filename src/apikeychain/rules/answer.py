@@ -5,81 +5,20 @@ Source: contracts 4 ("3xx", "Response headers passed"); RFC 9110, sections 10.2.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from apikeychain.errors import CredentialRefusedError, InvalidValueError, PathRefusedError, UpstreamRefusedError
+from apikeychain.errors import CredentialRefusedError, PathRefusedError, UpstreamRefusedError
 from apikeychain.model.call import ByteStream, Reply, UpstreamReply
 from apikeychain.model.headers import Headers, Line
-from apikeychain.model.network import Network
-from apikeychain.model.provider import Provider, QueryCredential
-from apikeychain.model.route import STREAMS, ProxyRoute
+from apikeychain.model.route import STREAMS
+from apikeychain.rules.answer_plan import NO_STORE
 from apikeychain.rules.answer_transforms import AnswerShape
+from apikeychain.rules.routing import CompiledRoute
 
-if TYPE_CHECKING:
-    from apikeychain.rules.routing import CompiledRoute
-
-ALWAYS = frozenset(
-    {
-        b"content-type",
-        b"content-length",
-        b"content-language",
-        b"content-disposition",
-        b"content-range",
-        b"accept-ranges",
-        b"etag",
-        b"last-modified",
-        b"retry-after",
-        b"x-request-id",
-    },
-)
 # No other character: what is written with escapes would not be known for a secret in small letters.
 _RATE_LIMIT_BEGINS = b"x-ratelimit-"
 _RATE_LIMIT = re.compile(rb"%b[a-z0-9-]+" % _RATE_LIMIT_BEGINS).fullmatch
 _SINGLE = frozenset({b"content-type", b"content-length", b"location"})
-_NEVER = frozenset(
-    {
-        "alt-svc",
-        "clear-site-data",
-        "content-encoding",
-        "content-location",
-        "content-security-policy",
-        "content-security-policy-report-only",
-        "expires",
-        "location",
-        "edge-control",
-        "nel",
-        "no-vary-search",
-        "origin-agent-cluster",
-        "permissions-policy",
-        "pragma",
-        "proxy-authenticate",
-        "referrer-policy",
-        "refresh",
-        "report-to",
-        "reporting-endpoints",
-        "service-worker-allowed",
-        "set-login",
-        "speculation-rules",
-        "use-as-dictionary",
-        "set-cookie",
-        "set-cookie2",
-        "sourcemap",
-        "strict-transport-security",
-        "timing-allow-origin",
-        "vary",
-        "www-authenticate",
-        "x-content-type-options",
-        "x-frame-options",
-        "x-sourcemap",
-    },
-)
-# The second line: what a server or a cache in front of the host would obey.
-_NEVER_BEGIN = (
-    *("access-control-", "cross-origin-", "sec-", "x-apikeychain-"),
-    *("surrogate-", "x-accel-", "x-lighttpd-", "x-reproxy-", "x-sendfile"),
-)
-_NEVER_END = "cache-control"
 _VALUES = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 _LOCATION = re.compile(
     rb"(?:https://([A-Za-z0-9._-]+)(?::([0-9]{1,5}))?)?(/(?!/)[^?#]*)?(?:\?([^#]*))?(?:#.*)?",
@@ -89,61 +28,12 @@ _VISIBLE = re.compile(rb"[\x21-\x5b\x5d-\x7e]{1,8192}")
 _OF_ITS_BODY = frozenset(
     {b"content-length", b"etag", b"accept-ranges", b"content-digest", b"repr-digest", b"digest", b"content-md5"}
 )
-_NO_STORE = (b"cache-control", b"no-store")
 _CREDENTIAL_REFUSED = frozenset({401, 407})
 _HTTPS = 443
 _OK, _EMPTY, _PARTIAL, _MULTIPLE, _NOT_MODIFIED, _ERRORS = 200, 204, 206, 300, 304, 400
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerPlan:
-    """What passes of the answers to a route, compiled.
-
-    Attributes:
-        passed: names of headers.
-        cache: the Cache-Control line of a good answer.
-        injected: the name in lower case under which a query carries the credential, or None.
-        redirect_hosts: hosts that a Location may name.
-        shape: what the route's transforms do to a good answer, or None.
-    """
-
-    passed: frozenset[bytes]
-    cache: Line
-    injected: bytes | None
-    redirect_hosts: frozenset[bytes]
-    shape: AnswerShape | None
-
-
-def compile_answer(route: ProxyRoute, provider: Provider, network: Network) -> AnswerPlan:
-    """The plan of a route's answers.
-
-    Raises:
-        InvalidValueError: a header that never passes, a cache time that cannot be, or transforms of what is not read
-            whole.
-    """
-    for name in route.answer_headers:
-        lowered = name.lower()
-        if lowered in _NEVER or lowered.startswith(_NEVER_BEGIN) or lowered.endswith(_NEVER_END):
-            msg = f"the route {route.name!r} cannot pass the answer's header {name!r}"
-            raise InvalidValueError(msg)
-    seconds = route.cache_seconds
-    if seconds is not None and seconds < 0:
-        msg = f"the route {route.name!r} cannot be cached for {seconds} seconds"
-        raise InvalidValueError(msg)
-    if route.answer_transforms and (route.stream or route.ranges):
-        msg = f"the route {route.name!r} cannot transform answers that stream or come in parts: no stream, no ranges"
-        raise InvalidValueError(msg)
-    place = provider.credential
-    return AnswerPlan(
-        passed=ALWAYS | {name.lower().encode() for name in route.answer_headers},
-        cache=_NO_STORE if seconds is None else (b"cache-control", b"private, max-age=%d" % seconds),
-        injected=place.parameter.lower().encode() if isinstance(place, QueryCredential) else None,
-        redirect_hosts=frozenset(host.lower().encode() for host in network.redirect_hosts),
-        shape=AnswerShape(route.answer_transforms) if route.answer_transforms else None,
-    )
-
-
-def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: bytes) -> Reply:
+def pass_on(upstream: UpstreamReply, route: CompiledRoute, location_base: bytes) -> Reply:
     """What the caller gets of the provider's answer, not yet scrubbed. Its body is the provider's, not yet read.
 
     Args:
@@ -169,14 +59,14 @@ def pass_on(upstream: UpstreamReply, route: "CompiledRoute", location_base: byte
     timeouts = route.timeouts
     return Reply(
         status,
-        (*lines, route.answer.cache if good else _NO_STORE),
+        (*lines, route.answer.cache if good else NO_STORE),
         upstream.body,
         idle_seconds=timeouts.idle,
         total_seconds=timeouts.lasting(upstream.headers.get(b"content-type")),
     )
 
 
-def shape_of(reply: Reply, route: "CompiledRoute") -> AnswerShape | None:
+def shape_of(reply: Reply, route: CompiledRoute) -> AnswerShape | None:
     """What the route's transforms do to this answer, or None: an error is not the data that they are about.
 
     Raises:
@@ -209,7 +99,7 @@ def _passed(lines: Iterable[Line], names: frozenset[bytes]) -> list[Line]:
     return [line for line in lines if line[0] in names or (line[0][:size] == begins and _RATE_LIMIT(line[0]))]
 
 
-def _require_status(status: int, route: "CompiledRoute") -> None:
+def _require_status(status: int, route: CompiledRoute) -> None:
     if status in _CREDENTIAL_REFUSED:
         raise CredentialRefusedError
     if not _OK <= status <= 599 or (status == _PARTIAL and not route.route.ranges):  # noqa: PLR2004 - RFC 9110, 15
@@ -226,7 +116,7 @@ def _require_lines(headers: Headers) -> None:
         raise UpstreamRefusedError
 
 
-def _own_location(value: bytes, route: "CompiledRoute", location_base: bytes) -> bytes:
+def _own_location(value: bytes, route: CompiledRoute, location_base: bytes) -> bytes:
     """Where the caller shall go: the same place in our terms, or a place that the host allowed, unchanged."""
     match = _LOCATION.fullmatch(value) if _VISIBLE.fullmatch(value) else None
     if match is None:
@@ -243,7 +133,7 @@ def _own_location(value: bytes, route: "CompiledRoute", location_base: bytes) ->
     raise UpstreamRefusedError
 
 
-def _own_path(path: bytes, route: "CompiledRoute") -> bytes:
+def _own_path(path: bytes, route: CompiledRoute) -> bytes:
     segments = route.template.recognise(path)
     if segments is None:
         raise UpstreamRefusedError

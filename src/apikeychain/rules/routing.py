@@ -26,7 +26,7 @@ from apikeychain.model.route import (
     Timeouts,
 )
 from apikeychain.model.sanitizers import AcceptedCall, AcceptedValue, SanitizerFunction
-from apikeychain.rules.answer import AnswerPlan, compile_answer
+from apikeychain.rules.answer_plan import AnswerPlan, compile_answer
 from apikeychain.rules.bodies import MAX_JUDGED_BYTES, BodyPlan, compile_body, fill_body
 from apikeychain.rules.credential_place import Place
 from apikeychain.rules.forwarding import (

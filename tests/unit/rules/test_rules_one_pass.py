@@ -12,7 +12,8 @@ from apikeychain.model.call import Reply
 from apikeychain.model.headers import Line
 from apikeychain.model.provider import HeaderCredential, Provider
 from apikeychain.model.route import LONGEST_SECONDS, STREAMS, PathParameter, Timeouts
-from apikeychain.rules.answer import ALWAYS, pass_on
+from apikeychain.rules.answer import pass_on
+from apikeychain.rules.answer_plan import ALWAYS
 from apikeychain.rules.escapes import Reading, may_escape
 from apikeychain.rules.forwarding import dropped_names
 from apikeychain.rules.pairs import joined, split_query
