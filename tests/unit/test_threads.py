@@ -30,7 +30,11 @@ class Slow:
 
     async def are(self, number: int) -> None:
         """So many are under way, after a while in which more would have begun."""
-        await asyncio.sleep(0.2)
+        for _ in range(200):
+            if self.under_way == number:
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         assert self.under_way == number
 
 

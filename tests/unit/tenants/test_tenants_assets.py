@@ -107,7 +107,11 @@ async def test_many_who_put_at_once_leave_threads_to_everybody_else(
 
     monkeypatch.setattr(*patched, slow)
     putting = [asyncio.create_task(shop.assets.put(f"{number}.js", SCRIPT)) for number in range(8)]
-    await asyncio.sleep(0.3)
+    for _ in range(200):
+        if under_way == 2:
+            break
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.2)
     assert under_way == 2
     # Who leaves in the middle gives his place to nobody while the thread is at work.
     assert all(one.cancel() for one in putting)
