@@ -40,6 +40,8 @@ from apikeychain.watch.mentions import Mentions
 # A shelf of a thousand assets with ten versions each has some 10 MB, a usual one some kB.
 MAX_SHELVES = 1_000
 _FORBIDDEN = 403
+# That of https, which a browser leaves out and some proxies write.
+_USUAL_PORT = ":443"
 
 
 @dataclass(slots=True)
@@ -157,7 +159,7 @@ class AssetServer:
         await self._damages.close()
 
     def _require_host(self, caller: Caller) -> None:
-        if self._host and caller.host.lower() != self._host:
+        if self._host and caller.host.lower().removesuffix(_USUAL_PORT) != self._host.removesuffix(_USUAL_PORT):
             raise NotFoundError
 
     async def _seconds(self, shelf: Shelf, path: bytes, token: bytes) -> int:

@@ -7,7 +7,10 @@ from cyclopts import App, Parameter
 
 from apikeychain.cli.asset_put import put
 from apikeychain.cli.invocation import Call
+from apikeychain.errors import InvalidValueError
+from apikeychain.rules.asset_names import MANIFEST
 from apikeychain.tenants.assets import AssetInfo, AssetVersionInfo
+from apikeychain.tenants.project import ProjectAdmin
 
 app = App(name="asset", help="Scripts and styles that a project publishes beside its proxy.")
 app.command(put)
@@ -79,6 +82,9 @@ async def url(project: str, name: str, /, *, ttl: _Ttl = None, immutable: bool =
         immutable: name the version that is served now, for good.
     """
     async with call.project(project) as found:
+        await _require_token(found, ttl)
+        if name != MANIFEST:
+            await found.assets.show(name)
         path = await found.assets.url(name, ttl=ttl, immutable=immutable)
     call.done(path, project=found.id, name=name, url=path)
 
@@ -94,6 +100,7 @@ async def tag(project: str, name: str, /, *, base: str = "", ttl: _Ttl = None, c
         ttl: how long a token in it is good, like 30m or 24h; without it it has none.
     """
     async with call.project(project) as found:
+        await _require_token(found, ttl)
         line = await found.assets.tag(name, base=base, ttl=ttl)
     call.done(line, project=found.id, name=name, tag=line)
 
@@ -149,6 +156,13 @@ def facts(info: AssetInfo) -> dict[str, object]:
         "created": info.created,
         "changed": info.changed,
     }
+
+
+async def _require_token(project: ProjectAdmin, ttl: timedelta | None) -> None:
+    """Raise InvalidValueError where nobody could load what has no token."""
+    if ttl is None and (await project.show()).asset_tokens:
+        msg = "each request for an asset of this project needs a token: say for how long one is good, such as --for 1h"
+        raise InvalidValueError(msg)
 
 
 def _version_facts(one: AssetVersionInfo) -> dict[str, object]:

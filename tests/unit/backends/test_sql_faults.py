@@ -66,13 +66,13 @@ async def test_a_full_disk_closes_the_gate_and_loses_nothing(store: SQLStore) ->
         cursor.execute("PRAGMA max_page_count = 1")
         cursor.close()
 
-    await store.engine.dispose()
-    event.listen(store.engine.sync_engine, "connect", limit)
+    store._in_thread.dispose()
+    event.listen(store._in_thread, "connect", limit)
     with pytest.raises(BackendUnavailableError, match="SQLITE_FULL"):
         async with store.tenant(ACME) as acme:
             await acme.append([draft(number) for number in range(2000)])
-    event.remove(store.engine.sync_engine, "connect", limit)
-    await store.engine.dispose()
+    event.remove(store._in_thread, "connect", limit)
+    store._in_thread.dispose()
     await require_unchanged(store)
 
 
@@ -82,17 +82,18 @@ async def test_a_read_only_file_closes_the_gate_and_loses_nothing(store: SQLStor
         cursor.execute("PRAGMA query_only = ON")
         cursor.close()
 
-    await store.engine.dispose()
-    event.listen(store.engine.sync_engine, "connect", forbid)
+    store._in_thread.dispose()
+    event.listen(store._in_thread, "connect", forbid)
     with pytest.raises(BackendUnavailableError, match="SQLITE_READONLY"):
         await change(store)
-    event.remove(store.engine.sync_engine, "connect", forbid)
-    await store.engine.dispose()
+    event.remove(store._in_thread, "connect", forbid)
+    store._in_thread.dispose()
     await require_unchanged(store)
 
 
 async def test_a_corrupt_file_closes_the_gate(store: SQLStore, path: Path) -> None:
     await store.engine.dispose()
+    store._in_thread.dispose()
     corrupt(path)
     with pytest.raises(BackendUnavailableError, match="SQLITE_"):
         await store.tenant_of(SHOP)
@@ -104,10 +105,10 @@ async def test_a_commit_that_fails_is_told_and_leaves_nothing(store: SQLStore) -
     def fail(_connection: Connection) -> None:
         raise sqlite3.OperationalError
 
-    event.listen(store.engine.sync_engine, "commit", fail)
+    event.listen(store._in_thread, "commit", fail)
     with pytest.raises(BackendUnavailableError):
         await change(store)
-    event.remove(store.engine.sync_engine, "commit", fail)
+    event.remove(store._in_thread, "commit", fail)
     await require_unchanged(store)
 
 

@@ -48,7 +48,8 @@ def statements(store: SQLStore) -> list[Statement]:
         assert isinstance(rows, list)
         seen.append((" ".join(text.split()).replace("main.", ""), [tuple(row) for row in rows]))
 
-    event.listen(store.engine.sync_engine, "before_cursor_execute", note)
+    for engine in (store.engine.sync_engine, store._in_thread):
+        event.listen(engine, "before_cursor_execute", note)
     return seen
 
 

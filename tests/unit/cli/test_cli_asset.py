@@ -185,6 +185,15 @@ def test_addresses_and_tags_are_shown_in_one_line(terminal: Terminal, project: s
     assert terminal.read("asset", "tag", project, "app.js")["tag"].startswith("<script src=")
 
 
+def test_no_address_is_shown_that_leads_nowhere(terminal: Terminal, project: str, folder: Path) -> None:
+    terminal.told("asset", "put", project, folder / "app.js")
+    assert "there is no asset js/none.js" in terminal.refused("asset", "url", project, "none.js")
+    terminal.told("asset", "enable", project, "--tokens")
+    for verb in ("url", "tag"):
+        assert "needs a token: say for how long" in terminal.refused("asset", verb, project, "app.js")
+        assert "token=v1." in terminal.told("asset", verb, project, "app.js", "--for", "1h")
+
+
 def test_the_switches_are_told_and_shown(terminal: Terminal, project: str, folder: Path) -> None:
     told = terminal.told("asset", "enable", project, "--tokens")
     assert told == "project shop serves its assets to whoever has a token\n"

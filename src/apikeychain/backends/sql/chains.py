@@ -4,6 +4,7 @@ One tenant after another a worker whose thousand tenants are all active would wr
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from sqlalchemy import Connection, RowMapping, select
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -19,7 +20,10 @@ Payloads = Mapping[TenantId, Sequence[LedgerDraft]]
 # SQLite takes some 32,000 values in one statement.
 _TENANTS = 10_000
 # As the driver takes it: SQLAlchemy would look at every value of every row.
-_APPEND = "INSERT INTO ledger (tenant, seq, at, kind, actor, project, payload, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_APPEND = "INSERT INTO ledger (tenant, seq, at, kind, actor, project, payload, hash) VALUES "
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?)"
+# The driver lets go of the interpreter for each statement, and where calls keep that busy has it back late.
+_ROWS = 1_024
 _HEAD = upsert(HEADS)
 _PUT = _HEAD.on_conflict_do_update(
     index_elements=[HEADS.c.tenant], set_={"size": _HEAD.excluded.size, "hash": _HEAD.excluded.hash}
@@ -77,6 +81,8 @@ def append_together(connection: Connection, payloads: Payloads) -> Mapping[Tenan
     if entries:
         written = [heads[tenant] for tenant in tenants if payloads[tenant]]
         with told_as_ours(forked()):
-            connection.exec_driver_sql(_APPEND, [*entries])
+            for first in range(0, len(entries), _ROWS):
+                rows = entries[first : first + _ROWS]
+                connection.exec_driver_sql(_APPEND + ", ".join([_ROW] * len(rows)), (*chain.from_iterable(rows),))
             connection.execute(_PUT, [head_columns_of(head) for head in written])
     return heads

@@ -60,12 +60,8 @@ def sqlite_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> AsyncEng
     return engine
 
 
-def threads_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
-    """Another for the same database, for whole transactions in a thread: one at a time, by whichever thread.
-
-    Through the other one each step of a statement waits for two turns of the event loop, which are long where many
-    calls are under way.
-    """
+def thread_engine(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    """Another for the same database, for transactions in a thread, one at a time. See `OwnThread`."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)), poolclass=QueuePool, pool_size=1, **_options(busy_seconds)
     )

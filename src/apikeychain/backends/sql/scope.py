@@ -1,11 +1,15 @@
 """Every statement on a tenant's rows, with the tenant in it: SQLite has no other wall between tenants."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Delete, Insert, Select, Table, Update, delete, insert, select, update
 
 from apikeychain.model.ids import TenantId
+
+# The execution options of a statement about one row that is found by its key.
+OF_ONE_ROW = MappingProxyType({"of_one_row": True})
 
 
 @dataclass(frozen=True, slots=True)

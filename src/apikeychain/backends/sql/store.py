@@ -1,9 +1,9 @@
 """The SQL store."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -15,14 +15,16 @@ from apikeychain.backends.sql.chains import append_together
 from apikeychain.backends.sql.engine import (
     BUSY_SECONDS,
     READERS,
+    Statements,
     Whole,
     connection_of,
     sqlite_engine,
-    threads_engine,
+    thread_engine,
     whole,
 )
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.opening import migrate
+from apikeychain.backends.sql.own_thread import InThread, OwnThread
 from apikeychain.backends.sql.schema import CHANGES, PROJECTS, TENANTS
 from apikeychain.backends.sql.tenant_reader import SQLTenantReader
 from apikeychain.backends.sql.tenant_store import SQLTenantStore
@@ -49,8 +51,10 @@ class SQLStore:
     def __init__(self, engine: AsyncEngine, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.engine = engine
         self._busy_seconds = busy_seconds
-        self._in_threads = threads_engine(Path(engine.url.database or ""), busy_seconds=busy_seconds)
-        self._writing = Turns(1, busy_seconds, "transactions")
+        self._in_thread = thread_engine(Path(engine.url.database or ""), busy_seconds=busy_seconds)
+        self._thread = OwnThread()
+        # Whoever changes anything waits for its like first, so that the ledger never waits for more than one of them.
+        self._writing, self._changing = (Turns(1, busy_seconds, "transactions") for _ in range(2))
         self._reading = Turns(READERS, busy_seconds, "readings")
         self._holder = secrets.token_hex(16)
         self._owned = False
@@ -112,7 +116,8 @@ class SQLStore:
     async def __aexit__(self, *_: object) -> None:
         """Close what was opened here."""
         with told_as_ours():
-            self._in_threads.dispose()
+            self._in_thread.dispose()
+            self._thread.close()
             if self._owned:
                 await self.engine.dispose()
 
@@ -128,42 +133,39 @@ class SQLStore:
         return [TenantId(row["tenant"]) for row in rows]
 
     async def append_many(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
-        """See Store.append_many. It goes to a thread as one piece: each piece costs turns of a busy loop."""
+        """See Store.append_many. It goes to the thread as one piece: each piece costs turns of a busy loop."""
         try:
             async with self._writing.one():
-                return await whole(asyncio.to_thread(self._append_together, payloads))
+                return await self._thread.bring(partial(self._append_together, payloads))
         except ConflictError:
             return await self._append_in_turn(payloads)
 
     def _append_together(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
-        with told_as_ours():
-            connection = self._in_threads.connect()
-        with connection:
-            try:
-                with told_as_ours():
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
-                heads = append_together(connection, payloads)
-                with told_as_ours(_homeless()):
-                    connection.commit()
-            except BaseException:
-                # As in `_transaction`.
-                connection.invalidate()
-                raise
+        transaction = InThread(self._thread, self._in_thread)
+        try:
+            with told_as_ours():
+                connection = transaction.begun()
+            heads = append_together(connection, payloads)
+        except BaseException:
+            transaction.close()
+            raise
+        with told_as_ours(_homeless()):
+            transaction.commit()
         return heads
 
     async def _append_in_turn(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
         """As `append_many`, slowly: the error names the tenant whose chain cannot be gone on with."""
-        async with self._transaction() as connection:
+        async with self._transaction() as statements:
             return {
-                tenant: await SQLTenantStore(Whole(connection), tenant, self._holder).append(drafts)
+                tenant: await SQLTenantStore(statements, tenant, self._holder).append(drafts)
                 for tenant, drafts in payloads.items()
             }
 
     @asynccontextmanager
     async def tenant(self, tenant: TenantId) -> AsyncGenerator[SQLTenantStore, None]:
         """See Store.tenant."""
-        async with self._transaction() as connection:
-            yield SQLTenantStore(Whole(connection), tenant, self._holder)
+        async with self._transaction() as statements:
+            yield SQLTenantStore(statements, tenant, self._holder)
 
     @asynccontextmanager
     async def reading(self, tenant: TenantId) -> AsyncGenerator[SQLTenantReader, None]:
@@ -195,18 +197,17 @@ class SQLStore:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncGenerator[AsyncConnection, None]:
-        async with self._writing.one(), connection_of(self.engine) as connection:
-            with told_as_ours():
-                await whole(connection.exec_driver_sql("BEGIN IMMEDIATE"))
-            yield connection
+    async def _transaction(self) -> AsyncGenerator[Statements, None]:
+        transaction = InThread(self._thread, self._in_thread)
+        async with self._changing.one(), self._writing.one():
             try:
-                with told_as_ours(_homeless()):
-                    await connection.commit()
+                yield transaction
             except BaseException:
-                # SQLite keeps the transaction open, SQLAlchemy takes it for ended: nobody may use this one again.
-                await connection.invalidate()
+                with told_as_ours():
+                    await self._thread.bring(transaction.close)
                 raise
+            with told_as_ours(_homeless()):
+                await self._thread.bring(transaction.commit)
 
 
 def _homeless() -> ConflictError:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import HEADS, LEDGER, SHELVES, Shelf
-from apikeychain.backends.sql.scope import Scope
+from apikeychain.backends.sql.scope import OF_ONE_ROW, Scope
 from apikeychain.errors import DamagedDataError
 from apikeychain.model.codec import load
 from apikeychain.model.ids import ProjectId, TenantId
@@ -51,7 +51,8 @@ class SQLTenantReader:
     async def get(self, kind: type[R], key: Key) -> R | None:
         """See TenantReader.get."""
         shelf = SHELVES[kind.kind]
-        rows = await self._rows(self._scope.select(shelf.table).where(at_key(shelf, key)), self._damaged(kind))
+        found = self._scope.select(shelf.table).where(at_key(shelf, key)).execution_options(**OF_ONE_ROW)
+        rows = await self._rows(found, self._damaged(kind))
         return self._record(kind, shelf, rows[0]) if rows else None
 
     async def list(self, kind: type[R], after: Key, limit: int) -> Sequence[R]:
@@ -75,7 +76,7 @@ class SQLTenantReader:
 
     async def head(self) -> Head:
         """See TenantReader.head."""
-        rows = await self._rows(self._scope.select(HEADS), self._damaged_head())
+        rows = await self._rows(self._scope.select(HEADS).execution_options(**OF_ONE_ROW), self._damaged_head())
         return head_of(self._scope.tenant, rows[0]) if rows else Head.empty(self._scope.tenant)
 
     async def _rows(self, statement: Executable, no_text: DamagedDataError | None = None) -> Sequence[RowMapping]:

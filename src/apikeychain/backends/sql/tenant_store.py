@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, Executable, bindparam, func, or_, select
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import CHANGES, HEADS, LEASES, LEDGER, SHELVES, Shelf
+from apikeychain.backends.sql.scope import OF_ONE_ROW
 from apikeychain.backends.sql.tenant_reader import SQLTenantReader, at_key
 from apikeychain.errors import AlreadyExistsError, APIKeyChainError, ConflictError
 from apikeychain.model.codec import dump
@@ -35,7 +36,7 @@ class SQLTenantStore(SQLTenantReader):
         key = dict(zip(shelf.names, record.key, strict=True))
         row = self._scope.insert_new(shelf.table, **key, generation=record.generation, body=dump(record))
         taken = AlreadyExistsError(f"there is such a {record.kind} already")
-        if not await self._change(row, taken):
+        if not await self._change(row.execution_options(**OF_ONE_ROW), taken):
             raise taken
         await self._stamp(record.kind, record.key)
 
@@ -86,11 +87,12 @@ class SQLTenantStore(SQLTenantReader):
         now = self._now()
         term = {"holder": self._holder, "until_ms": now + int(seconds * 1000)}
         name_is, free = LEASES.c.name == name, or_(LEASES.c.holder == self._holder, LEASES.c.until_ms <= now)
-        if await self._change(self._scope.update(LEASES).where(name_is, free).values(**term)):
+        taken = self._scope.update(LEASES).where(name_is, free).values(**term)
+        if await self._change(taken.execution_options(**OF_ONE_ROW)):
             return True
-        if await self._rows(self._scope.select(LEASES).where(name_is)):
+        if await self._rows(self._scope.select(LEASES).where(name_is).execution_options(**OF_ONE_ROW)):
             return False
-        await self._change(self._scope.insert(LEASES, name=name, **term))
+        await self._change(self._scope.insert(LEASES, name=name, **term).execution_options(**OF_ONE_ROW))
         return True
 
     async def _drop_bodies(self, first: int, last: int) -> None:
@@ -113,7 +115,7 @@ class SQLTenantStore(SQLTenantReader):
             return (await self._statements.execute(statement, rows)).rowcount
 
     async def _change_one(self, statement: Executable, kind: str) -> None:
-        if await self._change(statement) != 1:
+        if await self._change(statement.execution_options(**OF_ONE_ROW)) != 1:
             raise _conflict(kind)
 
     async def _change_all(self, shelf: Shelf, records: Sequence[Record]) -> int:

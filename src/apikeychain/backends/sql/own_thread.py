@@ -1,0 +1,92 @@
+"""Transactions on SQLite in a thread of their own, each statement in one trip to it.
+
+An asynchronous driver makes four trips of a statement, each of which waits for a turn of the event loop. Where many
+calls are under way turns are long, and whoever writes keeps all others from it, the ledger too.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar, cast, final
+
+from sqlalchemy import Connection, CursorResult, Engine, Executable
+
+from apikeychain.backends.sql.engine import whole
+
+T = TypeVar("T")
+
+
+@final
+class OwnThread:
+    """One thread in each event loop, in which one deed is done after the other. Loops come one after the other."""
+
+    def __init__(self) -> None:
+        self._here: tuple[asyncio.AbstractEventLoop, ThreadPoolExecutor] | None = None
+
+    async def bring(self, deed: Callable[[], T]) -> T:
+        """What a deed brings; raises what it raises. A cancellation passes on once the deed has ended."""
+        loop = asyncio.get_running_loop()
+        if self._here is None or self._here[0] is not loop:
+            self._here = loop, ThreadPoolExecutor(1, "apikeychain-sqlite")
+        return await whole(_ended(loop, self._here[1], partial(contextvars.copy_context().run, deed)))
+
+    def close(self) -> None:
+        """Let the thread end, which it does once nobody has its executor any more."""
+        self._here = None
+
+
+@final
+class InThread:
+    """A transaction in a thread, begun with its first statement, and each statement done to its end. See Statements.
+
+    Args:
+        thread: in which.
+        engine: whose connection it has until it is over.
+    """
+
+    def __init__(self, thread: OwnThread, engine: Engine) -> None:
+        self._thread, self._engine = thread, engine
+        self._connection: Connection | None = None
+
+    async def execute(
+        self, statement: Executable, rows: Sequence[dict[str, object]] | None = None
+    ) -> "CursorResult[Any]":
+        """See Statements.execute. Within the transaction one row takes less time than a trip to the thread costs."""
+        if self._connection is not None and statement.get_execution_options().get("of_one_row"):
+            return self._executed(statement, rows)
+        return await self._thread.bring(partial(self._executed, statement, rows))
+
+    def begun(self) -> Connection:
+        """For the thread: the connection, in the transaction."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return self._connection
+
+    def commit(self) -> None:
+        """For the thread: commit what there is, and let the connection go."""
+        try:
+            if self._connection is not None:
+                self._connection.commit()
+        except BaseException:
+            # SQLite keeps the transaction open, SQLAlchemy takes it for ended: nobody may use this one again.
+            self.begun().invalidate()
+            raise
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """For the thread: let the connection go; what was not committed is undone."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _executed(self, statement: Executable, rows: Sequence[dict[str, object]] | None) -> "CursorResult[Any]":
+        """The result, with its rows read: whoever reads them later would do so in another thread."""
+        result = self.begun().execute(statement, rows)
+        return cast("CursorResult[Any]", result.freeze()()) if result.returns_rows else result
+
+
+async def _ended(loop: asyncio.AbstractEventLoop, executor: ThreadPoolExecutor, deed: Callable[[], T]) -> T:
+    return await loop.run_in_executor(executor, deed)
