@@ -256,13 +256,12 @@ async def test_where_a_host_is_named_it_alone_serves_assets_and_the_proxy_stays_
         assert (await shop.gate.get()).status == 200
 
 
-@pytest.mark.parametrize("named", ["assets.example.com", "assets.example.com:443"])
 @pytest.mark.parametrize(
     ("asked", "status"),
     [("assets.example.com", 200), ("Assets.example.com:443", 200), ("assets.example.com:8443", 404)],
 )
-async def test_the_usual_port_of_a_host_can_be_said_or_left_out(named: str, asked: str, status: int) -> None:
-    async with open_shop(settings=APIKeyChainSettings(asset_host=named)) as shop:
+async def test_the_usual_port_of_a_host_can_be_said_or_left_out(asked: str, status: int) -> None:
+    async with open_shop(settings=APIKeyChainSettings(asset_host="assets.example.com")) as shop:
         assert (await shop.get("js", headers=[(b"host", asked.encode())])).status == status
 
 

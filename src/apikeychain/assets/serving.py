@@ -159,7 +159,7 @@ class AssetServer:
         await self._damages.close()
 
     def _require_host(self, caller: Caller) -> None:
-        if self._host and caller.host.lower().removesuffix(_USUAL_PORT) != self._host.removesuffix(_USUAL_PORT):
+        if self._host and caller.host.lower().removesuffix(_USUAL_PORT) != self._host:
             raise NotFoundError
 
     async def _seconds(self, shelf: Shelf, path: bytes, token: bytes) -> int:
