@@ -124,8 +124,8 @@ def table(found: Sequence[Found]) -> str:
 def table_of_calls(results: Results) -> str:
     """Every target, the cheapest first."""
     lines = [
-        "| target | CPU us a call at 16 | spread % | calls a second at 16 | at 64 | p50 and p99 ms at 64 |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| target | CPU us a call at 16 | spread % | calls a second at 16 | at 64 | p50 and p99 ms at 64 | failed % |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in sorted(results, key=lambda name: calls.median(results, name, _cpu)):
         costs = [_cpu(load) for load in results[name][16]]
@@ -134,9 +134,15 @@ def table_of_calls(results: Results) -> str:
             f"| {name} | {middle * 1e6:.0f} | {(max(costs) - min(costs)) / middle * 100:.0f} "
             f"| {calls.median(results, name, _rate):.0f} | {calls.median(results, name, _rate, 64):.0f} "
             f"| {calls.median(results, name, _p50, 64) * 1e3:.1f} "
-            f"and {calls.median(results, name, _p99, 64) * 1e3:.1f} |"
+            f"and {calls.median(results, name, _p99, 64) * 1e3:.1f} | {_failed(results[name]):.2g} |"
         )
     return "\n".join(lines)
+
+
+def _failed(runs: Mapping[int, Sequence[Load]]) -> float:
+    """Of a hundred calls, in all runs."""
+    every = [load for each in runs.values() for load in each]
+    return 100 * sum(load.bad for load in every) / sum(load.calls for load in every)
 
 
 def document(card: Mapping[str, str], found: Sequence[Found], results: Results | None) -> dict[str, Any]:
