@@ -52,7 +52,8 @@ class Outlet:
             why = await self._sent(alert)
         finally:
             self._under_way -= 1
-        self._is_slow = bool(why) and clock() - began >= self._seconds
+        # What is refused since the sink has not let go of another says nothing of how fast it is.
+        self._is_slow = bool(why) and (clock() - began >= self._seconds or self._asking.is_hung)
         self._tell(why)
         return why
 

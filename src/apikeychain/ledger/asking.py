@@ -25,13 +25,18 @@ class Asking:
         self._seconds = seconds
         self._hung: set[asyncio.Task[Any]] = set()
 
+    @property
+    def is_hung(self) -> bool:
+        """Whether something that was asked before has not let go yet."""
+        return bool(self._hung)
+
     async def answer(self, asking: Coroutine[Any, Any, T]) -> T:
         """What the witness answers. One that hangs is not asked again before it has let go.
 
         Raises:
             BackendUnavailableError: it does not answer, or has not come back from what it was asked before.
         """
-        if self._hung:
+        if self.is_hung:
             asking.close()
             msg = "it has not come back from what it was asked before"
             raise BackendUnavailableError(msg)

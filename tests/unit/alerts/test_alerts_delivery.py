@@ -11,8 +11,9 @@ from alert_house import ACME, DOWN, GLOBEX, Sink, alert, errands, filed, until, 
 from apikeychain.alerts import delivery as module
 from apikeychain.alerts import outbox
 from apikeychain.alerts.delivery import Delivery
+from apikeychain.alerts.outlet import Outlet
 from apikeychain.backends.memory_store import MemoryStore, MemoryTenantReader
-from apikeychain.model.alert import OutgoingAlert
+from apikeychain.model.alert import Alert, OutgoingAlert
 from apikeychain.model.errand import STORING
 from apikeychain.model.ids import TenantId
 from apikeychain.ports.alert_sink import AlertSink
@@ -206,6 +207,28 @@ async def test_a_sink_that_does_not_let_go_is_not_asked_again_before_it_does(
     deaf.passing.set()
     await asyncio.sleep(0)
     assert await deliver_until_sent(by, store, clock) == 2
+
+
+async def test_a_sink_that_hangs_and_is_slow_to_let_go_is_asked_for_one_at_a_time_after_that() -> None:
+    class Slow(Sink):
+        """It hears late that it is to end."""
+
+        async def send(self, alert: Alert) -> None:
+            try:
+                await super().send(alert)
+            except asyncio.CancelledError:
+                await leaving.wait()
+
+    slow, leaving = Slow(), asyncio.Event()
+    slow.passing.clear()
+    outlet = Outlet("slow", slow, 0.05)
+    assert await outlet.send(alert()) == "no answer within 0.05 s"
+    assert await outlet.send(alert()) == "it has not come back from what it was asked before"
+    leaving.set()
+    await asyncio.sleep(0)
+    came = await asyncio.gather(*(outlet.send(alert()) for _ in range(10)))
+    assert sorted(came) == ["it has not come back from another alert"] * 9 + ["no answer within 0.05 s"]
+    assert slow.asked == 2
 
 
 async def test_an_alert_that_cannot_be_read_is_told_once_and_looked_at_every_hour(
