@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar, final
 
+from apikeychain.loops import OfLoop
+
 T = TypeVar("T")
 
 
@@ -21,12 +23,11 @@ class ThreadPlaces:
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._here: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
+        self._places = OfLoop(lambda: asyncio.Semaphore(most))
 
     async def bring(self, deed: Callable[[], T]) -> T:
         """What a deed brings, done in a thread; raises what it raises. One that began goes on to its end."""
-        places = self._places()
+        places = self._places.here()
         await places.acquire()
 
         def leave(ended: asyncio.Future[T]) -> None:
@@ -37,9 +38,3 @@ class ThreadPlaces:
         running = asyncio.ensure_future(asyncio.to_thread(deed))
         running.add_done_callback(leave)
         return await asyncio.shield(running)
-
-    def _places(self) -> asyncio.Semaphore:
-        loop = asyncio.get_running_loop()
-        if self._here is None or self._here[0] is not loop:
-            self._here = (loop, asyncio.Semaphore(self._most))
-        return self._here[1]

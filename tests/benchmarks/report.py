@@ -49,6 +49,7 @@ def of_calls(results: Results) -> list[Found]:
         Found("CPU a call, against asgiproxy, both over TLS 1.3", cpu("asgiproxy, TLS"), 1.0, 0.85),
         Found("CPU a call, against Starlette and httpx by hand", cpu("starlette + httpx"), 0.11, 0.09),
         Found("CPU a call, against an ASGI hello world", cpu("hello"), 4.9, 4.0),
+        Found("calls of a hundred that the gate refused, of all that it got", _failed(results[GATE]), 0.0, 0.0, "%"),
         Found("CPU a call, claims and limits in Valkey", calls.ratio(results, f"{GATE}, Valkey", GATE, _cpu), 2.0, 1.7),
         Found(
             "calls a second at 64 connections, against asgiproxy",

@@ -111,8 +111,10 @@ class AssetServer:
             return None
         version = asset_glance.version_of(shelf, place.path, query)
         asset = None if version is None else self._hot.peek(version)
+        if asset is None:
+            return None
         first = asset_glance.plain(lines)
-        if asset is None or first is None or not (host := https_host(first, peer, scheme, self._trusted)):
+        if first is None or not (host := https_host(first, peer, scheme, self._trusted)):
             return None
         return asset_glance.answer(first, host, asset, shelf, is_addressed=bool(query))
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from apikeychain.errors import SealedValueError
+from apikeychain.loops import OfLoop
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.keys import SealContext
 from apikeychain.model.records import DEFAULT_KEY_SERVICE, KDF, ProjectKey, Tenant
@@ -32,7 +33,7 @@ class OpenedKeys:
         self._key_services = key_services
         self._kdf: KDF = kdf
         self._keys: OpenedValues[bytes] = OpenedValues(clock, max_uses=MAX_USES)
-        self._derivations: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+        self._derivations = OfLoop(asyncio.Lock)
 
     async def new_tenant(self, tenant: TenantId, created: datetime, key_service: str = DEFAULT_KEY_SERVICE) -> Tenant:
         """A tenant with a fresh tenant secret and pseudonym key, both wrapped.
@@ -66,7 +67,7 @@ class OpenedKeys:
         version, master, salt = random_bytes(KEY_VERSION_BYTES), random_bytes(KEY_BYTES), random_bytes(SALT_BYTES)
         service = self._key_services.of(tenant)
         secret = await unwrap_tenant_secret(service, tenant, tenant.secret_number)
-        async with self._one_at_a_time():
+        async with self._derivations.here():
             derived = await asyncio.to_thread(
                 derived_key,
                 self._kdf,
@@ -145,12 +146,6 @@ class OpenedKeys:
             return await unwrap_derived_key(self._key_services.of(tenant), tenant.id, key)
 
         return await self._keys.fetch(key_label(tenant, key), opened, current)
-
-    def _one_at_a_time(self) -> asyncio.Lock:
-        loop = asyncio.get_running_loop()
-        if self._derivations is None or self._derivations[0] is not loop:
-            self._derivations = (loop, asyncio.Lock())
-        return self._derivations[1]
 
 
 def key_label(tenant: Tenant, key: ProjectKey) -> Label:

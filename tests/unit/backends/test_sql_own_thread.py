@@ -86,6 +86,22 @@ async def test_who_changes_nothing_waits_for_nobody(store: SQLStore, path: Path)
         assert await acme.get(Project, (SHOP,)) == project(SHOP)
 
 
+async def test_a_transaction_that_could_not_begin_begins_with_the_next_statement(store: SQLStore, path: Path) -> None:
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    async with store.tenant(ACME) as acme:
+        with pytest.raises(BackendUnavailableError, match="SQLITE_BUSY"):
+            await acme.get(Project, (SHOP,))
+        holder.execute("ROLLBACK")
+        assert await acme.get(Project, (SHOP,)) == project(SHOP)
+        # From here on nobody else writes.
+        holder.execute("PRAGMA busy_timeout = 0")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            holder.execute("BEGIN IMMEDIATE")
+    holder.execute("BEGIN IMMEDIATE")
+    holder.close()
+
+
 @pytest.mark.parametrize("entries", [1, 1_024, 1_025, 2_500])
 async def test_entries_go_together_however_many_they_are(store: SQLStore, entries: int) -> None:
     texts: list[str] = []

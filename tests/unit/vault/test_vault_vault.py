@@ -243,7 +243,7 @@ async def test_each_version_of_a_key_is_opened_as_itself(house: Household) -> No
 
 
 async def test_the_derivations_of_a_loop_take_turns(house: Household) -> None:
-    assert house.vault._one_at_a_time() is house.vault._one_at_a_time()
+    assert house.vault._derivations.here() is house.vault._derivations.here()
 
 
 async def test_a_secret_whose_key_version_is_gone_is_unavailable(house: Household) -> None:

@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast, final
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
 from apikeychain.backends.sql.engine import whole
+from apikeychain.backends.sql.scope import is_of_one_row
+from apikeychain.loops import OfLoop
 
 T = TypeVar("T")
 
@@ -23,18 +25,15 @@ class OwnThread:
     """One thread in each event loop, in which one deed is done after the other. Loops come one after the other."""
 
     def __init__(self) -> None:
-        self._here: tuple[asyncio.AbstractEventLoop, ThreadPoolExecutor] | None = None
+        self._executor = OfLoop(partial(ThreadPoolExecutor, 1, "apikeychain-sqlite"))
 
     async def bring(self, deed: Callable[[], T]) -> T:
         """What a deed brings; raises what it raises. A cancellation passes on once the deed has ended."""
-        loop = asyncio.get_running_loop()
-        if self._here is None or self._here[0] is not loop:
-            self._here = loop, ThreadPoolExecutor(1, "apikeychain-sqlite")
-        return await whole(_ended(loop, self._here[1], partial(contextvars.copy_context().run, deed)))
+        return await whole(_ended(self._executor.here(), partial(contextvars.copy_context().run, deed)))
 
     def close(self) -> None:
         """Let the thread end, which it does once nobody has its executor any more."""
-        self._here = None
+        self._executor.forget()
 
 
 @final
@@ -54,28 +53,33 @@ class InThread:
         self, statement: Executable, rows: Sequence[dict[str, object]] | None = None
     ) -> "CursorResult[Any]":
         """See Statements.execute. Within the transaction one row takes less time than a trip to the thread costs."""
-        if self._connection is not None and statement.get_execution_options().get("of_one_row"):
+        if self._connection is not None and is_of_one_row(statement):
             return self._executed(statement, rows)
         return await self._thread.bring(partial(self._executed, statement, rows))
 
     def begun(self) -> Connection:
         """For the thread: the connection, in the transaction."""
         if self._connection is None:
-            self._connection = self._engine.connect()
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection = self._engine.connect()
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
 
     def commit(self) -> None:
         """For the thread: commit what there is, and let the connection go."""
-        try:
-            if self._connection is not None:
-                self._connection.commit()
-        except BaseException:
-            # SQLite keeps the transaction open, SQLAlchemy takes it for ended: nobody may use this one again.
-            self.begun().invalidate()
-            raise
-        finally:
-            self.close()
+        if self._connection is None:
+            return
+        with self._connection as connection:
+            try:
+                connection.commit()
+            except BaseException:
+                # SQLite keeps the transaction open, SQLAlchemy takes it for ended: nobody may use this one again.
+                connection.invalidate()
+                raise
 
     def close(self) -> None:
         """For the thread: let the connection go; what was not committed is undone."""
@@ -88,5 +92,5 @@ class InThread:
         return cast("CursorResult[Any]", result.freeze()()) if result.returns_rows else result
 
 
-async def _ended(loop: asyncio.AbstractEventLoop, executor: ThreadPoolExecutor, deed: Callable[[], T]) -> T:
-    return await loop.run_in_executor(executor, deed)
+async def _ended(executor: ThreadPoolExecutor, deed: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(executor, deed)

@@ -4,12 +4,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Delete, Insert, Select, Table, Update, delete, insert, select, update
+from sqlalchemy import Delete, Executable, Insert, Select, Table, Update, delete, insert, select, update
 
 from apikeychain.model.ids import TenantId
 
 # The execution options of a statement about one row that is found by its key.
 OF_ONE_ROW = MappingProxyType({"of_one_row": True})
+
+
+def is_of_one_row(statement: Executable) -> bool:
+    """Whether a statement is about one row that is found by its key."""
+    return OF_ONE_ROW.items() <= statement.get_execution_options().items()
 
 
 @dataclass(frozen=True, slots=True)

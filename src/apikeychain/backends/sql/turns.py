@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from apikeychain.errors import BackendUnavailableError
+from apikeychain.loops import OfLoop
 
 
 class Turns:
@@ -17,9 +18,8 @@ class Turns:
     """
 
     def __init__(self, places: int, seconds: float, of: str) -> None:
-        self._places, self._seconds, self._of = places, seconds, of
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._free = asyncio.Semaphore(places)
+        self._seconds, self._of = seconds, of
+        self._free = OfLoop(lambda: asyncio.Semaphore(places))
 
     @asynccontextmanager
     async def one(self) -> AsyncGenerator[None, None]:
@@ -28,10 +28,7 @@ class Turns:
         Raises:
             BackendUnavailableError: none became free in time.
         """
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._loop, self._free = loop, asyncio.Semaphore(self._places)
-        free = self._free
+        free = self._free.here()
         try:
             async with asyncio.timeout(self._seconds):
                 await free.acquire()
