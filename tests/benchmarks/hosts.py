@@ -32,8 +32,6 @@ from apikeychain import (
     Secret,
 )
 from apikeychain.backends.memory_assets import MemoryAssets
-from apikeychain.backends.upstream_httpx import HttpxUpstream
-from apikeychain.backends.valkey import ValkeyGuard
 
 # That of the peers, which import nothing of ours.
 SCRIPT = b"// 0123456789 abcdefghijklmnopqrstuvwxyz\n" * 400
@@ -110,10 +108,14 @@ def _further(count: int) -> list[ProxyRoute]:
 
 
 def _plugs() -> dict[str, Any]:
-    """In place of the default's: what UPSTREAM and VALKEY ask for."""
+    """In place of the default's: what UPSTREAM and VALKEY ask for. The others do without the modules of these."""
     plugs: dict[str, Any] = {}
     if os.environ.get("UPSTREAM") == "httpx":
+        from apikeychain.backends.upstream_httpx import HttpxUpstream  # noqa: PLC0415  # see above
+
         plugs["upstream"] = HttpxUpstream
     if url := os.environ.get("VALKEY"):
+        from apikeychain.backends.valkey import ValkeyGuard  # noqa: PLC0415  # see above
+
         plugs["rate_limiter"] = plugs["replay_guard"] = ValkeyGuard(url)
     return plugs

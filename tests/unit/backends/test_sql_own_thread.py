@@ -3,13 +3,15 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
 from apikeychain.backends.sql import SQLStore
+from apikeychain.backends.sql.own_thread import OwnThread
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.records import AllowedOrigin, Project
 from apikeychain.testing.chains import chain, require_chain
@@ -119,3 +121,22 @@ async def test_the_thread_goes_with_the_store(path: Path) -> None:
     async with asyncio.timeout(10):
         while threading.active_count() > before:  # noqa: ASYNC110 - threads set no event
             await asyncio.sleep(0.01)
+
+
+def test_a_deed_that_outlives_its_loop_tells_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    thread, go_on, done = OwnThread(), threading.Event(), threading.Event()
+
+    async def begin() -> Coroutine[object, object, bool]:
+        waiting = thread.bring(partial(go_on.wait, 10))
+        waiting.send(None)
+        thread._executor.here().submit(done.set)
+        return waiting
+
+    loop = asyncio.new_event_loop()
+    waiting = loop.run_until_complete(begin())
+    loop.close()
+    caplog.clear()
+    go_on.set()
+    assert done.wait(10)
+    waiting.close()
+    assert not caplog.records

@@ -6,11 +6,9 @@ One tenant after another a worker whose thousand tenants are all active would wr
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from sqlalchemy import Connection, RowMapping, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, RowMapping
 
 from apikeychain.backends.sql.faults import told_as_ours
-from apikeychain.backends.sql.schema import HEADS
 from apikeychain.backends.sql.tenant_reader import head_of
 from apikeychain.errors import ConflictError
 from apikeychain.model.ids import TenantId
@@ -19,14 +17,15 @@ from apikeychain.model.ledger import Head, LedgerDraft, LedgerRow, rows_behind
 Payloads = Mapping[TenantId, Sequence[LedgerDraft]]
 # SQLite takes some 32,000 values in one statement.
 _TENANTS = 10_000
-# As the driver takes it: SQLAlchemy would look at every value of every row.
+# All three as the driver takes them: SQLAlchemy would look at every value of every row.
 _APPEND = "INSERT INTO ledger (tenant, seq, at, kind, actor, project, payload, hash) VALUES "
 _ROW = "(?, ?, ?, ?, ?, ?, ?, ?)"
 # The driver lets go of the interpreter for each statement, and where calls keep that busy has it back late.
 _ROWS = 1_024
-_HEAD = upsert(HEADS)
-_PUT = _HEAD.on_conflict_do_update(
-    index_elements=[HEADS.c.tenant], set_={"size": _HEAD.excluded.size, "hash": _HEAD.excluded.hash}
+_ENDS = "SELECT tenant, size, hash FROM heads WHERE heads.tenant IN "
+_PUT = (
+    "INSERT INTO heads (tenant, size, hash) VALUES (?, ?, ?) "
+    "ON CONFLICT (tenant) DO UPDATE SET size = excluded.size, hash = excluded.hash"
 )
 
 
@@ -55,11 +54,6 @@ def behind_heads(rows: Iterable[RowMapping], payloads: Payloads) -> tuple[list[L
     return entries, heads
 
 
-def head_columns_of(head: Head) -> dict[str, object]:
-    """The row of a head."""
-    return {"tenant": head.tenant, "size": head.size, "hash": head.hash}
-
-
 def append_together(connection: Connection, payloads: Payloads) -> Mapping[TenantId, Head]:
     """Put each tenant's drafts behind its chain. See Store.append_many.
 
@@ -75,14 +69,15 @@ def append_together(connection: Connection, payloads: Payloads) -> Mapping[Tenan
     found: list[RowMapping] = []
     with told_as_ours(forked(), no_text=forked()):
         for first in range(0, len(tenants), _TENANTS):
-            these = HEADS.c.tenant.in_(tenants[first : first + _TENANTS])
-            found += connection.execute(select(HEADS).where(these)).mappings().all()
+            these = tenants[first : first + _TENANTS]
+            places = ", ".join("?" * len(these))
+            found += connection.exec_driver_sql(f"{_ENDS}({places})", (*these,)).mappings().all()
     entries, heads = behind_heads(found, payloads)
     if entries:
-        written = [heads[tenant] for tenant in tenants if payloads[tenant]]
+        ends = [(tenant, heads[tenant].size, heads[tenant].hash) for tenant in tenants if payloads[tenant]]
         with told_as_ours(forked()):
             for first in range(0, len(entries), _ROWS):
                 rows = entries[first : first + _ROWS]
                 connection.exec_driver_sql(_APPEND + ", ".join([_ROW] * len(rows)), (*chain.from_iterable(rows),))
-            connection.execute(_PUT, [head_columns_of(head) for head in written])
+            connection.exec_driver_sql(_PUT, ends)
     return heads

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Table, TextClause, text
 
-from apikeychain.backends.sql.chains import Payloads, behind_heads, forked, head_columns_of
+from apikeychain.backends.sql.chains import Payloads, behind_heads, forked
 from apikeychain.backends.sql.engine import Statements
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.postgres.walls import TENANTS_NAMED, TURN
@@ -51,9 +51,13 @@ async def append_together(statements: Statements, payloads: Payloads) -> Mapping
     with told_as_ours():
         rows = (await statements.execute(_HEADS.bindparams(tenants=tenants))).mappings().all()
     entries, heads = behind_heads(rows, payloads)
-    written = [heads[tenant] for tenant in tenants if payloads[tenant]]
+    ends = [
+        {"tenant": tenant, "size": heads[tenant].size, "hash": heads[tenant].hash}
+        for tenant in tenants
+        if payloads[tenant]
+    ]
     await _execute(statements, _APPEND, **_lists(LEDGER, [row._asdict() for row in entries]))
-    await _execute(statements, _PUT, **_lists(HEADS, [head_columns_of(head) for head in written]))
+    await _execute(statements, _PUT, **_lists(HEADS, ends))
     return heads
 
 
