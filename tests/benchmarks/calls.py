@@ -25,11 +25,12 @@ KINDS: Mapping[str, Kind] = {
     GATE: Kind("hosts:gate"),
     f"{GATE}, lean server": Kind("hosts:gate", options=LEAN),
     f"{GATE}, granian": Kind("hosts:gate", "granian"),
+    f"{GATE}, frozen heap": Kind("hosts:gate", environment={"FREEZE": "yes"}),
     f"{GATE}, httpx": Kind("hosts:gate", environment={"UPSTREAM": "httpx"}),
     f"{GATE}, write-ahead": Kind("hosts:gate", environment={"LEDGER_MODE": "write-ahead"}),
     f"{GATE}, Valkey": Kind("hosts:gate", environment={"VALKEY": ""}),
 }
-_CONNECTIONS = (16, 64)
+_FEW, _MANY = 16, 64
 Results = Mapping[str, Mapping[int, Sequence[Load]]]
 
 
@@ -55,15 +56,15 @@ def measure(provider: Provider, python: str, effort: Effort, say: Callable[[str]
 
 
 def _rounds(targets: Mapping[str, Target], folder: Path, effort: Effort, say: Callable[[str], None]) -> Results:
-    found: dict[str, dict[int, list[Load]]] = {name: {count: [] for count in _CONNECTIONS} for name in targets}
+    found: dict[str, dict[int, list[Load]]] = {name: {count: [] for count in (_FEW, _MANY)} for name in targets}
     rates = {name: _warmed(one, folder).rate for name, one in targets.items()}
     for number in range(effort.rounds):
         names = list(targets) if number % 2 else list(targets)[::-1]
-        for connections in _CONNECTIONS:
-            for name in names:
-                run = _run(targets[name], folder, connections, effort.seconds, rates[name])
-                rates[name] = run.rate
-                found[name][connections].append(run)
+        for name in names:
+            found[name][_FEW].append(_run_of_few(targets[name], folder, effort.seconds, rates[name]))
+            rates[name] = found[name][_FEW][-1].rate
+        for name in names:
+            found[name][_MANY].append(_run_of_many(targets[name], folder, effort.seconds, rates[name]))
         say(f"calls: round {number + 1} of {effort.rounds}")
     return found
 
@@ -71,22 +72,28 @@ def _rounds(targets: Mapping[str, Target], folder: Path, effort: Effort, say: Ca
 def _warmed(one: Target, folder: Path) -> Load:
     """A first run, which does not count and may be tried again."""
     try:
-        return _run(one, folder, 16, 1.0, 0.0)
+        return _run_of_few(one, folder, 1.0, 0.0)
     except FailedLoadError as failed:
         sys.stderr.write(f"{failed}; once more\n")
-        return _run(one, folder, 16, 1.0, 0.0)
+        return _run_of_few(one, folder, 1.0, 0.0)
 
 
-def _run(one: Target, folder: Path, connections: int, seconds: float, rate: float) -> Load:
-    return drive(one, folder, connections=connections, seconds=seconds, rate=rate)
+def _run_of_few(one: Target, folder: Path, seconds: float, rate: float) -> Load:
+    return drive(one, folder, connections=_FEW, seconds=seconds, rate=rate)
 
 
-def ratio(results: Results, one: str, other: str, of: Callable[[Load], float], connections: int = 16) -> float:
+def _run_of_many(one: Target, folder: Path, seconds: float, rate: float) -> Load:
+    """A run with all connections open, those to the provider too: what it opened in a second before is kept."""
+    drive(one, folder, connections=_MANY, seconds=1.0, rate=rate, opening=1)
+    return drive(one, folder, connections=_MANY, seconds=seconds, rate=rate, opening=1)
+
+
+def ratio(results: Results, one: str, other: str, of: Callable[[Load], float], connections: int = _FEW) -> float:
     """The median of the rounds' own ratios: what a noisy moment does to one target it does to its neighbour too."""
     pairs = zip(results[one][connections], results[other][connections], strict=True)
     return statistics.median(of(mine) / of(theirs) for mine, theirs in pairs)
 
 
-def median(results: Results, name: str, of: Callable[[Load], float], connections: int = 16) -> float:
+def median(results: Results, name: str, of: Callable[[Load], float], connections: int = _FEW) -> float:
     """Over the rounds."""
     return statistics.median(map(of, results[name][connections]))

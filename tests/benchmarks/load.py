@@ -92,11 +92,13 @@ def drive(
     connections: int,
     seconds: float,
     folder: Path,
+    opening: int = 0,
     may_fail: float = 0.0,
 ) -> Load:
     """Send the requests over and over, as fast as they are answered.
 
     Args:
+        opening: see `offer`.
         may_fail: what part of them, where whoever asks tells how many did.
 
     Raises:
@@ -104,7 +106,7 @@ def drive(
     """
     requests = list(requests)
     _require_success(base, requests.pop() if len(requests) > 1 else requests[0])
-    load = offer(target, base, requests, connections=connections, seconds=seconds, folder=folder)
+    load = offer(target, base, requests, connections=connections, seconds=seconds, folder=folder, opening=opening)
     if not load.calls or load.bad > may_fail * load.calls or load.broken:
         answer = _answer(base, requests[-1])
         msg = f"{load.bad} of {load.calls} calls at {base} failed {load.broken}; one more: {answer}"
@@ -120,15 +122,28 @@ def offer(
     connections: int,
     seconds: float,
     folder: Path,
+    opening: int = 0,
     delay: float = 0.0,
 ) -> Load:
-    """Send the requests over and over, each connection `delay` seconds after its last answer."""
+    """Send the requests over and over, each connection `delay` seconds after its last answer.
+
+    Args:
+        opening: so many seconds before the first of them all connections are opened. uvloop accepts one for each turn
+            of its loop, and of some thousand calls the slowest hundredth would be those that waited for that.
+    """
     file = folder / "requests"
     with file.open("wb") as records:
         records.writelines(b"%d\n%s" % (len(each), each) for each in requests)
     before = cpu_seconds(target.pid)
-    told = _wrk(base, connections, seconds, {"REQUESTS": str(file), "DELAY_MS": str(round(delay * 1e3))})
-    return _read(told, cpu_seconds(target.pid) - before)
+    environment = {
+        "REQUESTS": str(file),
+        "DELAY_MS": str(round(delay * 1e3)),
+        "OPENING_MS": str(opening * 1000),
+        "CONNECTIONS": str(connections),
+    }
+    whole = max(1, round(seconds)) + opening
+    told = _wrk(base, connections, whole, environment)
+    return _read(told, cpu_seconds(target.pid) - before, whole / (whole - opening))
 
 
 def _require_success(base: str, request: bytes) -> None:
@@ -151,8 +166,8 @@ def _raw(target: str, lines: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"GET %s HTTP/1.1\r\n%s\r\n" % (target.encode(), head)
 
 
-def _wrk(base: str, connections: int, seconds: float, environment: Mapping[str, str]) -> str:
-    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+def _wrk(base: str, connections: int, seconds: int, environment: Mapping[str, str]) -> str:
+    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s"]
     command += ["--latency", "--timeout", "10s", "-s", str(_REPLAY), base]
     done = subprocess.run(  # noqa: S603 - our own command
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=seconds + 60
@@ -160,13 +175,13 @@ def _wrk(base: str, connections: int, seconds: float, environment: Mapping[str, 
     return done.stdout
 
 
-def _read(told: str, used: float) -> Load:
+def _read(told: str, used: float, longer: float) -> Load:
     calls = int(_found(r"(\d+) requests in", told, "0"))
     return Load(
         calls=calls,
         bad=int(_found(r"Non-2xx or 3xx responses: (\d+)", told, "0")),
         broken=_found(r"Socket errors: (.*)", told, ""),
-        rate=float(_found(r"Requests/sec:\s+([\d.]+)", told, "0")),
+        rate=float(_found(r"Requests/sec:\s+([\d.]+)", told, "0")) * longer,
         median=_seconds(_found(r"\s50%\s+(\S+)", told, "0us")),
         p99=_seconds(_found(r"\s99%\s+(\S+)", told, "0us")),
         cpu=used / max(calls, 1),

@@ -106,7 +106,7 @@ def nginx(provider: Provider) -> Generator[Target]:
         yield Target(process, base, PEER_TARGET, None)
 
 
-def drive(one: Target, folder: Path, *, connections: int, seconds: float, rate: float) -> load.Load:
+def drive(one: Target, folder: Path, *, connections: int, seconds: float, rate: float, opening: int = 0) -> load.Load:
     """One run; `rate` is that of the run before, from which follows how many requests have to be signed."""
     count = int(max(rate, _LEAST_RATE) * seconds * 1.5) + 10 * connections
     return load.drive(
@@ -116,6 +116,7 @@ def drive(one: Target, folder: Path, *, connections: int, seconds: float, rate: 
         connections=connections,
         seconds=seconds,
         folder=folder,
+        opening=opening,
         may_fail=_MAY_FAIL,
     )
 
