@@ -16,6 +16,17 @@ WRITTEN: dict[str, Callable[[str], str]] = {
     "u": lambda one: f"\\u{ord(one):04X}",
     "braced": lambda one: f"\\u{{{ord(one):x}}}",
     "zeros": lambda one: f"\\u{{{ord(one):012x}}}",
+    "octal": lambda one: f"\\{ord(one):03o}",
+    "itself": lambda one: f"\\x{ord(one):02X}" if one.isalnum() else "\\" + one,
+    "continued": lambda one: f"\\\n\\x{ord(one):02x}",
+}
+IN_STYLES: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "short": lambda one: f"\\{ord(one):x} ",
+    "ended by a line": lambda one: f"\\{ord(one):04X}\r\n",
+    "six digits": lambda one: f"\\{ord(one):06x}",
+    "itself": lambda one: f"\\{ord(one):x}\t" if one.isalnum() else "\\" + one,
+    "continued": lambda one: f"\\\n\\{ord(one):06X}",
 }
 secrets = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=40)
 
@@ -41,6 +52,18 @@ def test_each_character_may_be_written_in_its_own_way(secret: str, ways: list[st
     assert found(script, secret)
     assert found(json.dumps({"version": 3, "sourcesContent": [script]}), secret)
     assert not found(script.replace(written, written[1:] if secret == written else ""), secret)
+
+
+@given(secret=secrets, ways=st.lists(st.sampled_from(list(IN_STYLES)), min_size=40, max_size=40))
+def test_styles_have_ways_of_their_own(secret: str, ways: list[str]) -> None:
+    plain = {"\\", '"'}
+    written = "".join(
+        IN_STYLES["six digits" if way == "as it is" and one in plain else way](one)
+        for one, way in zip(secret, ways[: len(secret)], strict=True)
+    )
+    style = f".shop::after {{ content: {quoted(written)} }}"
+    assert found(style, secret)
+    assert found(json.dumps({"version": 3, "sourcesContent": [style]}), secret)
 
 
 @given(secret=secrets)
