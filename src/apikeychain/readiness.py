@@ -5,7 +5,7 @@ time while it does, and one answer is given to all who ask within a second, so t
 reach costs no more than one that nobody can.
 
 Key services beside the default are asked too, and do not count: one that is down closes its own tenants, and must not
-take the gate from all others.
+take the gate from all others. Neither does the store of assets, without which all calls are served.
 
 Source: contracts 10 (what is down closes the gate).
 """
@@ -20,9 +20,13 @@ from typing import Any, final
 from apikeychain.embedded import Plugs
 from apikeychain.errors import APIKeyChainError, BackendUnavailableError
 from apikeychain.flights import Flights, Parcel
+from apikeychain.model.asset import AssetPrefix
+from apikeychain.model.ids import ProjectId
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.model.records import DEFAULT_KEY_SERVICE
+from apikeychain.ports.asset_store import AssetStore
 from apikeychain.primitives import KEY_BYTES, random_bytes
+from apikeychain.rules.chain import PLATFORM
 from apikeychain.telemetry import plug_failed
 from apikeychain.vault import contexts
 from apikeychain.vault.key_services import KeyServices
@@ -30,7 +34,9 @@ from apikeychain.vault.wrapping import goes_round
 
 READY_SECONDS = 2.0
 _KEPT_SECONDS = 1.0
-_SIGNALS, _BESIDE = "signals", "key_services."
+_SIGNALS, _ASSETS, _BESIDE = "signals", "asset_store", "key_services."
+# Under it is never anything: no tenant has this name.
+_NOWHERE = AssetPrefix(PLATFORM, ProjectId(f"p_{'a' * 20}"))
 # Asks only whether there is room: nothing is counted.
 _SPEND = Spend("apikeychain:ready", "ready", Quota(1, 60), cost=0)
 _SILENT = f"it does not answer within {READY_SECONDS:g} s"
@@ -61,9 +67,10 @@ class Readiness:
     def ok(self) -> bool:
         """Whether a call could be served, also if not for each tenant.
 
-        Without signals it could: changes take effect within 30 s then.
+        Without signals it could: changes take effect within 30 s then. And without the store of assets, of which those
+        in memory are served.
         """
-        return all(plug.ok for plug in self.plugs if plug.name != _SIGNALS and not plug.name.startswith(_BESIDE))
+        return all(plug.ok for plug in self.plugs if not plug.name.startswith((_SIGNALS, _ASSETS, _BESIDE)))
 
 
 @final
@@ -120,11 +127,15 @@ class Asking:
             "rate_limiter": self._spend,
             "replay_guard": self._claim,
             _SIGNALS: self._hear,
+            **({} if self._plugs.asset_store is None else {_ASSETS: partial(self._list, self._plugs.asset_store)}),
             **{f"{_BESIDE}{name}": partial(self._wrap, name) for name in self._plugs.key_services},
         }
 
     async def _read(self) -> None:
         await self._plugs.store.tenants("", 1)
+
+    async def _list(self, assets: AssetStore) -> None:
+        await assets.list(_NOWHERE, "", 1)
 
     async def _wrap(self, name: str) -> None:
         if not await goes_round(self._key_services.named(name), contexts.of_probe()):

@@ -9,6 +9,7 @@ import pytest
 
 import canary
 from apikeychain import APIKeyChain, readiness
+from apikeychain.backends.memory_assets import MemoryAssets
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_limiter import MemoryRateLimiter
 from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
@@ -16,6 +17,7 @@ from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.embedded import Instead, memory_plugs
 from apikeychain.errors import BackendUnavailableError
+from apikeychain.model.asset import AssetPrefix
 from apikeychain.model.ids import TenantId
 from apikeychain.model.keys import KeyContext
 from apikeychain.model.quota import Balance, Spend
@@ -26,7 +28,7 @@ from apikeychain.vault.key_services import KeyServices
 from opened_plugs import Serving, a_keychain
 
 _BUG = canary.secret("bug")
-_PLUGS = ("store", "key_service", "rate_limiter", "replay_guard", "signals")
+_PLUGS = ("store", "key_service", "rate_limiter", "replay_guard", "signals", "asset_store")
 
 
 class Hanging(MemoryStore):
@@ -86,6 +88,12 @@ class _Deaf(MemorySignals):
         yield Change(None)
 
 
+class _Unreachable(MemoryAssets):
+    async def list(self, prefix: AssetPrefix, after: str, limit: int) -> Sequence[str]:
+        msg = "the bucket is gone"
+        raise BackendUnavailableError(msg)
+
+
 @pytest.mark.parametrize(
     ("plug", "told", "is_ok"),
     [
@@ -93,8 +101,9 @@ class _Deaf(MemorySignals):
         ({"replay_guard": _Buggy()}, {"replay_guard": "it failed: RuntimeError"}, False),
         ({"key_service": _Lying()}, {"key_service": "what it unwraps is not what was wrapped"}, False),
         ({"signals": _Deaf()}, {"signals": "changes are not heard for now: they take effect within 30 s"}, True),
+        ({"asset_store": _Unreachable()}, {"asset_store": "the bucket is gone"}, True),
     ],
-    ids=["refuses", "a bug", "lies", "deaf"],
+    ids=["refuses", "a bug", "lies", "deaf", "no assets"],
 )
 async def test_each_plug_is_told_by_itself(plug: Instead, told: dict[str, str], is_ok: bool) -> None:
     async with APIKeyChain.in_memory(**plug) as keychain:

@@ -21,6 +21,8 @@ from apikeychain.model.ids import ProjectId, base64url
 
 MAX_TTL = timedelta(hours=24)
 _LEAST_TTL = timedelta(seconds=1)
+# By which the clock of whoever made it may be ahead, as in signatures.
+_AHEAD = timedelta(seconds=30)
 _UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _TTL = re.compile("([0-9]{1,5})([smh])")
 _TOKEN = re.compile(rb"v1\.([1-9][0-9]{0,10})\.([A-Za-z0-9_-]{43})")
@@ -65,7 +67,8 @@ def require_token(keys: Iterable[bytes], project: ProjectId, path: str, token: b
         moment: now.
 
     Raises:
-        TokenRefusedError: it is none, of something else, expired, or longer lived than any that is made.
+        TokenRefusedError: it is none, of something else, expired, or longer lived than any that is made, by clocks that
+            may be 30 s apart.
     """
     found = _TOKEN.fullmatch(token)
     if found is None:
@@ -73,7 +76,7 @@ def require_token(keys: Iterable[bytes], project: ProjectId, path: str, token: b
     expiry, mac = found.groups()
     good = [hmac.compare_digest(_mac(key, project, path, expiry.decode()), mac) for key in keys]
     left = int(expiry) - moment.timestamp()
-    if not any(good) or not 0 < left <= MAX_TTL.total_seconds():
+    if not any(good) or not 0 < left <= (MAX_TTL + _AHEAD).total_seconds():
         raise TokenRefusedError
     return int(left)
 

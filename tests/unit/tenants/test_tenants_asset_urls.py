@@ -97,12 +97,21 @@ async def test_what_is_no_time_is_told(shop: ProjectAdmin, text: str) -> None:
         await shop.assets.url("widget.js", ttl=text)
 
 
-@pytest.mark.parametrize(("left", "whole"), [(86_400.0, 86_400), (59.2, 59), (1.0, 1), (0.999, 0), (0.001, 0)])
+@pytest.mark.parametrize(("left", "whole"), [(86_430.0, 86_430), (59.2, 59), (1.0, 1), (0.999, 0), (0.001, 0)])
 def test_nothing_may_be_kept_for_longer_than_its_token_is_good(left: float, whole: int) -> None:
     # contracts 9: max-age at most the rest
     expiry, project = datetime(2026, 12, 1, tzinfo=UTC), ProjectId("p_" + "a" * 20)
     token = make_token(b"key", project, "js/widget.js", int(expiry.timestamp())).encode()
     assert require_token([b"key"], project, "js/widget.js", token, expiry - timedelta(seconds=left)) == whole
+
+
+@pytest.mark.parametrize("left", [86_430.1, 0.0, -1.0])
+def test_a_token_is_good_for_a_day_at_most_by_clocks_that_differ_a_little(left: float) -> None:
+    # contracts 9: ttl at most 24 h, expiry itself refused
+    expiry, project = datetime(2026, 12, 1, tzinfo=UTC), ProjectId("p_" + "a" * 20)
+    token = make_token(b"key", project, "js/widget.js", int(expiry.timestamp())).encode()
+    with pytest.raises(TokenRefusedError):
+        require_token([b"key"], project, "js/widget.js", token, expiry - timedelta(seconds=left))
 
 
 async def test_a_project_without_a_key_makes_no_token(acme: TenantAdmin) -> None:
