@@ -1,5 +1,6 @@
 """What a call costs the gate and its peers, in turn: processor, calls a second, the slowest of a hundred."""
 
+import asyncio
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from apikeychain.backends.sql import migrate_postgres
+from apikeychain.testing.servers.postgres import PostgresServer
 from apikeychain.testing.servers.valkey import ValkeyServer
 
 from .load import FailedLoadError, Load
@@ -14,6 +17,7 @@ from .provider import Provider
 from .targets import LEAN, Kind, Target, drive, nginx, target
 
 GATE = "apikeychain"
+ON_POSTGRES = f"{GATE}, PostgreSQL"
 KINDS: Mapping[str, Kind] = {
     "hello": Kind("peers:hello"),
     "hello, granian": Kind("peers:hello", "granian"),
@@ -29,6 +33,8 @@ KINDS: Mapping[str, Kind] = {
     f"{GATE}, httpx": Kind("hosts:gate", environment={"UPSTREAM": "httpx"}),
     f"{GATE}, write-ahead": Kind("hosts:gate", environment={"LEDGER_MODE": "write-ahead"}),
     f"{GATE}, Valkey": Kind("hosts:gate", environment={"VALKEY": ""}),
+    ON_POSTGRES: Kind("hosts:gate", environment={"DATABASE": ""}),
+    f"{ON_POSTGRES}, write-ahead": Kind("hosts:gate", environment={"DATABASE": "", "LEDGER_MODE": "write-ahead"}),
 }
 _FEW, _MANY = 16, 64
 Results = Mapping[str, Mapping[int, Sequence[Load]]]
@@ -45,14 +51,23 @@ class Effort:
 def measure(provider: Provider, python: str, effort: Effort, say: Callable[[str], None]) -> Results:
     """Every target at 16 and at 64 connections, each in turn, in the order turned round from round to round."""
     with ExitStack() as stack:
-        valkey = stack.enter_context(ValkeyServer())
+        valkey, postgres = stack.enter_context(ValkeyServer()), stack.enter_context(PostgresServer())
         targets = {"nginx": stack.enter_context(nginx(provider))}
         for name, kind in KINDS.items():
             folder = name.replace(", ", "-").replace(" ", "-")
-            targets[name] = stack.enter_context(target(folder, kind.at(VALKEY=valkey.url), provider, python))
+            database = _database(postgres) if kind.needs("DATABASE") else ""
+            placed = kind.at(VALKEY=valkey.url, DATABASE=database)
+            targets[name] = stack.enter_context(target(folder, placed, provider, python))
         # A new server refuses for half a minute what it may have forgotten: let it have run for an hour.
         valkey.ask("HINCRBY", "{apikeychain}:marks", "birth", -3600)
         return _rounds(targets, provider.folder, effort, say)
+
+
+def _database(server: PostgresServer) -> str:
+    """The URL of a new one, for a gate alone."""
+    url = server.url(server.create_database())
+    asyncio.run(migrate_postgres(url))
+    return url
 
 
 def _rounds(targets: Mapping[str, Target], folder: Path, effort: Effort, say: Callable[[str], None]) -> Results:
@@ -92,6 +107,12 @@ def ratio(results: Results, one: str, other: str, of: Callable[[Load], float], c
     """The median of the rounds' own ratios: what a noisy moment does to one target it does to its neighbour too."""
     pairs = zip(results[one][connections], results[other][connections], strict=True)
     return statistics.median(of(mine) / of(theirs) for mine, theirs in pairs)
+
+
+def added(results: Results, one: str, other: str, of: Callable[[Load], float], connections: int = _FEW) -> float:
+    """The median of what the rounds add to each other."""
+    pairs = zip(results[one][connections], results[other][connections], strict=True)
+    return statistics.median(of(mine) - of(theirs) for mine, theirs in pairs)
 
 
 def median(results: Results, name: str, of: Callable[[Load], float], connections: int = _FEW) -> float:

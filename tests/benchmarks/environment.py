@@ -42,7 +42,7 @@ def require_tools() -> None:
 
 def made_python() -> str:
     """The interpreter of that environment, which is made once and kept in the user's cache."""
-    wanted = [*_FAST, *(f"{name}=={version(name)}" for name in _SAME), *_PEERS, "-e", f"{_ROOT}[embedded,valkey]"]
+    wanted = [*_FAST, *(f"{name}=={version(name)}" for name in _SAME), *_PEERS, "-e", f"{_ROOT}[embedded,postgres,valkey]"]
     name = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()[:16]
     folder = Path.home() / ".cache" / "apikeychain-benchmarks" / name
     python = folder / "bin" / "python"

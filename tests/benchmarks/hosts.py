@@ -112,7 +112,7 @@ def _further(count: int) -> list[ProxyRoute]:
 
 
 def _plugs() -> dict[str, Any]:
-    """In place of the default's: what UPSTREAM and VALKEY ask for. The others do without the modules of these."""
+    """In place of the default's: what UPSTREAM, VALKEY and DATABASE ask for. The others do without their modules."""
     plugs: dict[str, Any] = {}
     if os.environ.get("UPSTREAM") == "httpx":
         from apikeychain.backends.upstream_httpx import HttpxUpstream  # noqa: PLC0415  # see above
@@ -122,4 +122,9 @@ def _plugs() -> dict[str, Any]:
         from apikeychain.backends.valkey import ValkeyGuard  # noqa: PLC0415  # see above
 
         plugs["rate_limiter"] = plugs["replay_guard"] = ValkeyGuard(url)
+    if url := os.environ.get("DATABASE"):
+        from apikeychain.backends.sql import PostgresSignals, SQLStore  # noqa: PLC0415  # see above
+
+        plugs["store"] = store = SQLStore.postgres(url)
+        plugs["signals"] = PostgresSignals(store)
     return plugs

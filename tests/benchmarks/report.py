@@ -53,16 +53,29 @@ def of_calls(results: Results) -> list[Found]:
         Found("CPU a call, claims and limits in Valkey", calls.ratio(results, f"{GATE}, Valkey", GATE, _cpu), 2.0, 1.7),
         Found(
             "calls a second at 64 connections, against asgiproxy",
-            calls.ratio(results, GATE, "asgiproxy", lambda load: load.rate, 64),
+            calls.ratio(results, GATE, "asgiproxy", _rate, 64),
             1.0,
             1.25,
             most=False,
         ),
         Found(
             "p99 at 64 connections, against bare forwarding with the same client",
-            calls.ratio(results, GATE, "aiohttp, TLS", lambda load: load.p99, 64),
+            calls.ratio(results, GATE, "aiohttp, TLS", _p99, 64),
             1.6,
             1.25,
+        ),
+        Found(
+            "the same of a gate whose host has frozen its heap",
+            calls.ratio(results, f"{GATE}, frozen heap", "aiohttp, TLS", _p99, 64),
+            1.6,
+            1.25,
+        ),
+        Found(
+            "p50 at 16 connections, added by the intents of write-ahead on PostgreSQL",
+            calls.added(results, f"{calls.ON_POSTGRES}, write-ahead", calls.ON_POSTGRES, _p50) * 1e3,
+            5.0,
+            5.0,
+            "ms",
         ),
     ]
 

@@ -72,6 +72,10 @@ class Kind:
         """Whether it is ours."""
         return self.app.startswith("hosts:")
 
+    def needs(self, variable: str) -> bool:
+        """Whether it has the variable without a value."""
+        return (self.environment or {}).get(variable) == ""
+
     def at(self, **places: str) -> Self:
         """It, with the values of those variables that it names and gives none."""
         given = {name: value or places[name] for name, value in (self.environment or {}).items()}

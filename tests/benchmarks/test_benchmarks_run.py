@@ -28,6 +28,6 @@ def test_the_gate_and_its_peers_are_measured_in_turn(tmp_path: Path) -> None:
     assert all(
         run["calls"] and not run["bad"] for runs in found["calls"].values() for each in runs.values() for run in each
     )
-    assert len(found["found"]) == 19
+    assert len(found["found"]) == 21
     assert (tmp_path / "calls.svg").read_text().startswith("<?xml")
     assert "| apikeychain |" in told
