@@ -1,4 +1,4 @@
-"""A few of the threads that all of a process waits for, kept apart for what may take long.
+"""What other threads do for a loop, and a few of those that all of a process waits for, kept apart for what takes long.
 
 Python lends a loop five threads on one processor, and one more for each further one; names are resolved in them, and
 ledgers of a file are written. Whoever may need seconds of one, or for ever where a disk hangs, takes one of its own few
@@ -6,7 +6,10 @@ places for that. A place is free again when its thread has ended, not when nobod
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar, final
 
 from apikeychain.loops import OfLoop
@@ -38,3 +41,26 @@ class ThreadPlaces:
         running = asyncio.ensure_future(asyncio.to_thread(deed))
         running.add_done_callback(leave)
         return await asyncio.shield(running)
+
+
+async def brought(deed: Future[T]) -> T:
+    """What a deed brings that another thread does; raises what it raises. A cancellation passes on once it has ended.
+
+    It is waited for in two turns of the loop, where a task around it would take four.
+    """
+    ended = asyncio.Event()
+    deed.add_done_callback(partial(_tell, asyncio.get_running_loop(), ended))
+    try:
+        await ended.wait()
+    except asyncio.CancelledError:
+        while not ended.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await ended.wait()
+        raise
+    return deed.result()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, ended: asyncio.Event, _: object) -> None:
+    """In the thread: tell the loop, where there is still one."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(ended.set)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apikeychain.backends.sql import migrate_postgres
+from apikeychain.backends.sql.postgres.roles import APPLICATION
 from apikeychain.testing.servers.postgres import PostgresServer
 from apikeychain.testing.servers.valkey import ValkeyServer
 
@@ -65,9 +66,11 @@ def measure(provider: Provider, python: str, effort: Effort, say: Callable[[str]
 
 def _database(server: PostgresServer) -> str:
     """The URL of a new one, for a gate alone."""
-    url = server.url(server.create_database())
-    asyncio.run(migrate_postgres(url))
-    return url
+    name = server.create_database()
+    asyncio.run(migrate_postgres(server.url(name)))
+    user = f"web_{name}"
+    server.execute(f"CREATE ROLE {user} LOGIN IN ROLE {APPLICATION}")
+    return server.url(name, user)
 
 
 def _rounds(targets: Mapping[str, Target], folder: Path, effort: Effort, say: Callable[[str], None]) -> Results:

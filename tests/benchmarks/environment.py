@@ -16,6 +16,7 @@ _TOOLS = {"nginx": "nginx-light", "wrk": "wrk"}
 _ROOT = Path(__file__).resolve().parents[2]
 _FAST = ("httptools==0.9.0", "uvloop==0.23.0")
 _SAME = ("aiohttp", "cryptography", "granian", "httpx", "multidict", "starlette", "uvicorn", "yarl")
+_EXTRAS = "embedded,postgres,valkey"
 _PEERS = ("asgiproxy==0.2.0", "fastapi-proxy-lib[standard]==0.3.0", "sniffio==1.3.1")
 
 
@@ -42,7 +43,13 @@ def require_tools() -> None:
 
 def made_python() -> str:
     """The interpreter of that environment, which is made once and kept in the user's cache."""
-    wanted = [*_FAST, *(f"{name}=={version(name)}" for name in _SAME), *_PEERS, "-e", f"{_ROOT}[embedded,postgres,valkey]"]
+    wanted = [
+        *_FAST,
+        *(f"{name}=={version(name)}" for name in _SAME),
+        *_PEERS,
+        "-e",
+        f"{_ROOT}[embedded,postgres,valkey]",
+    ]
     name = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()[:16]
     folder = Path.home() / ".cache" / "apikeychain-benchmarks" / name
     python = folder / "bin" / "python"

@@ -210,7 +210,7 @@ async def test_the_server_ends_a_transaction_of_whoever_is_gone(store: PostgresS
 
 
 async def test_connections_that_were_lost_while_nobody_used_them_cost_nobody_an_error(database: Database) -> None:
-    async with SQLStore.postgres(database.url, pool_size=3) as store:
+    async with SQLStore.postgres(database.url, pool_size=4) as store:
         async with store.reading(ACME), store.reading(ACME), store.reading(ACME):
             pass
         database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'web'")

@@ -4,8 +4,6 @@ An asynchronous driver makes four trips of a statement, each of which waits for 
 calls are under way turns are long, and whoever writes keeps all others from it, the ledger too.
 """
 
-import asyncio
-import contextlib
 import contextvars
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable
 
 from apikeychain.backends.sql.scope import is_of_one_row
 from apikeychain.loops import OfLoop
+from apikeychain.threads import brought
 
 T = TypeVar("T")
 
@@ -28,15 +27,8 @@ class OwnThread:
         self._executor = OfLoop(partial(ThreadPoolExecutor, 1, "apikeychain-sqlite"))
 
     async def bring(self, deed: Callable[[], T]) -> T:
-        """What a deed brings; raises what it raises. A cancellation passes on once the deed has ended.
-
-        It is waited for in two turns of the loop, where a task around it would take four.
-        """
-        ended = asyncio.Event()
-        running = self._executor.here().submit(contextvars.copy_context().run, deed)
-        running.add_done_callback(partial(_tell, asyncio.get_running_loop(), ended))
-        await _until(ended)
-        return running.result()
+        """See `brought`."""
+        return await brought(self._executor.here().submit(contextvars.copy_context().run, deed))
 
     def close(self) -> None:
         """Let the thread end, which it does once nobody has its executor any more."""
@@ -97,20 +89,3 @@ class InThread:
         """The result, with its rows read: whoever reads them later would do so in another thread."""
         result = self.begun().execute(statement, rows)
         return cast("CursorResult[Any]", result.freeze()()) if result.returns_rows else result
-
-
-def _tell(loop: asyncio.AbstractEventLoop, ended: asyncio.Event, _: object) -> None:
-    """In the thread: tell the loop, where there is still one."""
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(ended.set)
-
-
-async def _until(ended: asyncio.Event) -> None:
-    """Wait for it; a cancellation, or a second one, passes on only then."""
-    try:
-        await ended.wait()
-    except asyncio.CancelledError:
-        while not ended.is_set():
-            with contextlib.suppress(asyncio.CancelledError):
-                await ended.wait()
-        raise

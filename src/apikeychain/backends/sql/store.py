@@ -80,7 +80,8 @@ class SQLStore:
         Args:
             url_or_engine: ``postgresql+asyncpg://...``, or an engine of asyncpg, which stays the host's to close.
             trust: a file with the authorities that the server's certificate may be from; the system's unless given.
-            pool_size: how many connections at most; of a host's engine, how many it has. One is enough.
+            pool_size: how many connections at most; of a host's engine, how many it has. One is enough; where this
+                makes the engine and there are more, one of them is the ledger's, in a thread of its own.
 
         Raises:
             InvalidValueError: not such a URL.
@@ -95,8 +96,11 @@ class SQLStore:
 
         if isinstance(url_or_engine, AsyncEngine):
             return PostgresStore(url_or_engine, places=pool_size)
-        engine = postgres_engine(url_or_engine, trust=trust, pool_size=pool_size)
-        return PostgresStore(engine, places=pool_size, owned=True)
+        if pool_size == 1:
+            return PostgresStore(postgres_engine(url_or_engine, trust=trust, pool_size=1), places=1, owned=True)
+        engine = postgres_engine(url_or_engine, trust=trust, pool_size=pool_size - 1)
+        aside = postgres_engine(url_or_engine, trust=trust, pool_size=1)
+        return PostgresStore(engine, places=pool_size - 1, owned=True, aside=aside)
 
     async def __aenter__(self) -> Self:
         """Create or migrate the database.

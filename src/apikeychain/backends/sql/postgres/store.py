@@ -3,12 +3,14 @@
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Self
 
 from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from apikeychain.backends.sql.faults import told_as_ours
+from apikeychain.backends.sql.postgres.aside import Aside
 from apikeychain.backends.sql.postgres.chains import append_together
 from apikeychain.backends.sql.postgres.engine import POOL_SIZE, WAIT_SECONDS, Bounded, Connections
 from apikeychain.backends.sql.postgres.opening import require_safe
@@ -64,11 +66,21 @@ class PostgresStore:
         engine: of asyncpg; a host's own serves too, and stays the host's to close.
         places: how many connections it uses at a time; as many as the engine's pool has.
         owned: whether leaving the store closes the engine.
+        aside: another engine for the same database, through which the ledger is written in a loop of its own; without
+            it the ledger waits for turns of the loop that serves calls.
     """
 
-    def __init__(self, engine: AsyncEngine, *, places: int = POOL_SIZE, owned: bool = False) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        places: int = POOL_SIZE,
+        owned: bool = False,
+        aside: AsyncEngine | None = None,
+    ) -> None:
         self.engine, self.connections = engine, Connections(engine, places)
         self._owned = owned
+        self._aside = None if aside is None else Aside(aside)
         self._holder = secrets.token_hex(16)
 
     async def __aenter__(self) -> Self:
@@ -89,7 +101,9 @@ class PostgresStore:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the engine that was made for this store."""
+        """Close the engines that were made for this store."""
+        if self._aside is not None:
+            await self._aside.close()
         if self._owned:
             with told_as_ours():
                 await self.engine.dispose()
@@ -105,15 +119,11 @@ class PostgresStore:
 
     async def append_many(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
         """See Store.append_many."""
+        deed = partial(_append_together, payloads=payloads)
         try:
-            async with self.connections.one(**_CHANGING) as bounded:
-                await _begin(bounded, _READ, "")
-                heads = await append_together(bounded, payloads)
-                with told_as_ours():
-                    await bounded.commit()
+            return await (deed(self.connections) if self._aside is None else self._aside.bring(deed))
         except ConflictError:
             return await self._append_in_turn(payloads)
-        return heads
 
     async def _append_in_turn(self, payloads: Mapping[TenantId, Sequence[LedgerDraft]]) -> Mapping[TenantId, Head]:
         """As `append_many`, slowly: the error names the tenant whose chain goes on behind its head."""
@@ -181,6 +191,17 @@ class PostgresStore:
             await _begin(bounded, _READ, "")
             with told_as_ours():
                 return (await bounded.execute(statement.bindparams(**values))).scalars().all()
+
+
+async def _append_together(
+    connections: Connections, payloads: Mapping[TenantId, Sequence[LedgerDraft]]
+) -> Mapping[TenantId, Head]:
+    async with connections.one(**_CHANGING) as bounded:
+        await _begin(bounded, _READ, "")
+        heads = await append_together(bounded, payloads)
+        with told_as_ours():
+            await bounded.commit()
+    return heads
 
 
 @asynccontextmanager
