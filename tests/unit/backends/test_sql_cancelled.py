@@ -143,7 +143,7 @@ async def test_a_group_of_entries_costs_a_busy_loop_few_of_its_turns(store: SQLS
     def turn() -> None:
         nonlocal turns, next_turn
         turns += 1
-        time.sleep(0.05)
+        time.sleep(0.2)
         next_turn = loop.call_soon(turn)
 
     next_turn = loop.call_soon(turn)
