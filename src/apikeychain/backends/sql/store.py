@@ -96,11 +96,10 @@ class SQLStore:
 
         if isinstance(url_or_engine, AsyncEngine):
             return PostgresStore(url_or_engine, places=pool_size)
-        if pool_size == 1:
-            return PostgresStore(postgres_engine(url_or_engine, trust=trust, pool_size=1), places=1, owned=True)
-        engine = postgres_engine(url_or_engine, trust=trust, pool_size=pool_size - 1)
-        aside = postgres_engine(url_or_engine, trust=trust, pool_size=1)
-        return PostgresStore(engine, places=pool_size - 1, owned=True, aside=aside)
+        aside = postgres_engine(url_or_engine, trust=trust, pool_size=1) if pool_size > 1 else None
+        places = pool_size - (aside is not None)
+        engine = postgres_engine(url_or_engine, trust=trust, pool_size=places)
+        return PostgresStore(engine, places=places, owned=True, aside=aside)
 
     async def __aenter__(self) -> Self:
         """Create or migrate the database.
