@@ -10,7 +10,7 @@ from apikeychain import APIKeyChain
 from apikeychain.cli.demo import serving
 from examples_of import example
 
-_ALL = dict.fromkeys(("store", "key_service", "rate_limiter", "replay_guard", "signals"), True)
+_ALL = dict.fromkeys(("store", "key_service", "rate_limiter", "replay_guard", "signals", "asset_store"), True)
 
 
 async def test_a_load_balancer_learns_which_plug_fails_and_not_why(
