@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
@@ -11,6 +10,7 @@ from apikeychain.backends.sql import PostgresStore, SQLStore
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.testing.chains import chain, require_chain
 from apikeychain.testing.records import ACME, SHOP, draft, project, tenant
+from busy_loop import turns_of
 from served_postgres import Database
 
 _THREAD = "apikeychain-postgres"
@@ -41,19 +41,8 @@ async def append(store: PostgresStore) -> None:
 
 async def test_a_group_of_entries_costs_a_busy_loop_few_of_its_turns(store: PostgresStore) -> None:
     await append(store)
-    loop, turns = asyncio.get_running_loop(), 0
-    next_turn: asyncio.Handle
-
-    def turn() -> None:
-        nonlocal turns, next_turn
-        turns += 1
-        time.sleep(0.3)
-        next_turn = loop.call_soon(turn)
-
-    next_turn = loop.call_soon(turn)
-    await store.append_many({ACME: [draft(number) for number in range(100)]})
-    next_turn.cancel()
-    assert turns <= 6
+    entries = [draft(number) for number in range(100)]
+    assert await turns_of(store.append_many({ACME: entries}), 0.3) <= 6
     assert require_chain(await chain(store, ACME)).size == 101
 
 

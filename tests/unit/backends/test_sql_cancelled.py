@@ -3,7 +3,6 @@
 import asyncio
 import random
 import threading
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.engine import READERS, whole
 from apikeychain.model.records import AllowedOrigin, Project
 from apikeychain.testing.records import ACME, SHOP, draft, project, tenant
+from busy_loop import turns_of
 
 Deed = Callable[[SQLStore], Awaitable[object]]
 
@@ -137,16 +137,5 @@ async def test_a_statement_that_breaks_while_it_is_waited_for_is_still_cancelled
 
 async def test_a_group_of_entries_costs_a_busy_loop_few_of_its_turns(store: SQLStore) -> None:
     await store.append_many({ACME: [draft(1)]})
-    loop, turns = asyncio.get_running_loop(), 0
-    next_turn: asyncio.Handle
-
-    def turn() -> None:
-        nonlocal turns, next_turn
-        turns += 1
-        time.sleep(0.2)
-        next_turn = loop.call_soon(turn)
-
-    next_turn = loop.call_soon(turn)
-    await store.append_many({ACME: [draft(number) for number in range(100)]})
-    next_turn.cancel()
-    assert turns <= 4
+    entries = [draft(number) for number in range(100)]
+    assert await turns_of(store.append_many({ACME: entries}), 0.2) <= 4

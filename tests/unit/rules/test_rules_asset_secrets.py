@@ -40,14 +40,17 @@ def quoted(text: str) -> str:
     return '"' + text + '"'
 
 
-@given(secret=secrets, ways=st.lists(st.sampled_from(list(WRITTEN)), min_size=40, max_size=40))
-def test_each_character_may_be_written_in_its_own_way(secret: str, ways: list[str]) -> None:
-    # What would begin an escape of its own, or end the string, is written as one.
-    plain = {"\\", '"'}
-    written = "".join(
-        WRITTEN["x" if way == "as it is" and one in plain else way](one)
+def in_ways(forms: dict[str, Callable[[str], str]], secret: str, ways: list[str], otherwise: str) -> str:
+    """Each character in a way of its own; what would begin an escape, or end the string, `otherwise`."""
+    return "".join(
+        forms[otherwise if way == "as it is" and one in {"\\", '"'} else way](one)
         for one, way in zip(secret, ways[: len(secret)], strict=True)
     )
+
+
+@given(secret=secrets, ways=st.lists(st.sampled_from(list(WRITTEN)), min_size=40, max_size=40))
+def test_each_character_may_be_written_in_its_own_way(secret: str, ways: list[str]) -> None:
+    written = in_ways(WRITTEN, secret, ways, otherwise="x")
     script = f"const key = {quoted(written)}"
     assert found(script, secret)
     assert found(json.dumps({"version": 3, "sourcesContent": [script]}), secret)
@@ -56,11 +59,7 @@ def test_each_character_may_be_written_in_its_own_way(secret: str, ways: list[st
 
 @given(secret=secrets, ways=st.lists(st.sampled_from(list(IN_STYLES)), min_size=40, max_size=40))
 def test_styles_have_ways_of_their_own(secret: str, ways: list[str]) -> None:
-    plain = {"\\", '"'}
-    written = "".join(
-        IN_STYLES["six digits" if way == "as it is" and one in plain else way](one)
-        for one, way in zip(secret, ways[: len(secret)], strict=True)
-    )
+    written = in_ways(IN_STYLES, secret, ways, otherwise="six digits")
     style = f".shop::after {{ content: {quoted(written)} }}"
     assert found(style, secret)
     assert found(json.dumps({"version": 3, "sourcesContent": [style]}), secret)
