@@ -105,9 +105,9 @@ class OnPostgres(StoreContract):
 
 
 @asynccontextmanager
-async def shop_in(database: Database) -> AsyncGenerator[PostgresStore, None]:
-    """A store with one connection, and a tenant and a project in it."""
-    async with SQLStore.postgres(database.url, pool_size=1) as store:
+async def shop_in(database: Database, connections: int = 1) -> AsyncGenerator[PostgresStore, None]:
+    """A store with so many connections, and a tenant and a project in it."""
+    async with SQLStore.postgres(database.url, pool_size=connections) as store:
         async with store.tenant(ACME) as acme:
             await acme.insert(tenant(ACME))
             await acme.insert(project(SHOP))

@@ -9,19 +9,16 @@ import pytest
 from apikeychain.backends.sql import PostgresStore, SQLStore
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.testing.chains import chain, require_chain
-from apikeychain.testing.records import ACME, SHOP, draft, project, tenant
+from apikeychain.testing.records import ACME, draft
 from busy_loop import turns_of
-from served_postgres import Database
+from served_postgres import Database, shop_in
 
 _THREAD = "apikeychain-postgres"
 
 
 @pytest.fixture
 async def store(database: Database) -> AsyncGenerator[PostgresStore, None]:
-    async with SQLStore.postgres(database.url, pool_size=3) as store:
-        async with store.tenant(ACME) as acme:
-            await acme.insert(tenant(ACME))
-            await acme.insert(project(SHOP))
+    async with shop_in(database, connections=3) as store:
         yield store
 
 
