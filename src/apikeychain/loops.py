@@ -1,6 +1,10 @@
-"""What belongs to one event loop, such as a lock: loops come one after the other, and each has one of its own."""
+"""What belongs to one event loop, such as a lock: loops come one after the other, and each has one of its own.
+
+And how whoever is cancelled in one waits for what must not be cut.
+"""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Generic, TypeVar, final
 
@@ -29,3 +33,14 @@ class OfLoop(Generic[T]):
     def forget(self) -> None:
         """Let it go."""
         self._held = None
+
+
+async def until(ended: asyncio.Event) -> None:
+    """Wait for it; a cancellation, or a second one, passes on only then."""
+    try:
+        await ended.wait()
+    except asyncio.CancelledError:
+        while not ended.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await ended.wait()
+        raise

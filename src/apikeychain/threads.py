@@ -6,13 +6,12 @@ places for that. A place is free again when its thread has ended, not when nobod
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import TypeVar, final
 
-from apikeychain.loops import OfLoop
+from apikeychain.loops import OfLoop, until
 
 T = TypeVar("T")
 
@@ -50,13 +49,7 @@ async def brought(deed: Future[T]) -> T:
     """
     ended = asyncio.Event()
     deed.add_done_callback(partial(_tell, asyncio.get_running_loop(), ended))
-    try:
-        await ended.wait()
-    except asyncio.CancelledError:
-        while not ended.is_set():
-            with contextlib.suppress(asyncio.CancelledError):
-                await ended.wait()
-        raise
+    await until(ended)
     return deed.result()
 
 

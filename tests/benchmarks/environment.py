@@ -48,7 +48,7 @@ def made_python() -> str:
         *(f"{name}=={version(name)}" for name in _SAME),
         *_PEERS,
         "-e",
-        f"{_ROOT}[embedded,postgres,valkey]",
+        f"{_ROOT}[{_EXTRAS}]",
     ]
     name = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()[:16]
     folder = Path.home() / ".cache" / "apikeychain-benchmarks" / name

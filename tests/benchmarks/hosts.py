@@ -1,7 +1,7 @@
 """The gate as a host serves it, one ASGI factory: the embedded default with every check on.
 
 What it needs to know is in the environment: BASE and AUTHORITY of the provider, KEY, DATA for what is kept, and what
-the variables of `Variant` say. Once it serves, DATA holds ``ready.json`` with what a caller needs.
+the further variables of a `Kind` say. Once it serves, DATA holds ``ready.json`` with what a caller needs.
 """
 
 import asyncio

@@ -40,6 +40,12 @@ def quoted(text: str) -> str:
     return '"' + text + '"'
 
 
+def require_found(source: str, secret: str) -> None:
+    """In it, and in a map of it."""
+    assert found(source, secret)
+    assert found(json.dumps({"version": 3, "sourcesContent": [source]}), secret)
+
+
 def in_ways(forms: dict[str, Callable[[str], str]], secret: str, ways: list[str], otherwise: str) -> str:
     """Each character in a way of its own; what would begin an escape, or end the string, `otherwise`."""
     return "".join(
@@ -52,8 +58,7 @@ def in_ways(forms: dict[str, Callable[[str], str]], secret: str, ways: list[str]
 def test_each_character_may_be_written_in_its_own_way(secret: str, ways: list[str]) -> None:
     written = in_ways(WRITTEN, secret, ways, otherwise="x")
     script = f"const key = {quoted(written)}"
-    assert found(script, secret)
-    assert found(json.dumps({"version": 3, "sourcesContent": [script]}), secret)
+    require_found(script, secret)
     assert not found(script.replace(written, written[1:] if secret == written else ""), secret)
 
 
@@ -61,8 +66,7 @@ def test_each_character_may_be_written_in_its_own_way(secret: str, ways: list[st
 def test_styles_have_ways_of_their_own(secret: str, ways: list[str]) -> None:
     written = in_ways(IN_STYLES, secret, ways, otherwise="six digits")
     style = f".shop::after {{ content: {quoted(written)} }}"
-    assert found(style, secret)
-    assert found(json.dumps({"version": 3, "sourcesContent": [style]}), secret)
+    require_found(style, secret)
 
 
 @given(secret=secrets)

@@ -1,7 +1,6 @@
 """An engine for one SQLite file, and connections of it."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, QueuePoo
 
 from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.backends.sql.schema import SCHEMA
+from apikeychain.loops import until
 
 T = TypeVar("T")
 
@@ -109,16 +109,15 @@ async def whole(statement: Coroutine[Any, Any, T]) -> T:
     Cut in the middle, its connection would be closed around an unfinished statement, and SQLite would hold that
     connection's lock until the garbage collector comes by.
     """
-    running = asyncio.ensure_future(statement)
+    running, ended = asyncio.ensure_future(statement), asyncio.Event()
+    running.add_done_callback(lambda _: ended.set())
     try:
-        return await asyncio.shield(running)
+        await until(ended)
     except asyncio.CancelledError:
-        while not running.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()
+        # Looked at in any case: asyncio would log it as never retrieved.
+        _ = running.cancelled() or running.exception()
         raise
+    return running.result()
 
 
 class Whole:
