@@ -1,7 +1,6 @@
 """Alerts that wait in a store, and sinks that take them, fail, hang or break."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -92,10 +91,3 @@ async def waiting(store: Store, tenant: TenantId = ACME) -> list[OutgoingAlert]:
 
 async def errands(store: Store) -> list[Errand]:
     return [*await agenda.due(store, outbox.TOPIC, EVER)]
-
-
-async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait until it holds, or fail."""
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.01)

@@ -1,7 +1,7 @@
 """Reads a chain on while others write it, and which workers have not ended cleanly."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from apikeychain.model.ids import TenantId
@@ -9,6 +9,7 @@ from apikeychain.model.ledger import Head, LedgerEntry
 from apikeychain.model.ledger_records import Worker
 from apikeychain.ports.store import Store
 from apikeychain.rules import chain
+from apikeychain.testing.eventually import until
 
 
 class ChainReader:
@@ -53,3 +54,12 @@ async def registered(store: Store) -> set[str]:
     """The workers that have not ended cleanly so far, and were not stated."""
     async with store.reading(chain.PLATFORM) as rows:
         return {worker.id for worker in await rows.list(Worker, (), 1000)}
+
+
+async def until_registered(store: Store, are_enough: Callable[[int], bool], seconds: float) -> None:
+    """Until so many workers are."""
+
+    async def are() -> bool:
+        return are_enough(len(await registered(store)))
+
+    await until(are, seconds)

@@ -210,12 +210,14 @@ class Fleet:
 
     async def written(self) -> list[dict[str, Any]]:
         """What stands in the ledger of the shop, once it is written."""
-        await asyncio.sleep(0.5)
         found: list[dict[str, Any]] = []
-        after = 0
-        while page := await self.acme.entries(after, 1000):
-            after = page[-1].seq
-            found += [json.loads(entry.payload) for entry in page if entry.project == self.shop.id]
+        after, looked = 0, -1
+        while looked < after:
+            looked = after
+            await asyncio.sleep(0.5)
+            while page := await self.acme.entries(after, 1000):
+                after = page[-1].seq
+                found += [json.loads(entry.payload) for entry in page if entry.project == self.shop.id]
         return found
 
     def got(self) -> Counter[int]:

@@ -28,6 +28,7 @@ from apikeychain.ports.store import Store
 from apikeychain.residence import Residence
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import Certificate, LocalProvider, Visit
 
 KEY = canary.secret()
@@ -75,6 +76,22 @@ class Gate:
     acme: TenantAdmin
     shop: ProjectAdmin
     app: APIKeyChainMiddleware
+
+    @property
+    def residence(self) -> Residence:
+        """What is open."""
+        assert self.keychain._residence is not None
+        return self.keychain._residence
+
+    async def until_written(self) -> None:
+        """Until every entry stands in the ledger. Refusals come later, when their ten seconds are over."""
+        await until(lambda: not self.residence._ledger.unwritten)
+
+    async def told(self, *kinds: str) -> list[dict[str, Any]]:
+        """The data of the entries of these kinds, once all are written."""
+        await self.until_written()
+        entries = await self.acme.entries(0, 10_000)
+        return [json.loads(entry.payload)["data"] for entry in entries if entry.kind in kinds]
 
     async def get(self, query: bytes = b"q=Paris", *, origin: str = APP, **more: Any) -> Answer:
         headers = [(b"origin", origin.encode())] if origin else []

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -18,14 +18,6 @@ from apikeychain.model.ledger import Head, LedgerDraft, LedgerEntry
 ACME, OTHER = TenantId("acme"), TenantId("other")
 PROJECT = ProjectId("p_" + "a" * 20)
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-
-
-async def until(is_so: Callable[[], object]) -> None:
-    """Until that is so, which nobody tells; at most 10 s."""
-    async with asyncio.timeout(10):
-        while not is_so():  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
-    assert is_so()
 
 
 class Wire(MemoryStore):

@@ -62,8 +62,7 @@ class Shop:
 
     @property
     def residence(self) -> Residence:
-        assert self.gate.keychain._residence is not None
-        return self.gate.keychain._residence
+        return self.gate.residence
 
     async def told(self, kind: str) -> list[dict[str, Any]]:
         """What the ledger says of a kind, once all is written."""

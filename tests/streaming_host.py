@@ -22,6 +22,7 @@ from apikeychain import (
     Secret,
     Timeouts,
 )
+from apikeychain.testing.eventually import until
 
 KEY = canary.secret()
 ORIGIN = "http://localhost:5173"
@@ -50,8 +51,7 @@ async def main(directory: str, base_url: str, ca_file: str) -> None:
             enabled=True,
         )
         serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
+        await until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         key = await shop.add_signing_key()
         print(port, shop.id, key.id, key.key.reveal().decode(), flush=True)  # noqa: T201 - the one line that the test reads

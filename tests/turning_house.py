@@ -18,6 +18,7 @@ from apikeychain.embedded import DATABASE
 from apikeychain.listing import every
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.model.records import ProjectKey, RegisteredProvider, SealedSecret, Tenant
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.ports import free_port
 from command import unmeasured
@@ -139,9 +140,12 @@ class House:
 
     async def until_turned(self, projects: int) -> None:
         """Wait until so many have a new key."""
-        async with SQLStore.sqlite(self.folder / DATABASE) as store, asyncio.timeout(600):
-            while sum(numbers != [1] for numbers in (await self._numbers(store)).values()) < projects:  # noqa: ASYNC110  # another process turns them
-                await asyncio.sleep(0.05)
+
+        async def are_turned() -> bool:
+            return sum(numbers != [1] for numbers in (await self._numbers(store)).values()) >= projects
+
+        async with SQLStore.sqlite(self.folder / DATABASE) as store:
+            await until(are_turned, 600)
 
     async def _numbers(self, store: SQLStore) -> dict[ProjectId, list[int]]:
         found: dict[ProjectId, list[int]] = {}
@@ -154,9 +158,7 @@ class House:
     async def p99_of(self, calls: int) -> float:
         """Of so many calls from now on."""
         self.seconds.clear()
-        async with asyncio.timeout(600):
-            while len(self.seconds) < calls:  # noqa: ASYNC110  # every caller adds to them
-                await asyncio.sleep(0.05)
+        await until(lambda: len(self.seconds) >= calls, 600)
         return self.p99()
 
     async def require_open(self, values: int) -> None:

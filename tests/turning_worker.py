@@ -11,6 +11,7 @@ from apikeychain.model.rotation_records import ProviderKey
 from apikeychain.ports.store import Store
 from apikeychain.rotation.engine import Engine
 from apikeychain.rotation.page import Workshop
+from apikeychain.testing.eventually import until
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
 from key_api import HTTPKeys
@@ -42,9 +43,7 @@ async def turn_all(keys: Path, url: str, project: ProjectId, store: Store) -> No
             )
         )
         running = asyncio.create_task(engine.run())
-        async with asyncio.timeout(60):
-            while not await _is_done(store, project):  # noqa: ASYNC110  # the other workers are other processes
-                await asyncio.sleep(0.1)
+        await until(lambda: _is_done(store, project), 60)
         running.cancel()
         await asyncio.wait([running])
 

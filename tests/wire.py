@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from apikeychain.model.headers import Headers, Line
+from apikeychain.testing.eventually import until
 from gate import Answer
 
 # What uvicorn reads requests with: the one that it always has, and the one that it takes where it is installed.
@@ -23,8 +24,7 @@ async def served(app: ASGIApp, parser: Parser = "h11") -> AsyncGenerator[int, No
     config = uvicorn.Config(app, "127.0.0.1", 0, http=parser, **options)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:

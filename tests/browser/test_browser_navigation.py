@@ -4,7 +4,7 @@ Each of the provider's bodies would leave a mark at the host if it ran, and does
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apikeychain import APIKeyChainMiddleware, APIKeyChainSettings, HeaderCredential, Provider, ProxyRoute
 from apikeychain.model.headers import Headers, Line
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import Handler, Visit
 from gate import Gate, open_gate
 from wire import served
@@ -92,22 +93,16 @@ class Site:
             yield page
 
     async def until_marked(self, mark: str) -> None:
-        await _until(lambda: mark in self.marks)
+        await until(lambda: mark in self.marks)
 
     async def until_answered(self) -> None:
-        await _until(lambda: bool(self.answers))
+        await until(lambda: self.answers)
 
     async def rest(self, page: Page) -> None:
         """Let whatever would run do so: a later mark of the page's own has come."""
         for number in range(3):
             await page.context.request.get(f"{self.origin}/mark?rest{number}")
             await asyncio.sleep(0.1)
-
-
-async def _until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not done():  # noqa: ASYNC110 - a browser sets no event of this loop
-            await asyncio.sleep(0.02)
 
 
 def host(site: Site) -> ASGIApp:

@@ -13,6 +13,7 @@ from apikeychain.alerts.delivery import Delivery
 from apikeychain.backends.sql import SQLStore
 from apikeychain.model.ids import TenantId
 from apikeychain.rules.chain import PLATFORM
+from apikeychain.testing.eventually import until
 from apikeychain.testing.servers.postgres import PostgresServer
 from served_postgres import Database
 from workers_stores import PLACES, OneStore, opened_stores, opening
@@ -61,9 +62,7 @@ async def test_a_database_that_goes_loses_none(
         ids = await filed(store, now(), ACME, PLATFORM)
         worker = Delivery(store, {"mine": sink}, now=now)
         await worker.look()
-        async with asyncio.timeout(20):
-            while sink.waits < len(ids):  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0.01)
+        await until(lambda: sink.waits >= len(ids))
         postgres.stop()
         sink.passing.set()
         await deliver(worker)

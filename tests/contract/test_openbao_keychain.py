@@ -81,7 +81,7 @@ async def test_in_an_outage_opened_keys_serve_out_their_five_minutes_and_all_com
         else:
             openbao.seal()
         assert await statuses(gate) == (200, 503)
-        await asyncio.sleep(0.3)  # until the ledger is written: it grows old by the same clock
+        await gate.until_written()  # it grows old by the same clock
         clock.ahead += FIVE_MINUTES - 20
         assert await statuses(gate) == (200, 503)
         await asyncio.sleep(SHUT)
@@ -102,7 +102,7 @@ async def test_a_hung_openbao_holds_up_no_call_of_what_is_open(
         assert (await gate.get()).status == 200
         openbao.hang()
         # Due to be opened anew: that goes on in the background.
-        await asyncio.sleep(0.3)  # until the ledger is written: it grows old by the same clock
+        await gate.until_written()  # it grows old by the same clock
         clock.ahead += FIVE_MINUTES - 20
         async with asyncio.timeout(2):
             assert [(await gate.get()).status for _ in range(5)] == [200] * 5
@@ -165,7 +165,7 @@ async def test_neither_the_token_nor_a_key_nor_the_secret_is_in_a_log_at_debug(
         assert await statuses(gate) == (200, 200)
         token = (await service._line._tokens.current()).token.reveal().decode()
         openbao.stop()
-        gate.keychain._residence.office.vault.forget(None)  # type: ignore[union-attr]  # it is open
+        gate.residence.office.vault.forget(None)
         assert await statuses(gate) == (503, 503)
     told = caplog.text + "".join(repr(record.__dict__) for record in caplog.records)
     assert "OpenBao is no key service now" in told

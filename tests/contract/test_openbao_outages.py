@@ -13,6 +13,7 @@ from apikeychain.backends.openbao import AppRole, OpenBaoKeyService, Token
 from apikeychain.backends.openbao.tokens import DOUBT_SECONDS
 from apikeychain.errors import BackendUnavailableError, InvalidValueError, NotOpenError, SealedValueError, SettingsError
 from apikeychain.secret import Secret
+from apikeychain.testing.eventually import until
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from outages import CONTEXT, KEY, KEY_IN_BASE64, SHUT, all_heard, require_closed, require_open, require_patience
 
@@ -138,8 +139,9 @@ async def test_a_renewal_that_finds_nobody_is_tried_again(openbao: OpenBaoServer
         wrapped = await service.wrap(KEY, CONTEXT)
         tokens = service._line._tokens
         openbao.seal()
+        before = tokens._timer
         tokens._renew()
-        await asyncio.sleep(0.2)
+        await until(lambda: tokens._timer not in {None, before})
         openbao.unseal()
         await asyncio.sleep(3)
         assert tokens._held is not None

@@ -12,6 +12,7 @@ from apikeychain.backends.file_replay_guard import FileReplayGuard
 from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ports.replay_guard import ReplayGuard
+from apikeychain.testing.eventually import until
 from apikeychain.testing.replay_guard import NOW, Clock, ReplayGuardContract, token
 
 
@@ -75,9 +76,7 @@ async def test_while_time_goes_on_no_claim_waits_for_the_file(tmp_path: Path) ->
         with pytest.raises(StopIteration) as done:
             claim.send(None)
         assert done.value.value == "claimed"
-        async with asyncio.timeout(5):
-            while mark_of(path) != NOW + 4:  # noqa: ASYNC110 - a file has no event
-                await asyncio.sleep(0.005)
+        await until(lambda: mark_of(path) == NOW + 4)
 
 
 async def test_many_who_are_ahead_wait_for_one_writing(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from apikeychain import (
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.rules import rotation as rules
 from apikeychain.tenants.project import ProjectAdmin
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.aws import AWSServer
 from apikeychain.testing.upstream_scene import LocalGuard
@@ -53,9 +54,10 @@ async def _versions(shop: ProjectAdmin) -> dict[str, int]:
 
 
 async def _turned(shop: ProjectAdmin, name: str, version: int) -> None:
-    async with asyncio.timeout(30):
-        while (await _versions(shop))[name] < version:  # noqa: ASYNC110  # what it asks about has no event
-            await asyncio.sleep(0.05)
+    async def is_turned() -> bool:
+        return (await _versions(shop))[name] >= version
+
+    await until(is_turned)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -166,8 +168,7 @@ async def test_no_call_is_refused_while_keys_turn_and_those_before_are_ended(mon
                     before = len(statuses)
                     await shop.rotate("plain")
                     await _turned(shop, "plain", version)
-                    while len(api.keys) > 1:  # noqa: ASYNC110  # what it asks about has no event
-                        await asyncio.sleep(0.05)
+                    await until(lambda: len(api.keys) == 1)
                     assert len(statuses) > before
     assert {*statuses} == {200}
     assert [key.number for key in api.keys] == [4]

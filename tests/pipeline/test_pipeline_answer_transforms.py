@@ -2,8 +2,6 @@
 
 import asyncio
 import gzip
-import json
-from typing import Any
 
 import pytest
 
@@ -14,7 +12,7 @@ from apikeychain.embedded import UpstreamFactory
 from apikeychain.model.headers import Line
 from apikeychain.model.route import Timeouts
 from apikeychain.testing.local_provider import Handler, Visit
-from gate import APP, KEY, Gate, open_gate
+from gate import APP, KEY, open_gate
 
 PATH = "/data/2.5/weather"
 ROUTE = ProxyRoute(
@@ -43,11 +41,6 @@ def _answers(body: bytes, *lines: Line, status: int = 200) -> Handler:
     return answer
 
 
-async def _entries(gate: Gate) -> list[dict[str, Any]]:
-    await asyncio.sleep(0.2)
-    return [json.loads(entry.payload)["data"] for entry in await gate.acme.entries(0, 100) if entry.kind == "call"]
-
-
 @each_upstream
 async def test_the_caller_gets_what_the_route_makes_of_the_answer(upstream: UpstreamFactory) -> None:
     # amendment 9: answer transforms after decoding, before redaction, without Content-Length and ETag
@@ -59,7 +52,7 @@ async def test_the_caller_gets_what_the_route_makes_of_the_answer(upstream: Upst
         assert b"etag" not in answer.headers
         assert answer.headers.get(b"x-request-id") == b"7"
         assert answer.headers.get(b"access-control-allow-origin") == APP.encode()
-        (entry,) = await _entries(gate)
+        (entry,) = await gate.told("call")
         assert (entry["status"], entry["answered"], entry["bytes_out"]) == (200, "provider", len(SHAPED))
         assert (await gate.get(b"")).body == SHAPED
         assert gate.provider.connections == 1
@@ -105,7 +98,7 @@ async def test_what_cannot_be_shaped_is_502_and_nothing_of_it_leaves(body: bytes
         answer = await gate.get(b"")
         assert (answer.status, answer.code) == (502, "upstream-refused")
         assert b"password" not in answer.body
-        (entry,) = await _entries(gate)
+        (entry,) = await gate.told("call")
         assert (entry["status"], entry["answered"], entry["refusal"]) == (502, "gate", "upstream-refused")
 
 
@@ -187,7 +180,7 @@ async def test_a_caller_that_leaves_while_the_answer_is_read_closes_the_provider
         answer = await gate.get(b"", leave_after=0.3)
         await asyncio.wait_for(gone.wait(), 1)
         assert answer.status == 0
-        (entry,) = await _entries(gate)
+        (entry,) = await gate.told("call")
         assert (entry["status"], entry["refusal"], entry["bytes_out"]) == (499, "caller-gone", 0)
 
 

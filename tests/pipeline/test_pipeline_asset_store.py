@@ -21,6 +21,7 @@ from apikeychain.model.ids import TenantId
 from apikeychain.model.records import Project
 from apikeychain.ports.store import Store
 from apikeychain.tenants.change import project_change
+from apikeychain.testing.eventually import until
 from stocked_shelf import SCRIPT, STYLE, Shop, heard, open_shop
 
 pytestmark = pytest.mark.usefixtures("left")
@@ -173,9 +174,9 @@ async def test_one_project_leaves_places_for_the_others(shop: Shop) -> None:
     await heard()
     shop.store.door.clear()
     many = [asyncio.create_task(shop.get(f"js/{number}.js")) for number in range(5)]
-    await asyncio.sleep(0.02)
-    assert len(shop.store.opened) == module.OF_A_PROJECT
+    await until(lambda: len(shop.store.opened) == module.OF_A_PROJECT)
     one = asyncio.create_task(shop.get("js", project=other.id))
+    await until(lambda: len(shop.store.opened) > module.OF_A_PROJECT)
     await asyncio.sleep(0.02)
     assert len(shop.store.opened) == module.OF_A_PROJECT + 1
     shop.store.door.set()

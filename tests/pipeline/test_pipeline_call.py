@@ -23,12 +23,7 @@ from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.quota import Balance, Spend
 from apikeychain.model.records import Tenant
 from apikeychain.testing.local_provider import Visit
-from gate import APP, KEY, Gate, open_gate
-
-
-async def entries(gate: Gate, kind: str) -> list[dict[str, object]]:
-    await asyncio.sleep(0.25)
-    return [json.loads(e.payload)["data"] for e in await gate.acme.entries(0, 1000) if e.kind == kind]
+from gate import APP, KEY, open_gate
 
 
 async def test_the_secret_goes_up_and_never_comes_back() -> None:
@@ -263,7 +258,7 @@ async def test_a_json_body_goes_up_unchanged() -> None:
             refused = await gate.call(gate.shop.url("ask"), method="POST", headers=headers, body=[wrong])
             assert refused.code == code, wrong[:40]
         assert len(gate.provider.requests) == 1
-        assert (await entries(gate, "call"))[0]["bytes_in"] == 18
+        assert (await gate.told("call"))[0]["bytes_in"] == 18
 
 
 async def test_a_form_is_rebuilt_from_what_was_accepted() -> None:
@@ -298,7 +293,7 @@ async def test_an_upload_streams_and_is_counted() -> None:
         assert gate.provider.requests[0].body_bytes == 100
         too_much = await gate.call(url, method="POST", headers=RAW, body=[b"a" * 60, b"b" * 41])
         assert too_much.code == "body-too-large"
-        written = await entries(gate, "call")
+        written = await gate.told("call")
         assert [entry["bytes_in"] for entry in written] == [100, 101]
         assert not gate.provider.requests[-1].is_whole or len(gate.provider.requests) == 1
 
@@ -315,7 +310,7 @@ async def test_a_caller_that_leaves_in_an_upload_leaves_no_whole_request() -> No
         assert answer.status == 0
         await gate.provider.until_left()
         assert not any(request.is_whole for request in gate.provider.requests)
-        assert [entry["refusal"] for entry in await entries(gate, "call")] == ["caller-gone"]
+        assert [entry["refusal"] for entry in await gate.told("call")] == ["caller-gone"]
 
 
 async def test_a_caller_that_leaves_before_the_head_closes_the_provider_within_a_second() -> None:
@@ -328,7 +323,7 @@ async def test_a_caller_that_leaves_before_the_head_closes_the_provider_within_a
         answer = await gate.get(leave_after=0.2)
         assert answer.status == 0
         await gate.provider.until_left()
-        (entry,) = await entries(gate, "call")
+        (entry,) = await gate.told("call")
         assert (entry["status"], entry["refusal"]) == (499, "caller-gone")
 
 
@@ -344,7 +339,7 @@ async def test_a_caller_that_leaves_in_the_body_closes_the_provider_within_a_sec
         answer = await gate.get(leave_after=0.2)
         assert (answer.status, answer.body, answer.ended) == (200, b"data: 1\n\n", False)
         await gate.provider.until_left()
-        (entry,) = await entries(gate, "call")
+        (entry,) = await gate.told("call")
         assert (entry["status"], entry["refusal"], entry["bytes_out"]) == (200, "caller-gone", 9)
 
 
@@ -378,7 +373,7 @@ async def test_an_answer_that_breaks_is_cut_and_has_no_end() -> None:
         gate.provider.on("/data/2.5/weather", broken)
         answer = await gate.get()
         assert (answer.status, answer.ended) == (200, False)
-        (entry,) = await entries(gate, "call")
+        (entry,) = await gate.told("call")
         assert entry["refusal"] == "upstream-refused"
 
 
@@ -388,7 +383,7 @@ async def test_every_passed_call_leaves_one_entry_and_refusals_are_counted() -> 
         await gate.get(b"q=1")
         for _ in range(5):
             await gate.get(origin="https://evil.example")
-        first, second = await entries(gate, "call")
+        first, second = await gate.told("call")
         assert (first["answered"], first["query"], first["refusal"]) == ("provider", ["q"], None)
         assert (second["answered"], second["refusal"]) == ("gate", "parameter-refused")
         text = json.dumps([first, second])

@@ -93,7 +93,7 @@ async def test_no_log_record_holds_the_secret_even_at_debug(
     with caplog.at_level(logging.DEBUG):
         async with open_gate(store=store, key_service=keys, upstream=upstream) as gate:
             await troubled(gate, store, keys)
-            await asyncio.sleep(0.3)
+            await gate.until_written()
             written = b"".join([entry.payload for entry in await gate.acme.entries(0, 1000)])
     assert caplog.records
     assert KEY not in told(caplog)
@@ -140,8 +140,7 @@ async def test_a_plug_that_raises_the_whole_request_is_logged_without_its_words(
 ) -> None:
     # contracts 4: no exception of a plug leaves it, text, args or cause
     async with open_gate(upstream=Careless) as gate:
-        residence = gate.keychain._residence
-        assert residence is not None
+        residence = gate.residence
         answer = await gate.get()
         assert (answer.status, answer.code) == (500, "internal")
         assert KEY.encode() not in answer.body
@@ -159,8 +158,7 @@ async def test_a_plug_that_raises_the_whole_request_is_logged_without_its_words(
 
 async def test_no_repr_of_anything_in_a_call_holds_the_secret() -> None:
     async with open_gate(upstream=Careless) as gate:
-        residence = gate.keychain._residence
-        assert residence is not None
+        residence = gate.residence
         await gate.get()
         seen = "\n".join(residence.pipeline._upstream.seen)  # type: ignore[union-attr]  # it is Careless
     for kind in ("Passage(", "UpstreamRequest(", "Target(", "Secret(", "SealedSecret(", "Call("):

@@ -10,9 +10,9 @@ from apikeychain import APIKeyChainSettings
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.backends.mmdb_countries import MMDBCountries
 from apikeychain.ports.locator import Locator
+from apikeychain.testing.eventually import until
 from country_file import write_country_file
 from gate import open_gate
-from ledger_house import until
 
 CDN = APIKeyChainSettings(trusted_proxies=("10.0.0.0/8",), country_header="CF-IPCountry")
 PROXIED = {"client": ("10.0.0.1", 1), "scheme": "https"}

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import json
 import logging
 import sys
 import zlib
@@ -19,7 +18,7 @@ from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.backends.upstream_httpx import HttpxUpstream
 from apikeychain.embedded import UpstreamFactory
 from apikeychain.testing.local_provider import Handler, Visit
-from gate import APP, KEY, Gate, open_gate, scope_of
+from gate import APP, KEY, open_gate, scope_of
 
 PATH = "/data/2.5/weather"
 Encode = Callable[[bytes], bytes]
@@ -50,11 +49,6 @@ def _dribbles(coding: bytes, body: bytes, size: int) -> Handler:
         await visit.chunk(b"")
 
     return answer
-
-
-async def _entries(gate: Gate) -> list[dict[str, Any]]:
-    await asyncio.sleep(0.2)
-    return [json.loads(entry.payload)["data"] for entry in await gate.acme.entries(0, 100) if entry.kind == "call"]
 
 
 @each_coding
@@ -103,7 +97,7 @@ async def test_an_unknown_coding_is_502(coding: bytes) -> None:
         gate.provider.on(PATH, _answers(coding, KEY.encode()))
         answer = await gate.get()
         assert (answer.status, answer.code) == (502, "upstream-refused")
-        assert [entry["status"] for entry in await _entries(gate)] == [502]
+        assert [entry["status"] for entry in await gate.told("call")] == [502]
 
 
 async def test_an_encoded_part_is_502() -> None:
@@ -138,7 +132,7 @@ async def test_what_does_not_decode_is_cut_and_never_ends(body: bytes, is_counte
         assert answer.status == 200
         assert not answer.ended
         assert len(answer.body) <= 100 * len(body)
-        (entry,) = await _entries(gate)
+        (entry,) = await gate.told("call")
         assert (entry["refusal"], entry["bytes_out"]) == ("upstream-refused", len(answer.body))
 
 
@@ -208,7 +202,7 @@ async def test_a_caller_that_leaves_a_long_encoded_answer_closes_the_provider_wi
         answer = await gate.get(leave_after=0.2)
         await asyncio.wait_for(gone.wait(), 1)
         assert (answer.body, answer.ended) == (b"first\n", False)
-        assert [entry["refusal"] for entry in await _entries(gate)] == ["caller-gone"]
+        assert [entry["refusal"] for entry in await gate.told("call")] == ["caller-gone"]
 
 
 @pytest.mark.parametrize(("coding", "module"), [(b"br", "brotli"), (b"zstd", "backports.zstd")])

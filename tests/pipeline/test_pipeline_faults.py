@@ -15,9 +15,9 @@ from apikeychain.ledger.queues import MAX_WAIT_SECONDS
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Headers
 from apikeychain.model.quota import Balance, Spend
-from apikeychain.ports.upstream import Guard
 from apikeychain.rules.quotas import OVERRUN
 from apikeychain.snapshots import REFRESH_SECONDS, STORE_DOWN_SECONDS
+from apikeychain.testing.eventually import until
 from gate import APP, KEY, Answer, Gate, open_gate
 from signer import signer_of
 
@@ -35,7 +35,7 @@ class Clock:
 
 
 async def calls_written(gate: Gate) -> int:
-    await asyncio.sleep(0.3)
+    await gate.until_written()
     written = await gate.acme.entries(0, 1000)
     assert (await gate.acme.verify_ledger()).size == len(written)
     return [entry.kind for entry in written].count("call")
@@ -52,7 +52,7 @@ async def test_a_store_that_is_down_serves_what_is_held_for_five_seconds_and_the
     async with open_gate(store=store, clock=clock) as gate:
         assert (await gate.get()).status == 200
         clock.ahead += REFRESH_SECONDS - 1
-        await asyncio.sleep(0.3)
+        await gate.until_written()
         store.reachable = False
         assert (await gate.get()).status == 200
         clock.ahead += 1
@@ -62,7 +62,7 @@ async def test_a_store_that_is_down_serves_what_is_held_for_five_seconds_and_the
         clock.ahead += 1
         says_nothing(await gate.get(), "backend-unavailable", 503)
         store.reachable = True
-        await asyncio.sleep(1.5)
+        await gate.until_written()
         assert (await gate.get()).status == 200
         assert await calls_written(gate) == 4
 
@@ -82,13 +82,13 @@ async def test_a_ledger_that_cannot_be_written_for_five_seconds_closes_the_gate_
     store, clock = MemoryStore(), Clock()
     async with open_gate(store=store, clock=clock) as gate:
         assert (await gate.get()).status == 200
-        await asyncio.sleep(0.3)
+        await gate.until_written()
         store.reachable = False
         assert [(await gate.get()).status for _ in range(3)] == [200, 200, 200]
         clock.ahead += 6
         says_nothing(await gate.get(), "ledger-unavailable", 503)
         store.reachable = True
-        await asyncio.sleep(1.5)
+        await gate.until_written()
         assert (await gate.get()).status == 200
         assert await calls_written(gate) == 5
 
@@ -98,11 +98,11 @@ async def test_a_key_service_that_is_down_lets_opened_secrets_serve_out_their_fi
     service, clock = MemoryKeyService(), Clock()
     async with open_gate(key_service=service, clock=clock) as gate:
         assert (await gate.get()).status == 200
-        await asyncio.sleep(0.3)
+        await gate.until_written()
         service.reachable = False
         clock.ahead += OPENED_SECONDS - 10
         assert (await gate.get()).status == 200
-        await asyncio.sleep(0.3)
+        await gate.until_written()
         clock.ahead += 20
         says_nothing(await gate.get(), "backend-unavailable", 503)
         service.reachable = True
@@ -155,7 +155,7 @@ async def test_without_signals_a_change_takes_effect_within_thirty_seconds(caplo
         assert (await gate.get()).status == 200
         signals.reachable = False
         await gate.shop.remove_origin(APP)
-        await asyncio.sleep(0.3)
+        await gate.until_written()
         clock.ahead += REFRESH_SECONDS - 1
         assert (await gate.get()).status == 200
         clock.ahead += 1
@@ -170,7 +170,7 @@ async def test_without_signals_a_change_takes_effect_within_thirty_seconds(caplo
 class Clinging:
     """An upstream whose answer cannot be passed on and takes long to close."""
 
-    def __init__(self, _guard: Guard) -> None:
+    def __init__(self) -> None:
         self.closing = asyncio.Event()
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
@@ -189,11 +189,10 @@ class Clinging:
 
 @pytest.mark.usefixtures("left")
 async def test_a_call_that_is_cancelled_while_it_lets_go_leaves_its_entry() -> None:
-    async with open_gate(upstream=Clinging) as gate:
-        residence = gate.keychain._residence
-        assert residence is not None
+    clinging = Clinging()
+    async with open_gate(upstream=lambda _guard: clinging) as gate:
         call = asyncio.create_task(gate.get())
-        await asyncio.wait_for(residence.pipeline._upstream.closing.wait(), 5)  # type: ignore[union-attr]  # it is Clinging
+        await until(clinging.closing.is_set)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -213,11 +212,11 @@ async def test_a_ledger_that_stood_still_keeps_out_no_signed_caller_once_it_goes
             return await gate.call(path, b"q=Paris", headers=signer.sign(path, b"q=Paris"))
 
         assert (await signed()).status == 200
-        await asyncio.sleep(0.3)
+        await gate.until_written()
         store.reachable = False
         assert (await signed()).status == 200
         clock.ahead += MAX_WAIT_SECONDS
         assert {(await signed()).code for _ in range(OVERRUN.amount + 1)} == {"ledger-unavailable"}
         store.reachable = True
-        await asyncio.sleep(1.5)
+        await gate.until_written()
         assert (await signed()).status == 200

@@ -14,6 +14,7 @@ from apikeychain import (
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.backends.upstream_httpx import HttpxUpstream
 from apikeychain.embedded import UpstreamFactory
+from apikeychain.testing.eventually import SECONDS, until
 from apikeychain.testing.local_provider import Visit
 from gate import APP, KEY
 from outward import GOOD, Detour, get, is_refused, open_outward, writes
@@ -44,7 +45,8 @@ async def test_one_callers_call_is_never_answered_with_what_came_beyond_anothers
     async with open_outward(upstream, Detour([GOOD]), ROUTE) as gate:
         gate.provider.on("/here", writes(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", beyond))
         assert (await get(gate)).body == b"hello"
-        await asyncio.sleep(0.05)
+        # It is not known before it came that something would: a call of that moment could not tell.
+        await gate.provider.until_left(SECONDS)
         gate.provider.on("/here", lambda visit: visit.answer(200, [], b"own"))
         for _ in range(2):
             answer = await get(gate)
@@ -62,7 +64,8 @@ async def test_a_provider_that_answers_before_it_is_asked_leaves_nothing_behind(
     async with open_outward(upstream, Detour([GOOD]), route) as gate:
         gate.provider.on("/here", first_word)
         assert (await get(gate)).body == b"early"
-        await asyncio.sleep(0.05)
+        # It is not known before it came that something would: a call of that moment could not tell.
+        await gate.provider.until_left(SECONDS)
         gate.provider.on("/here", lambda visit: visit.answer(200, [], b"own"))
         assert (await get(gate)).body == b"own"
 
@@ -129,7 +132,7 @@ async def test_a_flood_of_heads_is_refused_and_another_call_is_served_meanwhile(
         is_refused(await get(gate))
         gate.provider.on("/here", early_hints)
         hanging = asyncio.ensure_future(get(gate))
-        await asyncio.sleep(0.1)
+        await until(lambda: len(gate.provider.requests) == 2)
         gate.provider.on("/here", Visit.answer)
         assert (await get(gate)).status == 200
         is_refused(await hanging, "upstream-timeout", 504)

@@ -20,7 +20,7 @@ from apikeychain.model.ids import TenantId
 from apikeychain.rules.chain import PLATFORM
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.ports import free_port
-from chain_reader import ChainReader, registered
+from chain_reader import ChainReader, registered, until_registered
 from forks import Forks, forking
 from gate import APP, echo_key, weather_shop
 from processes import until_open
@@ -121,9 +121,7 @@ async def kill_often(folder: Path, mode: str, kills: int) -> None:
             port = free_port()
             last = await forks.begin(port)
             await until_open(port, forks.process)
-            async with asyncio.timeout(STATED_SECONDS):
-                while await registered(store):  # noqa: ASYNC110  # it tells nobody
-                    await asyncio.sleep(0.1)
+            await until_registered(store, lambda workers: not workers, STATED_SECONDS)
             os.kill(last, signal.SIGTERM)
             await acme.read_on()
             platform = ChainReader(store, PLATFORM)

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from apikeychain import APIKeyChainSettings
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import Visit
 from gate import APP, Gate, open_gate
 
@@ -32,8 +33,7 @@ async def served(gate: Gate, root: str) -> AsyncGenerator[str, None]:
     """The address of uvicorn in front of it, which was told its root path."""
     server = uvicorn.Server(uvicorn.Config(gate.app, port=0, root_path=root, lifespan="off", log_level="critical"))
     serving = asyncio.ensure_future(server.serve())
-    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:

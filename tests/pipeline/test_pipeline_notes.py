@@ -1,6 +1,5 @@
 """Through the gate goes no call that could be lost and is not noted; an end that is clean leaves nothing noted."""
 
-import asyncio
 import json
 
 import pytest
@@ -29,6 +28,7 @@ async def noted(store: Shared) -> dict[str, int]:
 
 async def told(gate: Gate) -> list[tuple[str, object]]:
     """Of what the chain says of calls, the kinds and the codes of refusals."""
+    await gate.until_written()
     entries = await gate.acme.entries(0, 100)
     read = [(entry.kind, json.loads(entry.payload)["data"]) for entry in entries]
     return [(kind, data.get("refusal") or data.get("code")) for kind, data in read if kind in {"call", "refusals"}]
@@ -74,12 +74,9 @@ async def test_a_caller_that_leaves_while_it_waits_for_a_note_leaves_nothing() -
     async with open_gate(store=store) as gate:
         store.letting.clear()
         await gate.get(leave_after=0.1)
-        residence = gate.keychain._residence
-        assert residence
-        assert residence._ledger._queues.open == 0
+        assert gate.residence._ledger._queues.open == 0
         store.letting.set()
         assert (await gate.get()).status == 200
-        await asyncio.sleep(0.25)
         assert await told(gate) == [("call", None)]
         assert len(gate.provider.requests) == 1
 

@@ -34,8 +34,7 @@ ROUTES = (
 
 def observer_of(gate: Gate) -> Observer:
     """Counts the calls of a gate; its window does not end."""
-    residence = gate.keychain._residence
-    assert residence is not None
+    residence = gate.residence
     assert residence.pipeline is not None
     observer = residence.pipeline._observe
     assert isinstance(observer, Observer)

@@ -107,7 +107,7 @@ async def get(gate: Gate, **more: Any) -> Answer:
 
 async def outcomes(gate: Gate) -> bytes:
     """What the ledger says of the calls that were made."""
-    await asyncio.sleep(0.5)
+    await gate.until_written()
     entries = [entry.payload for entry in await gate.acme.entries(0, 100) if b'"kind":"call"' in entry.payload]
     assert entries
     assert KEY.encode() not in b"".join(entries)

@@ -3,7 +3,6 @@ writes down what reaches it, and a resolver that answers as the case says. Where
 no tests.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -15,6 +14,7 @@ from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.backends.upstream_httpx import HttpxUpstream
 from apikeychain.embedded import UpstreamFactory
 from apikeychain.model.headers import Line
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import Visit
 from gate import APP, KEY, Answer, Gate
 from outside import cases
@@ -114,7 +114,7 @@ if ADDRESSES:
         detour.clock.now += 31
         # A name that was refused stays so for the call that asks for it anew.
         await get_x(gate)
-        await asyncio.sleep(0.005)
+        await until(lambda: not [*detour._door._flights])
         before = len(gate.provider.requests), len(detour.handed)
         with dialled() as seen:
             answer = await get_x(gate)

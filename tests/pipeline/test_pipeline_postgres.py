@@ -26,7 +26,7 @@ async def gate(database: Database) -> AsyncGenerator[Gate, None]:
 async def test_a_keychain_on_a_pool_of_one_serves_and_keeps_its_ledger(gate: Gate, database: Database) -> None:
     answers = await asyncio.gather(*(gate.get() for _ in range(20)))
     assert {answer.status for answer in answers} == {200}
-    await asyncio.sleep(0.3)
+    await gate.until_written()
     entries = await gate.acme.entries(0, 1000)
     assert [entry.kind for entry in entries].count("call") == 20
     require_chain(entries)

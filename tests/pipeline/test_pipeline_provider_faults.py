@@ -22,6 +22,7 @@ from apikeychain import (
 from apikeychain.backends.upstream_aiohttp import AiohttpUpstream
 from apikeychain.backends.upstream_httpx import HttpxUpstream
 from apikeychain.embedded import UpstreamFactory
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import Certificate, LocalProvider, Visit
 from cable import Cable
 from gate import APP, KEY, Answer, Gate, echo_key, host, weather_shop
@@ -78,9 +79,7 @@ async def healthy_round(gate: Gate) -> AsyncGenerator[None, None]:
     yield
     assert (await gate.get()).body == b'{"temp": 21, "echo": "[redacted]*********"}'
     # Every connection has tasks of its own at the provider: that they are as many says that connections are, too.
-    async with asyncio.timeout(1):
-        while tasks() > before:  # noqa: ASYNC110  # it has no event
-            await asyncio.sleep(0.01)
+    await until(lambda: tasks() <= before, 1)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from apikeychain import APIKeyChainMiddleware, APIKeyChainSettings, residence
 from apikeychain.backends.memory_replay_guard import MemoryReplayGuard
 from apikeychain.model.headers import Line
 from gate import APP, Gate, host, open_gate
-from ledger_house import until
 from signer import Signer
 from still_clock import StillClock
 from wire import exchange, request, served
@@ -124,10 +123,8 @@ async def _entries_after(site: Site, seq: int) -> Counter[str]:
     What the watch says of a flood comes once its minute is over, in the middle of whatever runs then.
     """
     site.clock.go_on(10)
-    open_one = site.gate.keychain._residence
-    assert open_one is not None
     await asyncio.sleep(WRITTEN)
-    await until(lambda: not open_one._ledger.unwritten)
+    await site.gate.until_written()
     entries = [entry for entry in await site.gate.acme.entries(seq, 10_000) if entry.actor != "watch"]
     data = [json.loads(entry.payload)["data"] for entry in entries]
     return Counter(f"{entry.kind} {said.get('code', '')}".strip() for entry, said in zip(entries, data, strict=True))

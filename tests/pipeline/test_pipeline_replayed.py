@@ -43,8 +43,7 @@ async def _some_traffic(gate: Gate) -> None:
 
 
 def _counted(gate: Gate) -> Tally:
-    residence = gate.keychain._residence
-    assert residence is not None
+    residence = gate.residence
     assert residence.pipeline is not None
     observer = residence.pipeline._observe
     assert isinstance(observer, Observer)

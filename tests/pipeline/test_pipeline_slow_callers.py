@@ -10,8 +10,8 @@ from starlette.types import Message, Scope
 from apikeychain import JSONBody, JSONField, ProxyRoute, RawBody, Timeouts, inbox
 from apikeychain.ledger import passage
 from apikeychain.model.call import UpstreamReply, UpstreamRequest
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import Visit
-from apikeychain.testing.upstream_scene import until
 from gate import APP, WEATHER, Gate, open_gate, scope_of
 from signer import Signer
 

@@ -1,6 +1,5 @@
 """A caller is suspended by the pseudonym that is read in the ledger: everywhere, in its turn, and no longer."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,8 +12,8 @@ from apikeychain import APIKeyChain, APIKeyChainMiddleware
 from apikeychain.backends.memory_keys import MemoryKeyService
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.model.keys import KeyContext
+from apikeychain.testing.eventually import until
 from gate import APP, WEATHER, Answer, Gate, host, open_gate
-from ledger_house import until
 from one_plug import Apart, Both
 from signer import signer_of
 
@@ -35,10 +34,12 @@ def told(store: MemoryStore, kind: str) -> list[dict[str, Any]]:
 
 
 async def come_to(code: str, ask: Callable[[], Awaitable[Answer]]) -> None:
-    """Ask until that is the answer; at most 10 s."""
-    async with asyncio.timeout(10):
-        while (await ask()).code != code:  # noqa: ASYNC110 - a change is told to nobody outside
-            await asyncio.sleep(0.05)
+    """Ask until that is the answer."""
+
+    async def is_so() -> bool:
+        return (await ask()).code == code
+
+    await until(is_so, every=0.05)
 
 
 @asynccontextmanager
@@ -154,8 +155,7 @@ class CountedKeys(MemoryKeyService):
 async def test_the_key_of_pseudonyms_is_opened_before_admission_only_where_one_is_suspended() -> None:
     keys = CountedKeys()
     async with known_caller(key_service=keys) as (gate, _, pseudonym):
-        residence = gate.keychain._residence
-        assert residence is not None
+        residence = gate.residence
         vault, nothing = residence.office.vault, gate.shop.url("nothing")
         await gate.shop.suspend("route", "strict", reason="a finding")
         await gate.shop.suspend("caller", NEIGHBOUR, reason="a finding")

@@ -23,6 +23,7 @@ from apikeychain.model.call import UpstreamReply, UpstreamRequest
 from apikeychain.model.headers import Line
 from apikeychain.model.telemetry import ATTRIBUTES, CALL, METRICS, STEPS
 from apikeychain.ports.upstream import Guard
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import Visit
 from gate import APP, KEY, WEATHER, Answer, Gate, open_gate
 from ledger_house import ACME, OTHER
@@ -487,7 +488,7 @@ async def test_the_metrics_count_what_they_say(gate: Gate) -> None:
     async def three() -> tuple[Counter[str], Counter[str]]:
         """What was told before three calls and right after them, all between two turns of the ledger."""
         while True:
-            await asyncio.sleep(0.2)
+            await gate.until_written()
             before = told()
             for _ in range(3):
                 await gate.get()
@@ -498,7 +499,8 @@ async def test_the_metrics_count_what_they_say(gate: Gate) -> None:
     await gate.get()
     assert told()["opened"] == opened + 1
     before, at_once = await three()
-    await asyncio.sleep(0.3)
+    await gate.until_written()
+    await until(lambda: told()["flushed"] > before["flushed"])
     after = told()
     at_once.subtract(before)
     assert +at_once == {"passed": 3, "sent": 3, "held": 3, "steps": 3, "queued": 3}

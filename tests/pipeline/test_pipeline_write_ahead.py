@@ -46,7 +46,7 @@ async def ahead(**more: Any) -> AsyncGenerator[Gate, None]:
 
 async def written(gate: Gate) -> list[dict[str, Any]]:
     """What stands in the ledger of calls, once it is written, with the numbers of entries."""
-    await asyncio.sleep(0.25)
+    await gate.until_written()
     entries = await gate.acme.entries(0, 1000)
     assert (await gate.acme.verify_ledger()).size == len(entries)
     return [
@@ -188,9 +188,7 @@ async def test_a_caller_that_leaves_while_its_intent_waits_leaves_an_outcome_and
         store.passing.clear()
         await gate.get(leave_after=0.1)
         assert gate.provider.requests == []
-        residence = gate.keychain._residence
-        assert residence
-        assert residence._ledger._queues.open == 0
+        assert gate.residence._ledger._queues.open == 0
         store.passing.set()
         *_, call = await written(gate)
         assert (await gate.get()).status == 200
@@ -210,7 +208,7 @@ async def test_calls_of_one_moment_share_a_transaction() -> None:
 
     async with ahead(store=store) as gate:
         assert (await gate.get()).status == 200
-        await asyncio.sleep(0.25)
+        await gate.until_written()
         store.append_many = counted  # type: ignore[method-assign]  # looked at
         store.passing.clear()
         calls = [asyncio.create_task(gate.get()) for _ in range(20)]

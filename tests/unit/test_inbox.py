@@ -9,7 +9,7 @@ from starlette.types import Message
 from apikeychain import inbox as inbox_module
 from apikeychain.errors import CallerGoneError
 from apikeychain.inbox import ROOM_BYTES, Inbox
-from apikeychain.testing.upstream_scene import until
+from apikeychain.testing.eventually import until
 
 SECRET = "secret-1"
 GONE: Message = {"type": "http.disconnect"}

@@ -7,12 +7,13 @@ from typing import Any, Self
 
 import pytest
 
-from alert_house import Sink, filed, until, waiting
+from alert_house import Sink, filed, waiting
 from apikeychain import APIKeyChain
 from apikeychain.alerts import delivery
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.errors import InvalidValueError
 from apikeychain.rules.chain import PLATFORM
+from apikeychain.testing.eventually import until
 
 
 @pytest.fixture(autouse=True)
@@ -104,9 +105,11 @@ async def test_a_test_that_all_took_is_gone(store: MemoryStore) -> None:
 
 async def until_empty(store: MemoryStore, served: APIKeyChain) -> None:
     await served.serve()
-    async with asyncio.timeout(20):
-        while await waiting(store, PLATFORM):  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.05)
+
+    async def is_empty() -> bool:
+        return not await waiting(store, PLATFORM)
+
+    await until(is_empty)
     await served.close()
 
 

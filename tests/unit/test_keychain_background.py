@@ -12,6 +12,7 @@ from apikeychain.backends.memory_signals import MemorySignals
 from apikeychain.backends.memory_store import MemoryStore
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.ports.signals import Change
+from apikeychain.testing.eventually import until
 from gate import open_gate
 
 
@@ -52,9 +53,10 @@ async def test_changes_are_listened_to_again_after_a_break(
     error: Exception | None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apikeychain.residence._LISTEN_AGAIN_SECONDS", 0.05)
-    async with open_gate(signals=Deaf(error)) as gate:
+    signals = Deaf(error)
+    async with open_gate(signals=signals) as gate:
         assert (await gate.get()).status == 200
-        await asyncio.sleep(0.2)
+        await until(lambda: signals.subscribers == 1)
         await gate.shop.disable()
         await asyncio.sleep(0.05)
         assert (await gate.get()).status == 404
@@ -68,11 +70,12 @@ async def test_a_change_between_a_lost_channel_and_the_next_is_heard(monkeypatch
         assert (await gate.get()).status == 200
         signals.reachable = False
         signals._mailboxes.put(Change(gate.shop.id))
-        await asyncio.sleep(0.05)
+        await until(lambda: not signals.subscribers)
         assert (signals.subscribers, (await gate.get()).status) == (0, 200)
         signals.reachable = True
         await gate.shop.disable()
-        await asyncio.sleep(0.3)
+        await until(lambda: signals.subscribers)
+        await asyncio.sleep(0.02)
         assert (signals.subscribers, (await gate.get()).status) == (1, 404)
 
 
@@ -81,7 +84,7 @@ async def test_where_it_is_not_known_what_changed_what_is_open_stays_until_a_pro
     signals, keys = MemorySignals(), MemoryKeyService()
     async with open_gate(signals=signals, key_service=keys) as gate:
         assert (await gate.get()).status == 200
-        vault, snapshots = gate.keychain._office.vault, gate.keychain._residence._snapshots  # type: ignore[union-attr]  # it is open
+        vault, snapshots = gate.keychain._office.vault, gate.residence._snapshots
         keys.reachable = False
         await signals.publish(Change(None))
         await asyncio.sleep(0.05)
@@ -111,7 +114,7 @@ async def test_a_store_that_is_lost_in_mid_flight_closes_the_gate() -> None:
         store.reachable = False
         with pytest.raises(BackendUnavailableError):
             await gate.shop.enable()
-        gate.keychain._residence._snapshots.forget(gate.shop.id)  # type: ignore[union-attr]  # it is open
+        gate.residence._snapshots.forget(gate.shop.id)
         answer = await gate.get()
         assert (answer.status, answer.code) == (503, "backend-unavailable")
         store.reachable = True

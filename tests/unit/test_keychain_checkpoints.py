@@ -14,6 +14,7 @@ from apikeychain.model.ledger_records import CheckpointKeys
 from apikeychain.proof.key_list import follow
 from apikeychain.proof.note import parse_keys
 from apikeychain.rules.chain import PLATFORM
+from apikeychain.testing.eventually import until
 from gate import open_gate
 from honest_witness import HonestWitness
 from notary_house import ACME, changed
@@ -44,9 +45,7 @@ async def test_a_serving_keychain_signs_by_itself(witness: HonestWitness, monkey
     monkeypatch.setattr(notaries, "ROUND_SECONDS", 0.02)
     async with APIKeyChain.in_memory(settings=QUICK, witnesses=[witness]) as keychain:
         await keychain.ensure_tenant("acme")
-        async with asyncio.timeout(10):
-            while not witness.sizes(ACME):  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0.01)
+        await until(lambda: witness.sizes(ACME))
     assert witness.verified()[ACME].size == 1
 
 

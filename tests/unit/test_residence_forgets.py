@@ -50,8 +50,7 @@ class SlowLimiter(MemoryRateLimiter):
 
 def held(gate: Gate) -> list[object]:
     """What is held of the project: its snapshot, its keys and its secrets."""
-    residence = gate.keychain._residence
-    assert residence is not None
+    residence = gate.residence
     vault = residence.office.vault
     opened = [label[1] for values in (vault._keys, vault._secrets) for label in values._entries if label[1]]
     return [*residence._snapshots._held, *opened]

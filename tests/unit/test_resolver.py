@@ -11,6 +11,7 @@ import pytest
 
 from apikeychain import resolver
 from apikeychain.resolver import SPARED, THREADS, SystemResolver
+from apikeychain.testing.eventually import until
 
 HOST, GOOD = "api.provider.test", "93.184.216.34"
 SECONDS = 0.3
@@ -60,16 +61,12 @@ def held() -> int:
 
 
 async def returned(count: int = 0) -> None:
-    async with asyncio.timeout(5):
-        while held() > count:  # noqa: ASYNC110  # threads have no event for it
-            await asyncio.sleep(0.005)
+    await until(lambda: held() <= count)
 
 
 async def until_late(system: System, host: str) -> None:
     """Until the look-up of `host` is late: its thread may begin after who waits for it has waited."""
-    async with asyncio.timeout(5):
-        while not system.asked[host]:  # noqa: ASYNC110  # threads have no event for it
-            await asyncio.sleep(0.005)
+    await until(lambda: system.asked[host])
     await asyncio.sleep(SECONDS)
 
 

@@ -15,6 +15,7 @@ from apikeychain.model.records import AddedRoute, AllowedOrigin, Project, Regist
 from apikeychain.ports.store import Store
 from apikeychain.rules.snapshot import Snapshot
 from apikeychain.snapshots import ProxiedProjects, Snapshots
+from apikeychain.testing.eventually import until
 from damaged_store import DamagedStore
 from sample_project import APP, NOW, PROJECT, PROVIDER, WEATHER
 
@@ -142,7 +143,7 @@ async def test_where_it_is_not_known_what_changed_everything_is_read_again(
 async def test_a_reading_is_as_old_as_its_beginning(held: Projects, store: CountingStore, clock: Clock) -> None:
     store.gate.clear()
     loading = asyncio.create_task(held.load(PROJECT))
-    await asyncio.sleep(0.01)
+    await until(lambda: store.asked)
     clock.now += 20
     store.gate.set()
     snapshot = await loading

@@ -9,6 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
+from apikeychain.testing.eventually import until
 from apikeychain.threads import ThreadPlaces
 
 
@@ -30,10 +31,7 @@ class Slow:
 
     async def are(self, number: int) -> None:
         """So many are under way, after a while in which more would have begun."""
-        for _ in range(200):
-            if self.under_way == number:
-                break
-            await asyncio.sleep(0.05)
+        await until(lambda: self.under_way == number)
         await asyncio.sleep(0.1)
         assert self.under_way == number
 

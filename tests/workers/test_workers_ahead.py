@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import LocalProvider
 from fleet import Fleet
 from served_postgres import Database
@@ -45,9 +46,7 @@ async def test_postgresql_away_sends_nothing_that_is_not_written_down(
         assert len(provider.requests) == sent
         away = Counter((answer.status, answer.code) for answer in answers[answered:])
         await asyncio.to_thread(database.server.start)
-        async with asyncio.timeout(20):
-            while not answers or answers[-1].status != 200:  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0.2)
+        await until(lambda: answers and answers[-1].status == 200)
         await asyncio.sleep(1.5)
     assert away.keys() <= {(503, "ledger-unavailable"), (503, "backend-unavailable")}
     assert away

@@ -16,7 +16,7 @@ from apikeychain.rules.chain import PLATFORM
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.valkey import ValkeyServer
-from chain_reader import ChainReader, registered
+from chain_reader import ChainReader, until_registered
 from fleet import WORKERS, Fleet, Workers, running
 from served_postgres import Database
 
@@ -72,9 +72,7 @@ async def kill_often(fleet: Fleet, provider: LocalProvider, store: Store, kills:
         assert lost >= 0
         missing += lost
         await fleet.workers.begin(worker)
-    async with asyncio.timeout(STATED_SECONDS):
-        while len(await registered(store)) > WORKERS:  # noqa: ASYNC110  # it tells nobody
-            await asyncio.sleep(0.1)
+    await until_registered(store, lambda workers: workers <= WORKERS, STATED_SECONDS)
     await written(acme)
     said = {worker: entries for worker, entries in acme.stated().items() if worker not in before}
     assert len(said) <= kills
@@ -103,18 +101,14 @@ async def test_workers_that_are_told_to_end_leave_nothing_noted(fleet: Fleet, st
     """The last test of the file: the servers end."""
     async with fleet.load():
         await asyncio.sleep(0.5)
-    async with asyncio.timeout(STATED_SECONDS):
-        # The last one that was killed may be stated after a living one, which began since, is there.
-        while len(await registered(store)) != WORKERS:  # noqa: ASYNC110  # it tells nobody
-            await asyncio.sleep(0.1)
+    # The last one that was killed may be stated after a living one, which began since, is there.
+    await until_registered(store, lambda workers: workers == WORKERS, STATED_SECONDS)
     platform = ChainReader(store, PLATFORM)
     await platform.read_on()
     gaps = len(platform.of("gap"))
     for worker in range(WORKERS):
         fleet.workers.end(worker)
-    async with asyncio.timeout(STATED_SECONDS):
-        while await registered(store):  # noqa: ASYNC110  # it tells nobody
-            await asyncio.sleep(0.1)
+    await until_registered(store, lambda workers: not workers, STATED_SECONDS)
     async with store.reading(PLATFORM) as rows:
         assert await rows.list(OpenEntries, (), 10) == []
     await platform.read_on()

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 import pytest_asyncio
 
+from apikeychain.testing.eventually import until
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.postgres import PostgresServer
 from apikeychain.testing.servers.valkey import ValkeyServer
@@ -145,7 +146,9 @@ async def test_openbao_away_lets_opened_keys_serve_and_closes_what_was_not_opene
         await asyncio.sleep(1)
         await asyncio.to_thread(openbao.start)
         assert Counter(answered.status for answered in answers[begun:]).keys() == {200}
-        async with asyncio.timeout(_PATIENCE):
-            while {answered.status for answered in await fleet.one_each(cold)} != {200}:  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0.2)
+
+        async def is_open_again() -> bool:
+            return {answered.status for answered in await fleet.one_each(cold)} == {200}
+
+        await until(is_open_again, _PATIENCE)
     await _require_all_is_written(fleet)

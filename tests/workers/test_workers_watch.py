@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from apikeychain import HeaderCredential, Provider, Secret
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from apikeychain.testing.servers.valkey import ValkeyServer
@@ -72,12 +73,6 @@ async def workers(
         yield running_workers
 
 
-async def _until(is_so: Callable[[], object], seconds: float = 40.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not is_so():  # noqa: ASYNC110  # what it asks about has no event
-            await asyncio.sleep(0.05)
-
-
 async def _attack(fleet: Fleet, is_noticed: Callable[[], object]) -> None:
     """Until it is noticed: whoever goes on is limited for its refusals."""
     code = ""
@@ -122,21 +117,21 @@ async def test_an_attack_on_one_worker_is_answered_by_all(
     told = await fleet.written()
     (suspended,) = [one for one in told if one["kind"] == "suspension.created"]
     at = datetime.fromisoformat(suspended["at"]).timestamp()
-    until = datetime.fromisoformat(suspended["data"]["until"]).timestamp()
+    end = datetime.fromisoformat(suspended["data"]["until"]).timestamp()
     assert suspended["actor"] == "watch"
     # From a second after the deed to its end every worker refuses, and a second later none does.
-    held = [one for one in answers if at + 1.0 <= one[1] and one[2] <= until]
+    held = [one for one in answers if at + 1.0 <= one[1] and one[2] <= end]
     assert {(worker, code) for worker, _, _, _, code in held} == {(worker, "suspended") for worker in range(WORKERS)}
-    assert {code for _, began, _, _, code in answers if began >= until + 1.0} <= {""}
+    assert {code for _, began, _, _, code in answers if began >= end + 1.0} <= {""}
 
     # The key was replaced once, and calls succeed with the new one.
-    await _until(lambda: len(keys.keys) == 2)
+    await until(lambda: len(keys.keys) == 2, 40)
     before = keys.used["k1"]
     assert {answered.status for answered in await fleet.one_each()} == {200}
     assert keys.used["k1"] > before
 
     # Each alert came once.
-    await _until(lambda: {"watch.suspended", "watch.rotated"} <= {one["type"] for one in receiver.verified})
+    await until(lambda: {"watch.suspended", "watch.rotated"} <= {one["type"] for one in receiver.verified}, 40)
     assert set(Counter(receiver.ids).values()) == {1}
     kinds = Counter(one["type"] for one in receiver.verified)
     assert (kinds["watch.suspended"], kinds["watch.rotated"]) == (1, 1)

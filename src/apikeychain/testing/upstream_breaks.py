@@ -10,8 +10,9 @@ import pytest
 
 from apikeychain.errors import BodyTooLargeError, CallerGoneError, UpstreamRefusedError, UpstreamTimeoutError
 from apikeychain.model.route import Timeouts
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import Visit
-from apikeychain.testing.upstream_scene import CANARY, LocalGuard, Stage, chunks, endless, stream, until
+from apikeychain.testing.upstream_scene import CANARY, LocalGuard, Stage, chunks, endless, stream
 
 _TOO_LONG = b"HTTP/1.1 200 OK\r\n" + b"x: %s\r\n" % (b"y" * 12_000) * 6 + b"content-length: 0\r\n\r\n"
 
@@ -61,7 +62,7 @@ class UpstreamBreaks(Stage):
         async with self.scene() as scene:
             scene.provider.on("/hang", Visit.gone)
             calls = [asyncio.ensure_future(scene.call(b"/hang")) for _ in range(hanging)]
-            await asyncio.sleep(0.5)
+            await until(lambda: len(scene.provider.requests) == hanging)
             async with asyncio.timeout(5):
                 reply, _ = await scene.call(b"/other")
             assert reply.status == HTTPStatus.OK

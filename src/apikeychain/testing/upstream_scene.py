@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from apikeychain.model.network import Network
 from apikeychain.model.route import Timeouts
 from apikeychain.ports.upstream import Guard, Upstream
 from apikeychain.rules.filtered import WholeStream
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import LocalProvider, Visit
 
 HOST = "api.provider.test"
@@ -123,13 +124,6 @@ async def endless() -> AsyncGenerator[bytes, None]:
     while True:
         await asyncio.sleep(0)
         yield b"u" * 65_536
-
-
-async def until(reached: Callable[[], object]) -> None:
-    """Wait until `reached` says so, 5 seconds at most."""
-    async with asyncio.timeout(5):
-        while not reached():  # noqa: ASYNC110  # what it asks about has no event
-            await asyncio.sleep(0.005)
 
 
 async def together(scene: Scene, calls: int) -> None:

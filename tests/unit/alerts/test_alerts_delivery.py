@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from alert_house import ACME, DOWN, GLOBEX, Sink, alert, errands, filed, until, waiting
+from alert_house import ACME, DOWN, GLOBEX, Sink, alert, errands, filed, waiting
 from apikeychain.alerts import delivery as module
 from apikeychain.alerts import outbox
 from apikeychain.alerts.delivery import Delivery
@@ -18,6 +18,7 @@ from apikeychain.model.errand import STORING
 from apikeychain.model.ids import TenantId
 from apikeychain.ports.alert_sink import AlertSink
 from apikeychain.ports.store import Store
+from apikeychain.testing.eventually import until
 from damaged_store import DamagedStore
 from still_clock import StillClock
 

@@ -4,6 +4,7 @@ import math
 import pytest
 
 from apikeychain.backends.connections import Connection
+from hurried_loop import at, hurried
 
 
 class Wire(asyncio.Transport):
@@ -11,7 +12,7 @@ class Wire(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cuts: list[float] = []
+        self.cuts = 0
         self.written = b""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -21,7 +22,7 @@ class Wire(asyncio.Transport):
         return bool(self.cuts)
 
     def abort(self) -> None:
-        self.cuts.append(asyncio.get_running_loop().time())
+        self.cuts += 1
 
 
 def connected(lost: list[Connection]) -> tuple[Connection, Wire]:
@@ -32,52 +33,62 @@ def connected(lost: list[Connection]) -> tuple[Connection, Wire]:
 
 @pytest.mark.parametrize(
     ("said", "expected"),
-    [([0.1], 0.1), ([0.1, 0.3], 0.3), ([0.3, 0.1], 0.1), ([0.1, 0.3, 0.2], 0.2), ([0.1, math.inf, 0.3], 0.3)],
+    [([100], 100), ([100, 300], 300), ([300, 100], 100), ([100, 300, 200], 200), ([100, math.inf, 300], 300)],
     ids=repr,
 )
-async def test_it_is_cut_when_it_was_said_last(said: list[float], expected: float) -> None:
-    lost: list[Connection] = []
-    connection, wire = connected(lost)
-    began = asyncio.get_running_loop().time()
-    for seconds in said:
-        connection.watch(seconds, math.inf)
-    await asyncio.sleep(max(0.05, expected - 0.05))
-    assert (wire.cuts, connection.is_late) == ([], False)
-    await asyncio.sleep(0.1)
-    (cut,) = wire.cuts
-    assert expected <= cut - began < expected + 0.05
-    assert (connection.is_late, lost) == (True, [connection])
+def test_it_is_cut_when_it_was_said_last(said: list[float], expected: float) -> None:
+    async def watched() -> None:
+        lost: list[Connection] = []
+        connection, wire = connected(lost)
+        for seconds in said:
+            connection.watch(seconds, math.inf)
+        for seconds in (min(said), expected - 10):
+            await at(seconds - 5)
+            assert (wire.cuts, connection.is_late) == (0, False)
+        await at(expected + 1)
+        assert (wire.cuts, connection.is_late, lost) == (1, True, [connection])
+
+    hurried(watched())
 
 
-async def test_it_is_cut_at_the_latest_when_its_call_is_over() -> None:
-    connection, wire = connected([])
-    connection.watch(60, asyncio.get_running_loop().time() + 0.05)
-    await asyncio.sleep(0.1)
-    assert len(wire.cuts) == 1
+def test_it_is_cut_at_the_latest_when_its_call_is_over() -> None:
+    async def watched() -> None:
+        connection, wire = connected([])
+        connection.watch(60, asyncio.get_running_loop().time() + 30)
+        await at(31)
+        assert wire.cuts == 1
+
+    hurried(watched())
 
 
-async def test_an_alarm_that_was_put_off_for_ever_does_not_ring() -> None:
-    connection, wire = connected([])
-    connection.watch(0.05, math.inf)
-    connection.watch(math.inf, math.inf)
-    await asyncio.sleep(0.1)
-    assert wire.cuts == []
+def test_an_alarm_that_was_put_off_for_ever_does_not_ring() -> None:
+    async def watched() -> None:
+        connection, wire = connected([])
+        connection.watch(100, math.inf)
+        connection.watch(math.inf, math.inf)
+        await at(1_000_000)
+        assert wire.cuts == 0
+
+    hurried(watched())
 
 
 @pytest.mark.parametrize("watched", [True, False])
-async def test_one_that_is_lost_is_forgotten_and_neither_rings_nor_sends(*, watched: bool) -> None:
-    lost: list[Connection] = []
-    connection, wire = connected(lost)
-    if watched:
-        connection.watch(0.05, math.inf)
-    connection.connection_lost(None)
-    await asyncio.sleep(0.1)
-    assert connection.is_late is False
-    with pytest.raises(ConnectionError):
-        connection.send(b"x")
-    assert wire.written == b""
-    connection.cut()
-    assert set(lost) == {connection}
+def test_one_that_is_lost_is_forgotten_and_neither_rings_nor_sends(*, watched: bool) -> None:
+    async def lost_one() -> None:
+        lost: list[Connection] = []
+        connection, wire = connected(lost)
+        if watched:
+            connection.watch(100, math.inf)
+        connection.connection_lost(None)
+        await at(200)
+        assert connection.is_late is False
+        with pytest.raises(ConnectionError):
+            connection.send(b"x")
+        assert wire.written == b""
+        connection.cut()
+        assert set(lost) == {connection}
+
+    hurried(lost_one())
 
 
 async def test_what_is_said_to_one_at_rest_makes_it_useless() -> None:

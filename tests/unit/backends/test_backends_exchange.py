@@ -16,6 +16,7 @@ from apikeychain.model.network import PUBLIC, Network
 from apikeychain.model.route import Timeouts
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.upstream_scene import chunks
+from hurried_loop import at, hurried
 
 REQUEST = UpstreamRequest(
     method="POST", scheme="https", host="api.provider.test", port=443, target=b"/v1?x=1", headers=((b"x-a", b"1"),)
@@ -140,35 +141,42 @@ class Answer:
         return await exchange.reply(200, (CHUNKED,), self.read, self.close)
 
 
-@pytest.mark.parametrize("timeouts", [{"idle": 0.1}, {"total": 0.1}], ids=repr)
+@pytest.mark.parametrize("timeouts", [{"idle": 100}, {"idle": 900, "total": 100}], ids=repr)
 @pytest.mark.parametrize("begun", [True, False])
-async def test_an_answer_that_nobody_reads_is_closed_and_raises(timeouts: dict[str, float], begun: bool) -> None:
-    answer = Answer()
-    reply = await answer.reply(**timeouts)
-    if begun:
-        assert await anext(chunks(reply)) == b"x"
-    assert answer.closed == 0
-    await asyncio.sleep(0.3)
-    assert answer.closed == 1
-    for _ in range(2):
-        with pytest.raises(UpstreamTimeoutError):
+def test_an_answer_that_nobody_reads_is_closed_and_raises(timeouts: dict[str, float], begun: bool) -> None:
+    async def unread() -> None:
+        answer = Answer()
+        reply = await answer.reply(**timeouts)
+        if begun:
+            assert await anext(chunks(reply)) == b"x"
+        await at(90)
+        assert answer.closed == 0
+        await at(101)
+        assert answer.closed == 1
+        for _ in range(2):
+            with pytest.raises(UpstreamTimeoutError):
+                await anext(chunks(reply))
+        await chunks(reply).aclose()
+        assert answer.closed == 1
+
+    hurried(unread())
+
+
+def test_an_answer_that_is_read_lasts_longer_than_either_side_may_idle() -> None:
+    async def read() -> None:
+        answer = Answer()
+        reply = await answer.reply(idle=100, total=900)
+        for seconds in (50, 100, 150, 200):
+            await at(seconds)
+            assert await anext(chunks(reply)) == b"x"
+        assert answer.closed == 0
+        await chunks(reply).aclose()
+        await at(400)
+        assert answer.closed == 1
+        with pytest.raises(StopAsyncIteration):
             await anext(chunks(reply))
-    await chunks(reply).aclose()
-    assert answer.closed == 1
 
-
-async def test_an_answer_that_is_read_lasts_longer_than_either_side_may_idle() -> None:
-    answer = Answer()
-    reply = await answer.reply(idle=0.3)
-    for _ in range(4):
-        await asyncio.sleep(0.1)
-        assert await anext(chunks(reply)) == b"x"
-    assert answer.closed == 0
-    await chunks(reply).aclose()
-    await asyncio.sleep(0.4)
-    assert answer.closed == 1
-    with pytest.raises(StopAsyncIteration):
-        await anext(chunks(reply))
+    hurried(read())
 
 
 async def test_an_answer_that_ends_with_its_connection_is_closed_and_the_log_says_why(

@@ -13,6 +13,7 @@ from apikeychain.backends.openbao import AppRole, OpenBaoKeyService, Token
 from apikeychain.errors import BackendUnavailableError, SettingsError
 from apikeychain.model.keys import KeyContext
 from apikeychain.secret import Secret
+from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import LocalProvider, Visit
 from outages import require_refused
 
@@ -281,8 +282,9 @@ async def test_the_timer_renews_what_is_held_tries_again_and_leaves_what_has_end
         held = await tokens.current()
         stand.says("auth/token/renew-self", 500)
         stand.says("auth/approle/login", 400)
+        before = tokens._timer
         tokens._renew()
-        await asyncio.sleep(0.2)
+        await until(lambda: tokens._timer not in {None, before})
         assert tokens._held is held
         assert tokens._timer is not None
         assert 1100 < tokens._timer.when() - asyncio.get_running_loop().time() <= 1200

@@ -9,6 +9,7 @@ import pytest
 from apikeychain.backends.sql import PostgresStore, SQLStore
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.testing.chains import chain, require_chain
+from apikeychain.testing.eventually import until
 from apikeychain.testing.records import ACME, draft
 from busy_loop import turns_of
 from served_postgres import Database, shop_in
@@ -24,12 +25,6 @@ async def store(database: Database) -> AsyncGenerator[PostgresStore, None]:
 
 def threads() -> int:
     return sum(thread.name == _THREAD for thread in threading.enumerate())
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not is_so():  # noqa: ASYNC110 - threads set no event
-            await asyncio.sleep(0.01)
 
 
 async def append(store: PostgresStore) -> None:

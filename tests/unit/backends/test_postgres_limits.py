@@ -12,6 +12,7 @@ from apikeychain.backends.sql.faults import told_as_ours
 from apikeychain.errors import AlreadyExistsError, BackendUnavailableError
 from apikeychain.model.records import Project, ProjectName, Tenant
 from apikeychain.testing.chains import chain, require_chain
+from apikeychain.testing.eventually import until
 from apikeychain.testing.records import ACME, GLOBEX, SHOP, draft, project
 from apikeychain.testing.tenant_store import take
 from served_postgres import Database, shop_in
@@ -213,8 +214,10 @@ async def test_connections_that_were_lost_while_nobody_used_them_cost_nobody_an_
     async with SQLStore.postgres(database.url, pool_size=4) as store:
         async with store.reading(ACME), store.reading(ACME), store.reading(ACME):
             pass
-        database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'web'")
-        await asyncio.sleep(0.1)
+        theirs = "FROM pg_stat_activity WHERE usename = 'web'"
+        database.execute(f"SELECT pg_terminate_backend(pid) {theirs}")
+        await until(lambda: database.execute(f"SELECT count(*) {theirs}") == "0")
+        await asyncio.sleep(0.05)
         async with store.reading(ACME), store.reading(ACME):
             assert await store.tenants("", 10) == []
 

@@ -11,6 +11,7 @@ import pytest
 from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.engine import READERS, whole
 from apikeychain.model.records import AllowedOrigin, Project
+from apikeychain.testing.eventually import until
 from apikeychain.testing.records import ACME, SHOP, draft, project, tenant
 from busy_loop import turns_of
 
@@ -78,9 +79,7 @@ async def test_what_is_cancelled_while_it_connects_leaves_no_thread(store: SQLSt
         await store.engine.dispose()
     assert ended > 10
     # A thread ends a little after its connection.
-    async with asyncio.timeout(10):
-        while threading.active_count() > before:  # noqa: ASYNC110 - threads set no event
-            await asyncio.sleep(0.01)
+    await until(lambda: threading.active_count() <= before)
 
 
 async def test_many_that_are_cancelled_together_leave_every_place_free(store: SQLStore) -> None:

@@ -15,6 +15,7 @@ from apikeychain.backends.sql.own_thread import OwnThread
 from apikeychain.errors import BackendUnavailableError
 from apikeychain.model.records import AllowedOrigin, Project
 from apikeychain.testing.chains import chain, require_chain
+from apikeychain.testing.eventually import until
 from apikeychain.testing.records import ACME, SHOP, draft, project, tenant
 
 
@@ -118,9 +119,7 @@ async def test_the_thread_goes_with_the_store(path: Path) -> None:
     async with SQLStore.sqlite(path) as store, store.tenant(ACME) as acme:
         await acme.insert(tenant(ACME))
         assert "apikeychain-sqlite_0" in {thread.name for thread in threading.enumerate()}
-    async with asyncio.timeout(10):
-        while threading.active_count() > before:  # noqa: ASYNC110 - threads set no event
-            await asyncio.sleep(0.01)
+    await until(lambda: threading.active_count() <= before)
 
 
 def test_a_deed_that_outlives_its_loop_tells_nobody(caplog: pytest.LogCaptureFixture) -> None:

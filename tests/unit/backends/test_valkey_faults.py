@@ -19,6 +19,7 @@ from apikeychain.errors import BackendSettingsError, BackendUnavailableError, In
 from apikeychain.model.quota import Quota, Spend
 from apikeychain.ports.signals import Change
 from apikeychain.testing import fixtures
+from apikeychain.testing.eventually import until
 from apikeychain.testing.servers import valkey
 from command import ROOT
 from valkey_clock import let_it_have_run
@@ -258,10 +259,8 @@ async def test_a_plug_that_is_closed_while_it_connects_leaves_no_connection(serv
         await asyncio.sleep(0.05)
         calls.cancel()
         await guard.__aexit__()
-    async with asyncio.timeout(5):
-        while asyncio.all_tasks() != before:  # noqa: ASYNC110 - the tasks tell nobody when they end
-            await asyncio.sleep(0.01)
-    assert server.ask("CLIENT", "LIST").count(b"\n") == 1
+    await until(lambda: asyncio.all_tasks() == before)
+    await until(lambda: server.ask("CLIENT", "LIST").count(b"\n") == 1)
 
 
 async def test_a_call_that_waits_for_a_plug_that_closes_fails(server: valkey.ValkeyServer) -> None:

@@ -14,6 +14,7 @@ from apikeychain.ledger import ledger as buffered
 from apikeychain.ledger import slot as slots
 from apikeychain.ledger.slot import Slot
 from apikeychain.model.ids import TenantId
+from apikeychain.testing.eventually import until
 from ledger_house import ACME, OTHER, House, draft, running, told
 
 
@@ -111,8 +112,7 @@ async def test_a_store_that_hangs_is_not_waited_for(house: House) -> None:
         slot = house.ledger.reserve(ACME)
         began = time.monotonic()
         waiting = intending(slot, 1)
-        while not house.store.groups:  # noqa: ASYNC110 - it tells a thread alone
-            await asyncio.sleep(0.001)
+        await until(lambda: house.store.groups)
         with pytest.raises(LedgerUnavailableError):
             await waiting
         assert time.monotonic() - began < 4

@@ -10,7 +10,8 @@ from apikeychain.errors import BackendUnavailableError, InternalError, LedgerUna
 from apikeychain.ledger.ledger import FLUSH_SECONDS, Ledger
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.rules.chain import PLATFORM
-from ledger_house import ACME, NOON, OTHER, PROJECT, House, Wire, draft, running, until
+from apikeychain.testing.eventually import until
+from ledger_house import ACME, NOON, OTHER, PROJECT, House, Wire, draft, running
 
 # contracts 6: groups
 
@@ -270,9 +271,9 @@ async def test_a_bug_of_the_ledger_itself_is_logged_by_its_frames_and_the_backgr
     ledger = Ledger(store, now=now)
     async with running(ledger):
         ledger.count_refusal(ACME, PROJECT, "replayed")
-        await asyncio.sleep(0.05)
+        await until(lambda: len(caplog.messages) == 2)
         ledger.reserve(ACME).fill(draft(1))
-        await asyncio.sleep(0.05)
+        await until(lambda: not ledger.unwritten)
     assert await store.numbers() == ["1"]
     assert [message.split("\n")[0] for message in caplog.messages] == ["the ledger was not written in this turn"] * 2
     assert caplog.messages[0].endswith("ZeroDivisionError")
@@ -295,7 +296,7 @@ async def test_a_ledger_that_is_ended_while_it_writes_ends_and_loses_nothing(hou
     house.store.passing.clear()
     house.call(1)
     async with running(house.ledger):
-        await asyncio.sleep(0.15)
+        await until(lambda: house.store.groups)
         assert house.store.groups == [{ACME: 1}]
     house.store.passing.set()
     await house.ledger.drain()

@@ -12,6 +12,7 @@ from apikeychain.errors import BackendUnavailableError
 from apikeychain.ledger import ledger as buffered
 from apikeychain.model.ids import TenantId
 from apikeychain.model.ledger import Head, LedgerDraft
+from apikeychain.testing.eventually import until
 from ledger_house import ACME, NOON, House, Wire, draft, running
 
 
@@ -75,7 +76,7 @@ async def test_the_background_goes_on_once_the_store_does(hanging: House, monkey
         await asyncio.sleep(0.1)
         hanging.call(2)
         hanging.store.passing.set()
-        await asyncio.sleep(0.1)
+        await until(lambda: not hanging.ledger.unwritten)
         assert await hanging.store.numbers() == ["1", "2"]
 
 

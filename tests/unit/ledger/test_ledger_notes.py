@@ -17,7 +17,8 @@ from apikeychain.model.ids import TenantId
 from apikeychain.model.ledger_records import OpenEntries, Worker
 from apikeychain.rules.allowances import FIRST
 from apikeychain.rules.chain import PLATFORM
-from ledger_house import ACME, OTHER, draft, running, until
+from apikeychain.testing.eventually import until
+from ledger_house import ACME, OTHER, draft, running
 from noted_house import LEASE_SECONDS, NotedHouse, Shared
 
 
@@ -41,6 +42,7 @@ async def held_up(house: NotedHouse, count: int = 1, tenant: TenantId = ACME) ->
 async def test_the_first_call_of_a_tenant_waits_until_it_is_noted(house: NotedHouse) -> None:
     (call,) = await held_up(house)
     assert await house.noted() == {}
+    await until(lambda: house.store.transactions)
     assert house.store.transactions == 1
     house.store.letting.set()
     slot = await call
@@ -401,7 +403,7 @@ async def test_at_the_end_nobody_begins_and_who_waits_is_refused(house: NotedHou
     open_slot = await house.take()
     (call,) = await held_up(house, 1, OTHER)
     draining = asyncio.create_task(house.ledger.drain(0.05))
-    await asyncio.sleep(0.1)
+    await until(lambda: house.notes._is_closed)
     house.store.letting.set()
     with pytest.raises(LedgerUnavailableError):
         await call
@@ -448,20 +450,22 @@ async def test_an_end_without_any_call_asks_the_store_nothing(house: NotedHouse)
 
 
 async def test_a_worker_says_that_it_lives_again_and_again() -> None:
-    house = NotedHouse(terms=Terms(lease=0.5, renewal=0.01))
+    house = NotedHouse(terms=Terms(lease=1.0, renewal=0.01))
     await house.take()
     other = house.store.beside()
     task = asyncio.create_task(house.notes.run())
     for _ in range(5):
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.3)
         house.seconds += 1
         async with other.tenant(PLATFORM) as platform:
             assert not await platform.lease(lease_of(house.worker), 1)
-    await asyncio.sleep(0.15)
-    async with house.store.reading(PLATFORM) as rows:
-        stored = await rows.get(Worker, (house.worker,))
-    assert stored
-    assert (stored.seen - stored.started).total_seconds() == 5
+
+    async def was_seen_lately() -> bool:
+        async with house.store.reading(PLATFORM) as rows:
+            stored = await rows.get(Worker, (house.worker,))
+        return stored is not None and (stored.seen - stored.started).total_seconds() == 5
+
+    await until(was_seen_lately)
     task.cancel()
     await asyncio.wait([task])
 

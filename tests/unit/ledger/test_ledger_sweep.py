@@ -14,6 +14,7 @@ from apikeychain.model.ledger import Head, LedgerDraft
 from apikeychain.model.ledger_records import OpenEntries, Worker
 from apikeychain.rules.allowances import FIRST
 from apikeychain.rules.chain import PLATFORM
+from apikeychain.testing.eventually import until
 from ledger_house import ACME, NOON, OTHER, draft
 from noted_house import LEASE_SECONDS, NotedHouse, Shared
 
@@ -35,9 +36,11 @@ def gap(worker: str, entries: int) -> dict[str, object]:
 
 async def until_stated(house: NotedHouse, count: int) -> None:
     """Until that many entries of losses stand in the chain."""
-    async with asyncio.timeout(5):
-        while len(await house.gaps()) < count:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
+
+    async def are_stated() -> bool:
+        return len(await house.gaps()) >= count
+
+    await until(are_stated)
     assert len(await house.gaps()) == count
 
 

@@ -12,8 +12,9 @@ from apikeychain.ledger import notary as notaries
 from apikeychain.ledger.ledger import Ledger
 from apikeychain.ledger.notary import Notary
 from apikeychain.ledger.turn import lease
+from apikeychain.testing.eventually import until
 from honest_witness import HonestWitness
-from ledger_house import Wire, draft, until
+from ledger_house import Wire, draft
 from notary_house import ACME, OTHER, House, settle
 
 

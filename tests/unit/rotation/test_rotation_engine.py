@@ -20,6 +20,7 @@ from apikeychain.rotation import asking, engine
 from apikeychain.rotation.engine import TOPIC
 from apikeychain.rotation.page import Page
 from apikeychain.rules.chain import PLATFORM
+from apikeychain.testing.eventually import until
 from management import data, entries, kinds
 from rotation_house import SECRET, Fuse, KilledError, ModelRotator, RotationHouse, house_of
 from telemetry_heard import amounts
@@ -532,12 +533,6 @@ async def running(house: RotationHouse, monkeypatch: pytest.MonkeyPatch) -> Asyn
     yield worker
     task.cancel()
     await asyncio.wait([task])
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await holds():  # noqa: ASYNC110  # it is told to nobody
-            await asyncio.sleep(0.01)
 
 
 async def is_turned(house: RotationHouse) -> bool:

@@ -17,6 +17,7 @@ from apikeychain.ports.rotator import NewKey, Order
 from apikeychain.rotation import answers, engine
 from apikeychain.rotation.stored_secrets import StoredSecrets
 from apikeychain.tenants import registry
+from apikeychain.testing.eventually import until
 from management import WEATHER
 from rotation_house import OWN, SECRET, Fuse, ModelRotator, RotationHouse
 
@@ -283,10 +284,12 @@ async def test_a_tenant_whose_keys_hang_keeps_no_other_from_its_turn(
     await beta.add_rotation("weather", OWN, key_id=key.id)
     await beta.rotate("weather")
     running = asyncio.create_task(house.worker().run())
+
+    async def has_two_keys() -> bool:
+        return len((await beta.rotations())[0].keys) == 2
+
     try:
-        async with asyncio.timeout(20):
-            while len((await beta.rotations())[0].keys) < 2:  # noqa: ASYNC110 - of another task's store
-                await asyncio.sleep(0.02)
+        await until(has_two_keys)
     finally:
         running.cancel()
         await asyncio.wait([running])

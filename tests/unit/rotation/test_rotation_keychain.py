@@ -1,7 +1,6 @@
 """An open keychain turns what is due by itself, with the rotators that its host gave it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -16,17 +15,12 @@ from apikeychain.model.rotators import HostRotation
 from apikeychain.ports.rotator import Account
 from apikeychain.rotation import engine
 from apikeychain.tenants import registry
+from apikeychain.testing.eventually import until
 from apikeychain.upkeep import Upkeep
 from management import WEATHER, fill
 from rotation_house import OWN, Fuse, KeyProvider, ModelRotator, RotationHouse, attend
 
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
-        while not await holds():  # noqa: ASYNC110  # it is told to nobody
-            await asyncio.sleep(0.05)
 
 
 async def test_a_secret_is_turned_where_somebody_waits_for_it_or_calls_are_served(

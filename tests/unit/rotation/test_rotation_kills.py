@@ -1,6 +1,5 @@
 """Kill -9 at every place of a turn: another process takes it up, and in the end one key lives, which we hold."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from apikeychain.tenants import registry
 from apikeychain.tenants.change import Office
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
+from apikeychain.testing.eventually import until
 from apikeychain.vault.key_services import KeyServices
 from apikeychain.vault.vault import Vault
 from forks import Forks, forking
@@ -45,9 +45,7 @@ class Turning:
     async def work(self, place: int = _NOWHERE) -> None:
         """One worker, until it is done or dead."""
         pid = await self.forks.begin(place)
-        async with asyncio.timeout(60):
-            while _is_running(pid):  # noqa: ASYNC110  # a process that is not our child
-                await asyncio.sleep(0.02)
+        await until(lambda: not _is_running(pid), 60)
         assert await self.serving() in {key.value for key in self.provider.alive()}
 
     async def serving(self) -> str:

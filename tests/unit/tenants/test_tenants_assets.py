@@ -24,6 +24,7 @@ from apikeychain.tenants import asset_putting, asset_secrets, project_assets
 from apikeychain.tenants.asset_objects import sweep_all
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
+from apikeychain.testing.eventually import until
 from asset_house import (
     SCRIPT,
     STYLE,
@@ -107,10 +108,7 @@ async def test_many_who_put_at_once_leave_threads_to_everybody_else(
 
     monkeypatch.setattr(*patched, slow)
     putting = [asyncio.create_task(shop.assets.put(f"{number}.js", SCRIPT)) for number in range(8)]
-    for _ in range(200):
-        if under_way == 2:
-            break
-        await asyncio.sleep(0.05)
+    await until(lambda: under_way == 2)
     await asyncio.sleep(0.2)
     assert under_way == 2
     # Who leaves in the middle gives his place to nobody while the thread is at work.

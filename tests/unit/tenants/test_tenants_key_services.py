@@ -197,7 +197,7 @@ async def test_one_key_service_that_is_down_or_lost_closes_its_own_tenants_and_n
         await asyncio.sleep(0.05)
         assert (await gate.get()).status == 200
         theirs.reachable = False
-        gate.keychain._residence._forget(gate.shop.id)  # type: ignore[union-attr]  # it is open
+        gate.residence._forget(gate.shop.id)
         answer = await gate.get()
         assert (answer.status, answer.code) == (503, "backend-unavailable")
         await fill(await other.create_project("more"))
@@ -205,13 +205,13 @@ async def test_one_key_service_that_is_down_or_lost_closes_its_own_tenants_and_n
         assert (await gate.get()).status == 200
         for name, code in (("lost", "backend-unavailable"), ("default", "ledger-unavailable")):
             await edit(gate.keychain, "acme", name)
-            gate.keychain._residence._forget(gate.shop.id)  # type: ignore[union-attr]  # it is open
+            gate.residence._forget(gate.shop.id)
             answer = await gate.get()
             assert (answer.status, answer.code) == (503, code)
             await gate.get()
         assert caplog.text.count("key service 'lost' of the tenant acme is not given") == 1
         await edit(gate.keychain, "acme", "theirs")
-        gate.keychain._residence._forget(gate.shop.id)  # type: ignore[union-attr]  # it is open
+        gate.residence._forget(gate.shop.id)
         assert (await gate.get()).status == 200
 
 

@@ -15,6 +15,7 @@ from apikeychain.tenants import keys, secrets
 from apikeychain.tenants.change import project_change
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.tenant import TenantAdmin
+from apikeychain.testing.eventually import until
 from management import CANARY, OTHER, WEATHER, fill, kinds, nothing_changes
 
 
@@ -24,6 +25,7 @@ class HangingKeys(MemoryKeyService):
     def __init__(self) -> None:
         super().__init__()
         self.door, self.asked = asyncio.Event(), asyncio.Event()
+        self.waiting = 0
         self.door.set()
 
     def hang(self) -> None:
@@ -32,7 +34,9 @@ class HangingKeys(MemoryKeyService):
 
     async def _answer(self) -> None:
         self.asked.set()
+        self.waiting += 1
         await self.door.wait()
+        self.waiting -= 1
 
     async def wrap(self, key: bytes, context: KeyContext) -> bytes:
         await self._answer()
@@ -129,7 +133,7 @@ async def test_of_two_who_wrap_keys_anew_at_once_one_is_told_and_nothing_is_wrap
         before = (await kinds(acme)).count("key.rewrapped")
         service.hang()
         both = asyncio.gather(verb(), verb(), return_exceptions=True)
-        await asyncio.sleep(0.1)
+        await until(lambda: service.waiting == 2)
         service.door.set()
         assert [type(end) for end in await both].count(ConflictError) == 1
         assert (await kinds(acme)).count("key.rewrapped") == before + 1

@@ -13,6 +13,7 @@ from apikeychain.tenants.change import project_change
 from apikeychain.tenants.project import ProjectAdmin
 from apikeychain.tenants.secrets import first_key
 from apikeychain.tenants.tenant import TenantAdmin
+from apikeychain.testing.eventually import until
 from management import data, entries, fill, kinds
 
 
@@ -184,15 +185,13 @@ async def test_a_change_is_told_to_whoever_listens(
             heard.append(change)  # noqa: PERF401 - a list that is read while it grows
 
     listening = asyncio.create_task(listen())
-    await asyncio.sleep(0.1)
+    await until(lambda: heard)
     for deed in (shop.enable(), shop.suspend(reason="x"), shop.lift(), acme.remove_project("shop")):
         heard.clear()
         await deed
-        await asyncio.sleep(0.05)
-        assert Change(shop.id) in heard
+        await until(lambda: Change(shop.id) in heard)
     new = await acme.create_project("blog")
-    await asyncio.sleep(0.05)
-    assert heard[-1] == Change(new.id)
+    await until(lambda: heard[-1] == Change(new.id))
     listening.cancel()
     await asyncio.wait([listening])
 

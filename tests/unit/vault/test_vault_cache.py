@@ -7,6 +7,7 @@ import pytest
 from apikeychain.errors import BackendUnavailableError, SealedValueError
 from apikeychain.model.ids import ProjectId, TenantId
 from apikeychain.vault.cache import KEEP_SECONDS, MAX_USES, Label, OpenedValues
+from hurried_loop import at, hurried
 
 ONE, TWO = ProjectId("p_aaaaaaaaaaaaaaaaaaaa"), ProjectId("p_bbbbbbbbbbbbbbbbbbbb")
 
@@ -194,30 +195,17 @@ async def test_what_nobody_asks_for_again_is_dropped_by_its_timer(opened: Opened
     assert opened.peek(label()) == "another"
 
 
-class HurriedLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock can be set forward."""
-
-    ahead = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.ahead
-
-
 def test_it_is_dropped_from_memory_when_its_time_is_over_though_nobody_asks() -> None:
     async def until_dropped() -> list[int]:
-        loop, opened = asyncio.get_running_loop(), OpenedValues[str](lambda: 0.0)
-        assert isinstance(loop, HurriedLoop)
+        opened = OpenedValues[str](lambda: 0.0)
         await opened.fetch(label(), at_once("value"))
         held = list[int]()
-        for ahead in (299.0, 300.5):
-            loop.ahead = ahead
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+        for seconds in (299.0, 300.5):
+            await at(seconds)
             held.append(len(opened))
         return held
 
-    with asyncio.Runner(loop_factory=HurriedLoop) as runner:
-        assert runner.run(until_dropped()) == [1, 0]
+    assert hurried(until_dropped()) == [1, 0]
 
 
 async def test_no_more_than_1024_are_held_at_a_time(clock: Clock) -> None:

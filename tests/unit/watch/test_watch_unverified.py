@@ -8,6 +8,7 @@ import pytest
 from apikeychain.errors import BodyTimeoutError, RateLimitedError
 from apikeychain.model.call import Call
 from apikeychain.rules.caller import Caller
+from apikeychain.testing.eventually import until
 from apikeychain.watch import unverified as module
 from apikeychain.watch.unverified import MOST, MOST_OF_AN_ADDRESS, Unverified
 from sample_project import a_call
@@ -68,12 +69,10 @@ async def test_where_all_places_are_taken_the_one_held_longest_is_given_up(monke
         monkeypatch.setattr(module, "SURE_SECONDS", 0.0)
         for _ in range(2):
             assert not await is_refused(unverified, LARGE, caller(MOST))
-        await asyncio.sleep(0.01)
-        assert ended == [0]
+        await until(lambda: ended == [0])
         async with unverified.one(LARGE, caller(MOST)):
             assert not await is_refused(unverified, LARGE, caller(MOST + 1))
-        await asyncio.sleep(0.01)
-        assert ended == [0, 1]
+        await until(lambda: ended == [0, 1])
         for task in tasks:
             task.cancel()
     assert not unverified._held

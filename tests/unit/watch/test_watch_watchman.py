@@ -19,11 +19,11 @@ from apikeychain.model.suspension import Suspension
 from apikeychain.model.tally import Tally
 from apikeychain.model.watch import CountedWindow, TightenedQuota, WatchMemory, WatchPolicy
 from apikeychain.rules.judgement import judged
+from apikeychain.testing.eventually import until
 from apikeychain.watch import acting, watchman
 from apikeychain.watch.case import case_of
 from apikeychain.watch.handover import TOPIC
 from apikeychain.watch.watchman import Watchman
-from ledger_house import until
 from management import APP, ROUTE
 from rotation_house import Fuse, KilledError
 from watch_house import CALLER, finding, watched
