@@ -67,6 +67,9 @@ from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
 from apikeychain.watch.unverified import Unverified
 
+# What stands in the log too: the first things that every developer meets.
+_MENTIONED = frozenset({"origin-refused", "not-found"})
+
 
 @final
 class Pipeline:
@@ -123,7 +126,7 @@ class Pipeline:
         headers.require_framing(call.headers)
         if call.is_preflight:
             return cors.preflight(call, project)
-        passage.origin = origin = cors.admit(call, project, caller)
+        call.admitted = origin = cors.admit(call, project, caller)
         passage.page = cors.page_of(call, project, caller)
         headers.require_destination(call.headers)
         if project.names_callers:
@@ -203,7 +206,7 @@ class Pipeline:
         if not bodies.is_announced(call):
             passage.body = b""
             return NOTHING_SHA256
-        cap = routing.body_cap(call, project) if passage.origin else MIB
+        cap = routing.body_cap(call, project) if call.admitted else MIB
         bodies.require_size(call, cap)
         async with self._unverified.one(call, passage.caller):
             passage.body = await passage.read_body(cap)
@@ -292,8 +295,6 @@ class Pipeline:
         if (project := passage.project) and not passage.slot:
             self._ledger.count_refusal(project.tenant.id, project.project.id, error.code)
             await self._refusals.note(project.project.id, passage.caller, error, passage.unspent)
-        if error.code == "origin-refused":
+        if error.hint and error.code in _MENTIONED:
             self._mentions.note(passage.call.project, error.hint, self._clock())
-        reply = problem.answer(error, development=self._development)
-        reply.headers = cors.expose(reply.headers, passage.origin)
-        return reply
+        return problem.answer(error, passage.call, development=self._development)

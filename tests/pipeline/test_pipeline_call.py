@@ -110,6 +110,23 @@ async def test_unknown_places_are_not_found() -> None:
         assert gate.provider.requests == []
 
 
+@pytest.mark.parametrize("development", [True, False])
+async def test_why_a_route_is_not_served_is_for_the_log_and_for_development(
+    *, development: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = APIKeyChainSettings(development=development)
+    async with open_gate(settings=settings, network=Network(private=True, tenants=frozenset({"other"}))) as gate:
+        for _ in range(2):
+            answer = await gate.get()
+            assert (answer.status, answer.code) == (404, "not-found")
+        base = f"https://weather.localhost:{gate.provider.port}"
+        why = f"The route 'weather' is not served: {base} is dialled only where the host's code names it in `network`."
+        assert answer.problem.get("hint", "") == (why if development else "")
+        assert caplog.text.count(f"{gate.shop.id}: {why}") == 1
+        other = await gate.call(gate.shop.url("weather") + "2", headers=[(b"origin", APP.encode())])
+        assert "hint" not in other.problem
+
+
 async def test_a_disabled_project_is_not_found_and_an_enabled_one_is_again() -> None:
     async with open_gate() as gate:
         assert (await gate.get()).status == 200
@@ -438,6 +455,12 @@ async def test_a_bug_is_a_500_that_says_nothing(caplog: pytest.LogCaptureFixture
         assert (answer.status, answer.code) == (500, "internal")
         assert b"a bug" not in answer.body
         assert answer.headers.get(b"x-content-type-options") == b"nosniff"
+        # contracts 2: an actual answer after admission, ours or the provider's, and none before it
+        assert answer.headers.get(b"access-control-allow-origin") == APP.encode()
+        assert b"X-APIKeyChain-Error" in (answer.headers.get(b"access-control-expose-headers") or b"")
+        gate.residence.pipeline._snapshots = None  # type: ignore[union-attr]  # broken
+        early = await gate.get()
+        assert (early.status, b"access-control-allow-origin" in early.headers) == (500, False)
     assert "ZeroDivisionError" in caplog.text
 
 

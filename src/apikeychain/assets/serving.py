@@ -23,7 +23,6 @@ from apikeychain.model.asset import AssetVersion
 from apikeychain.model.call import Call, Reply
 from apikeychain.model.headers import Line
 from apikeychain.model.ids import ProjectId
-from apikeychain.model.origin import Origin
 from apikeychain.ports.asset_store import AssetStore
 from apikeychain.ports.store import Store
 from apikeychain.rules import asset_answer, asset_glance, asset_request, cors, headers, problem
@@ -49,7 +48,6 @@ class _Visit:
     call: Call
     caller: Caller
     shelf: Shelf | None = None
-    origin: Origin | None = None
 
 
 @final
@@ -130,7 +128,7 @@ class AssetServer:
         headers.require_framing(lines)
         if call.is_preflight:
             return self._secure(visit, cors.preflight(call, shelf))
-        visit.origin = origin = cors.admit_public(call, shelf)
+        call.admitted = origin = cors.admit_public(call, shelf)
         asset_request.require_plain(lines)
         asset_request.require_destination(lines, is_manifest=is_manifest)
         asset_request.require_method(call.method)
@@ -184,9 +182,7 @@ class AssetServer:
             self._ledger.count_refusal(shelf.tenant.id, shelf.project.id, error.code)
         if error.code == "origin-refused":
             self._mentions.note(visit.call.project, error.hint, self._clock())
-        reply = problem.answer(error, development=self._development)
-        reply.headers = cors.expose(reply.headers, visit.origin)
-        return self._secure(visit, reply)
+        return self._secure(visit, problem.answer(error, visit.call, development=self._development))
 
     def _secure(self, visit: _Visit, reply: Reply) -> Reply:
         reply.headers = headers.secure(

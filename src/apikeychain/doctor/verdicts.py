@@ -81,7 +81,7 @@ def _of_file(file: FileFacts) -> Finding:
 
 def of_places(key_file: Path, data: Path) -> Finding:
     """Whether one copy of a directory takes both the key and what it opens."""
-    if key_file.parent == data:
+    if key_file.resolve().is_relative_to(data.resolve()):
         told = f"the key file lies beside the data in {data}: one copy of it opens everything"
         return Finding("key file", "warning", told, "put it elsewhere, and set APIKEYCHAIN_KEY_FILE")
     return Finding("key file", "ok", "the key and the data lie apart")
@@ -165,9 +165,9 @@ def of_version(version: str | None, versions: Sequence[str]) -> Finding:
 
 
 def of_routes(tenant: str, routes: Iterable[AddedRoute]) -> Iterator[Finding]:
-    """Routes that let through what they do not declare."""
+    """Routes that let through what they do not declare, in the query or in the body."""
     for added in routes:
-        if added.route.undeclared == "forward":
+        if "forward" in {added.route.undeclared, getattr(added.route.body, "undeclared", "")}:
             told = f"the route {added.route.name} of {tenant}/{added.project} forwards undeclared parameters"
             yield Finding("routes", "warning", told, "declare what callers send, unless an SDK needs it")
 

@@ -43,8 +43,7 @@ class Passage:
         moment: the one reading of the wall clock.
         clock: monotonic seconds; `started` its reading at the beginning, `sent` when the provider was called.
         project: known once the project was loaded; `route` once it was matched.
-        origin: set once the gate admitted it, so that a browser can read the answer; `page` is that of the page
-            that calls, also where its browser sends no Origin.
+        page: the origin of the page that calls, also where its browser sends no Origin.
         signature: set once it was verified; `body` once the body was read whole.
         balances: what the quotas hold, where they were spent with the claim.
         limits: the RateLimit lines, once the quotas admitted the call.
@@ -69,7 +68,6 @@ class Passage:
     sent: float = field(init=False)
     project: Snapshot | None = None
     route: CompiledRoute | None = None
-    origin: Origin | None = None
     page: Origin | None = None
     signature: Signature | None = None
     body: bytes | None = None

@@ -6,6 +6,7 @@ from typing import Protocol, Self
 
 from apikeychain.model.headers import Headers
 from apikeychain.model.network import PUBLIC, Network
+from apikeychain.model.origin import Origin
 from apikeychain.model.route import Timeouts
 
 MAX_WHOLE_BYTES = 64 * 1024
@@ -53,6 +54,7 @@ class Call:
         login: whom the host's own login names as the caller (``scope["apikeychain.caller"]``), or None.
         scheme: ``"http"`` or ``"https"``, as the server saw it.
         body: the chunks of the body; raises CallerGoneError when the caller leaves in the middle.
+        admitted: the origin, set once it was admitted, so that its page can read the answer, whatever that is.
     """
 
     method: str
@@ -67,6 +69,7 @@ class Call:
     root: str = ""
     login: str | None = None
     slash: bool = True
+    admitted: Origin | None = None
 
     @property
     def is_preflight(self) -> bool:

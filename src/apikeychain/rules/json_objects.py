@@ -11,7 +11,7 @@ from typing import NoReturn, cast
 
 from apikeychain.errors import InvalidValueError, ParameterRefusedError
 from apikeychain.model.route import JSONBody, JSONField
-from apikeychain.rules.parameters import LONGEST_NAME, Declarations, folded
+from apikeychain.rules.parameters import LONGEST_NAME, Declarations, folded, undeclared_name
 
 MAX_JSON_DEPTH = 64
 SPELLED = "\ud800"
@@ -55,7 +55,9 @@ class JSONRule:
         return members
 
     def _admit_others(self, names: set[str]) -> None:
-        if not self._forward or any(len(name) > LONGEST_NAME for name in names):
+        if not self._forward:
+            raise undeclared_name(min(names))
+        if any(len(name) > LONGEST_NAME for name in names):
             _refuse()
         distinct = {folded(name) for name in names}
         if len(distinct) < len(names) or distinct & self._folded:

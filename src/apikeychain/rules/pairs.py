@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from apikeychain.errors import ParameterRefusedError, PathRefusedError
 from apikeychain.model.route import Undeclared
-from apikeychain.rules.parameters import LONGEST_NAME, Declared, folded, self_sent, take
+from apikeychain.rules.parameters import LONGEST_NAME, Declared, folded, self_sent, take, undeclared_name
 from apikeychain.rules.paths import BARE_QUERY, encode_query, encode_query_anew, read_text
 
 # Each pair costs 5 microseconds, so that a MiB of them would hold up every other call for more than a second.
@@ -123,11 +123,11 @@ class PairRule:
 
     def _admit_other(self, name: str, others: set[str]) -> None:
         if not self._forward or len(name) > LONGEST_NAME:
-            raise ParameterRefusedError
-        name = folded(name)
-        if name == self._injected or name in others or name in self._folded:
-            raise ParameterRefusedError
-        others.add(name)
+            raise undeclared_name(name)
+        read = folded(name)
+        if read == self._injected or read in others or read in self._folded:
+            raise undeclared_name(name)
+        others.add(read)
 
 
 def _self_sent(declared: Declared) -> Pair | None:

@@ -20,6 +20,7 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 # Of an undeclared name, in characters: each is compared in all its readings.
 LONGEST_NAME = 256
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.$\[\]-]{1,64}").fullmatch
 # What is folded at a time where marks stand in disorder: putting them in order is quadratic.
 _MARKED = re.compile(r"[^\x00-\x7f]{1,256}")
 _BOOLEAN = {"true": True, "false": False}
@@ -186,6 +187,12 @@ def _require_choice(declared: Declared, value: object) -> None:
 def read_number(text: str) -> float | None:
     """The number that a text is in the grammar of JSON, or None: an infinity where it is too large."""
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def undeclared_name(name: str) -> ParameterRefusedError:
+    """The refusal of a parameter that is not declared. Its name is told to whoever sent it, where it is a plain one."""
+    told = name if _PLAIN_NAME(name) else ""
+    return ParameterRefusedError(told, "the route declares no parameter of this name")
 
 
 def take(declared: Declared, text: str, texts: dict[str, list[str]]) -> None:

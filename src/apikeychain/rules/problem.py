@@ -13,18 +13,19 @@ import json
 
 from apikeychain.errors import AnswerError, ParameterRefusedError
 from apikeychain.model.call import Call, Reply
-from apikeychain.rules import headers
+from apikeychain.rules import cors, headers
 from apikeychain.rules.caller import Caller
 
 MEDIA_TYPE = b"application/problem+json"
 ERROR_HEADER = b"x-apikeychain-error"
 
 
-def answer(error: AnswerError, *, development: bool) -> Reply:
-    """`error` as a problem document.
+def answer(error: AnswerError, call: Call, *, development: bool) -> Reply:
+    """`error` as a problem document, which the page of an admitted origin can read.
 
     Args:
         error: what was raised.
+        call: what it answers.
         development: whether its hint is sent.
     """
     document: dict[str, str | int] = {
@@ -44,11 +45,11 @@ def answer(error: AnswerError, *, development: bool) -> Reply:
         (b"cache-control", b"no-store"),
         (ERROR_HEADER, error.code.encode()),
     )
-    return Reply(error.status, lines + error.headers, body)
+    return Reply(error.status, cors.expose(lines + error.headers, call.admitted), body)
 
 
 def secured(error: AnswerError, call: Call, caller: Caller, *, development: bool) -> Reply:
-    """`error` as the answer to a call that was on no way through the gate. See `answer` and `headers.secure`."""
-    reply = answer(error, development=development)
+    """`error` as the answer to a call that was not in the gate, or broke it. See `answer` and `headers.secure`."""
+    reply = answer(error, call, development=development)
     reply.headers = headers.secure(reply.headers, call, caller, development=development)
     return reply

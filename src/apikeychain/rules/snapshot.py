@@ -3,7 +3,6 @@
 Source: contracts 2 (preflights, http origins), 4 (provider base URL, a secret's provider), 7 (quotas); amendment 7.
 """
 
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -69,6 +68,7 @@ class Snapshot:
     Attributes:
         origins: the allowed origins, by the bytes that browsers send.
         routes: by name; only enabled ones that fit their provider, which exists and may be dialled.
+        unserved: why a route that is enabled is not among them, by name.
         secrets: by name. What a route injects is decided by `secret_of` alone.
         retiring: the values that a secret had before and that live at the provider still, by name, where there are any.
         keys: by version.
@@ -84,6 +84,7 @@ class Snapshot:
     project: Project
     origins: Mapping[bytes, Origin]
     routes: Mapping[bytes, CompiledRoute]
+    unserved: Mapping[bytes, str]
     secrets: Mapping[str, SealedSecret] = field(repr=False)
     retiring: Mapping[str, Sequence[SealedSecret]] = field(repr=False)
     keys: Mapping[str, ProjectKey] = field(repr=False)
@@ -151,7 +152,9 @@ def compile_snapshot(
         development: whether http origins count; they stay on the list without it and are not served.
     """
     known = {record.provider.name: record.provider for record in providers}
-    compiled = _compile_routes(tenant.id, routes, known, networks, body_limit=body_limit, sanitizers=sanitizers)
+    compiled, unserved = _compile_routes(
+        tenant.id, routes, known, networks, body_limit=body_limit, sanitizers=sanitizers
+    )
     served = [route.route for route in compiled.values()]
     known_secrets = {secret.name: secret for secret in secrets}
     known_keys = {key.id: key for key in signing_keys}
@@ -168,6 +171,7 @@ def compile_snapshot(
             }
         ),
         routes=MappingProxyType(compiled),
+        unserved=MappingProxyType(unserved),
         secrets=MappingProxyType(known_secrets),
         retiring=MappingProxyType(_retiring(known_secrets, provider_keys)),
         keys=MappingProxyType({key.version: key for key in keys}),
@@ -222,26 +226,26 @@ def _compile_routes(
     *,
     body_limit: int,
     sanitizers: Mapping[str, SanitizerFunction],
-) -> dict[bytes, CompiledRoute]:
-    compiled: dict[bytes, CompiledRoute] = {}
-    for record in routes:
-        route, provider = record.route, providers.get(record.route.provider)
-        if not route.enabled or provider is None:
-            continue
-        network = network_of(networks, provider.address, tenant)
-        if network is None:
-            continue
-        # One that fitted when it was added and does not any more (a lower body limit) takes no other route down.
-        with contextlib.suppress(InvalidValueError):
-            found = compile_route(
-                route,
-                provider,
-                network=network,
-                body_limit=body_limit,
-                sanitizer=sanitizers.get(provider.name),
-            )
-            compiled[route.name.encode()] = found
-    return compiled
+) -> tuple[dict[bytes, CompiledRoute], dict[bytes, str]]:
+    """What is served, and why the others that are enabled are not: one takes no other down."""
+    compiled, unserved = dict[bytes, CompiledRoute](), dict[bytes, str]()
+    for route in [record.route for record in routes if record.route.enabled]:
+        name = route.name.encode()
+        provider = providers.get(route.provider)
+        network = None if provider is None else network_of(networks, provider.address, tenant)
+        if provider is None:
+            unserved[name] = f"The route {route.name!r} is not served: there is no provider {route.provider!r}."
+        elif network is None:
+            where = f"{provider.base_url} is dialled only where the host's code names it in `network`"
+            unserved[name] = f"The route {route.name!r} is not served: {where}."
+        else:
+            own = sanitizers.get(provider.name)
+            try:
+                compiled[name] = compile_route(route, provider, network=network, body_limit=body_limit, sanitizer=own)
+            except InvalidValueError as error:
+                # It fitted when it was added, and does not any more: a lower body limit.
+                unserved[name] = f"The route {route.name!r} is not served: {error}."
+    return compiled, unserved
 
 
 def _compile_preflight(project: Project, compiled: Iterable[CompiledRoute], *, signs: bool) -> Preflight:

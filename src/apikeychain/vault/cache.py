@@ -19,7 +19,9 @@ from apikeychain.flights import Flights
 from apikeychain.model.ids import ProjectId, TenantId
 
 KEEP_SECONDS = 300.0
-CAPACITY = 1024
+# Several of each project that a worker holds (`snapshots`), or those who call in turn would have each other's keys
+# opened again at every call. 64 Ki take some 60 MiB, and only where so many are called within 5 minutes.
+CAPACITY = 1 << 16
 # More than a process can answer calls in 5 minutes: what it bounds is a bug that uses a key in a loop.
 MAX_USES = 1 << 20
 # Of its time a value has had this part when it is opened anew.
@@ -61,6 +63,7 @@ class OpenedValues(Generic[V]):
     def __init__(self, clock: Callable[[], float], *, capacity: int = CAPACITY, max_uses: float = math.inf) -> None:
         self._clock, self._capacity, self._max_uses = clock, capacity, max_uses
         self._entries: OrderedDict[Label, _Entry[V]] = OrderedDict()
+        self._of_project: dict[ProjectId | None, set[Label]] = {}
         self._flights: Flights[Label, V] = Flights()
 
     def __len__(self) -> int:
@@ -113,15 +116,16 @@ class OpenedValues(Generic[V]):
 
     def forget(self, project: ProjectId | None) -> None:
         """Drop what belongs to `project`, or all, at once, and keep nothing of what is being opened for it now."""
-        for label in (*self._entries, *self._flights):
+        for label in [*self._entries] if project is None else [*self._of_project.get(project, ())]:
+            self._remove(label)
+        for label in self._flights:
             if project is None or label[1] == project:
-                self._entries.pop(label, None)
                 self._flights.forget(label)
 
     def _live(self, label: Label, now: float) -> _Entry[V] | None:
         entry = self._entries.get(label)
         if entry is not None and now >= entry.until:
-            del self._entries[label]
+            self._remove(label)
             return None
         return entry
 
@@ -129,7 +133,7 @@ class OpenedValues(Generic[V]):
         entry.uses += 1
         self._entries.move_to_end(label)
         if entry.uses >= self._max_uses:
-            del self._entries[label]
+            self._remove(label)
         return entry.value
 
     def _keep(self, label: Label, value: V, began: float, until: float) -> None:
@@ -138,11 +142,19 @@ class OpenedValues(Generic[V]):
             return
         renew_at = began + (until - began) * random.uniform(*RENEW_AFTER)  # noqa: S311 - spreads the load, keeps no secret
         self._entries[label] = entry = _Entry(value, until, renew_at)
+        self._of_project.setdefault(label[1], set()).add(label)
         while len(self._entries) > self._capacity:
-            self._entries.popitem(last=False)
+            self._remove(next(iter(self._entries)))
         # Dropped by a timer too: what nobody asks for again must not outlive its time in memory.
         asyncio.get_running_loop().call_later(lasting, self._drop, label, entry)
 
     def _drop(self, label: Label, entry: _Entry[V]) -> None:
         if self._entries.get(label) is entry:
-            del self._entries[label]
+            self._remove(label)
+
+    def _remove(self, label: Label) -> None:
+        del self._entries[label]
+        others = self._of_project[label[1]]
+        others.discard(label)
+        if not others:
+            del self._of_project[label[1]]

@@ -1,4 +1,6 @@
-"""What the log says of a project's calls: refused origins, the first thing that every developer meets, and quotas.
+"""What the log says of a project's calls: refused origins, routes that are not served, and quotas.
+
+The first two are what every developer meets.
 
 Whoever sends a new origin with each call must not fill the log: of one project at most ten things are said in a minute.
 

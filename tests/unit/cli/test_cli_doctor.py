@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from apikeychain import ProxyRoute, Secret
+from apikeychain import FormBody, JSONBody, JSONField, ProxyRoute, Secret
 from apikeychain.backends.local_keys import LocalKeyService
 from apikeychain.backends.sql import SQLStore
 from apikeychain.backends.sql.opening import VERSION_TABLE, VERSIONS
@@ -152,14 +152,19 @@ def test_short_secrets_and_routes_that_forward_are_warned_of(filled: Terminal) -
             shop = await (await keychain.tenant("acme")).project("shop")
             await shop.put_secret("weather", Secret("12345678"), provider="weather")
             await shop.add_route(ProxyRoute("open", provider="weather", path="/v1/x", undeclared="forward"))
+            for name, body in (("form", FormBody(undeclared="forward")), ("json", JSONBody(undeclared="forward"))):
+                await shop.add_route(ProxyRoute(name, provider="weather", path="/v1/x", methods=["POST"], body=body))
+            closed = JSONBody([JSONField("q")])
+            await shop.add_route(ProxyRoute("shut", provider="weather", path="/v1/x", methods=["POST"], body=closed))
             return str(shop.id)
 
     shop = asyncio.run(changed())
     assert told(filled)[1:] == [
-        (
-            f"warning  routes        the route open of acme/{shop} forwards undeclared parameters: "
+        *[
+            f"warning  routes        the route {name} of acme/{shop} forwards undeclared parameters: "
             "declare what callers send, unless an SDK needs it"
-        ),
+            for name in ("form", "json", "open")
+        ],
         (
             f"warning  secrets       the secret weather of acme/{shop} has fewer than 16 characters: "
             "ask the provider for a longer one"

@@ -101,3 +101,23 @@ def test_a_warning_is_no_failure() -> None:
 def test_where_alerts_go_is_told() -> None:
     assert verdicts.of_alerts(has_webhook=False).told == "they go to the log, unless the server has sinks"
     assert verdicts.of_alerts(has_webhook=True).told.startswith("they go to a webhook")
+
+
+@pytest.mark.parametrize(
+    ("key_file", "state"),
+    [
+        ("data/platform.key", "warning"),
+        ("data/keys/platform.key", "warning"),
+        ("linked/platform.key", "warning"),
+        ("other/../data/platform.key", "warning"),
+        ("platform.key", "ok"),
+        ("database/platform.key", "ok"),
+    ],
+)
+def test_a_key_is_beside_the_data_wherever_one_copy_takes_both(tmp_path: Path, key_file: str, state: str) -> None:
+    # contracts 10: doctor warns while key and data share a directory
+    for folder in ("data/keys", "other", "database"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "linked").symlink_to(tmp_path / "data")
+    for data in ("data", "linked", "other/../data"):
+        assert verdicts.of_places(tmp_path / key_file, tmp_path / data).state == state

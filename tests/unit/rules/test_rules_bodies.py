@@ -78,7 +78,7 @@ def test_a_json_body_goes_out_byte_for_byte(body: bytes) -> None:
         (b'{"model":"gpt","stream":1}', "stream"),
         (b'{"model":"gpt","messages":{}}', "messages"),
         (b'{"model":"gpt","extra":[]}', "extra"),
-        (b'{"model":"gpt","other":1}', ""),
+        (b'{"model":"gpt","other":1}', "other"),
         (b"[]", ""),
         (b'"model"', ""),
         (b"null", ""),

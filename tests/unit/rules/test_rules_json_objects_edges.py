@@ -89,7 +89,9 @@ def test_other_members_pass_where_they_are_forwarded_and_look_like_no_other() ->
     field = JSONField("model", choices=("small",))
     _rule(field, undeclared="forward").judge(b'{"model": "small", "top": 1, "other": 2}')
     _rule(field).judge(b'{"model": "small"}')
-    assert _refused(_rule(field), b'{"model": "small", "top": 1}') == WHOLE
+    with pytest.raises(ParameterRefusedError, match="the route declares no parameter of this name") as refused:
+        _rule(field).judge(b'{"model": "small", "top": 1, "zoom": 2}')
+    assert refused.value.parameter == "top"
     for names in (b'"Model": "large"', b'"top": 1, "TOP": 2', b'"model": "small", "MODEL": "large"'):
         assert _refused(_rule(field, undeclared="forward"), b"{" + names + b"}") == WHOLE
     assert _refused(_rule(field, undeclared="forward"), b'{"model": "large", "top": 1}') == "model"

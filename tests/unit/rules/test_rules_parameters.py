@@ -94,8 +94,8 @@ def test_a_name_is_compared_after_one_decoding() -> None:
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [
-        (b"b=1", ""),
-        (b"A=1", ""),
+        (b"b=1", "b"),
+        (b"A=1", "A"),
         (b"a=1&", ""),
         (b"&a=1", ""),
         (b"=1", ""),

@@ -6,10 +6,11 @@ import pytest
 from apikeychain import errors
 from apikeychain.errors import AnswerError, OriginRefusedError, ParameterRefusedError, RateLimitedError
 from apikeychain.rules.problem import answer
+from exchange import a_call
 
 
 def _document(error: AnswerError, *, development: bool = False) -> dict[str, Any]:
-    body = answer(error, development=development).body
+    body = answer(error, a_call(), development=development).body
     assert isinstance(body, bytes)
     document = json.loads(body)
     assert isinstance(document, dict)
@@ -22,7 +23,7 @@ def _concrete() -> list[type[AnswerError]]:
 
 
 def test_a_refusal_is_a_problem_document_with_its_code_in_a_header_too() -> None:
-    reply = answer(OriginRefusedError("told in development"), development=False)
+    reply = answer(OriginRefusedError("told in development"), a_call(), development=False)
     assert reply.status == 403
     assert reply.body == (
         b'{"type":"urn:apikeychain:problem:origin-refused","title":"This origin is not allowed.",'
@@ -65,5 +66,5 @@ def test_a_chained_cause_stays_inside() -> None:
 
 
 def test_the_headers_of_an_error_go_with_it() -> None:
-    reply = answer(RateLimitedError(headers=((b"retry-after", b"7"),)), development=False)
+    reply = answer(RateLimitedError(headers=((b"retry-after", b"7"),)), a_call(), development=False)
     assert reply.headers[-1] == (b"retry-after", b"7")

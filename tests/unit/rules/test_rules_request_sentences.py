@@ -67,7 +67,20 @@ def test_the_injected_name_is_refused_in_every_spelling(name: bytes) -> None:
         for query in (name + b"=x", name, b"q=1&" + name + b"="):
             with pytest.raises(ParameterRefusedError) as refused:
                 goes_up(route, b"weather", query)
-            assert (refused.value.parameter, refused.value.hint) == ("", "")
+            # As any other name that is not declared.
+            assert refused.value.parameter in {"appid", "APPID", "AppId", ""}
+            assert refused.value.hint == "the route declares no parameter of this name"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [(b"foo=1", "foo"), (b"a.b[0]$-_=1", "a.b[0]$-_"), (b"%3Cb%3E=1", ""), (b"f%20=1", ""), (b"a" * 65 + b"=1", "")],
+)
+def test_a_parameter_that_is_not_declared_is_named_where_its_name_is_plain(query: bytes, told: str) -> None:
+    # contracts 1: parameter-refused names the parameter, never echoes a value
+    with pytest.raises(ParameterRefusedError) as refused:
+        goes_up(a_route(parameters=[QueryParameter("q")]), b"weather", b"q=value&" + query)
+    assert refused.value.parameter == told
 
 
 def test_the_query_is_rebuilt_in_the_callers_order_and_only_the_ampersand_separates() -> None:

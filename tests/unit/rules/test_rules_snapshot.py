@@ -35,16 +35,26 @@ def test_an_enabled_route_whose_provider_exists_is_served() -> None:
 
 @pytest.mark.parametrize("route", [replace(WEATHER, enabled=False), replace(WEATHER, provider="gone")])
 def test_a_disabled_route_or_one_without_its_provider_is_not_served(route: ProxyRoute) -> None:
-    assert not a_snapshot(routes=[route]).routes
+    snapshot = a_snapshot(routes=[route])
+    assert not snapshot.routes
+    why = {b"weather": "The route 'weather' is not served: there is no provider 'gone'."}
+    assert snapshot.unserved == (why if route.enabled else {})
 
 
 def test_a_route_above_the_body_limit_is_not_served_and_the_others_are() -> None:
     large = replace(WEATHER, name="large", max_body_bytes=(100 << 20) + 1)
-    assert [*a_snapshot(routes=[large, WEATHER]).routes] == [b"weather"]
+    snapshot = a_snapshot(routes=[large, WEATHER])
+    assert [*snapshot.routes] == [b"weather"]
+    (why,) = [*snapshot.unserved.items()]
+    assert why[0] == b"large"
+    assert why[1].startswith("The route 'large' is not served: ")
 
 
 def test_a_port_other_than_443_is_served_only_where_host_code_says_so() -> None:  # amendment 7
-    assert not a_snapshot(providers=[PORTED]).routes
+    alone = a_snapshot(providers=[PORTED])
+    assert not alone.routes
+    told = f"is not served: {PORTED.base_url} is dialled only where the host's code names it in `network`."
+    assert alone.unserved == {b"weather": f"The route 'weather' {told}"}
     network = Network(private=True)
     served = a_snapshot(providers=[PORTED], networks={PORTED.base_url: network})
     assert served.routes[b"weather"].network is network

@@ -6,8 +6,12 @@ import pytest
 
 from apikeychain.errors import BackendUnavailableError, SealedValueError
 from apikeychain.model.ids import ProjectId, TenantId
-from apikeychain.vault.cache import KEEP_SECONDS, MAX_USES, Label, OpenedValues
+from apikeychain.snapshots import MAX_SNAPSHOTS
+from apikeychain.vault import Vault
+from apikeychain.vault.cache import CAPACITY, KEEP_SECONDS, MAX_USES, Label, OpenedValues
+from apikeychain.vault.key_services import KeyServices
 from hurried_loop import at, hurried
+from sample_keys import NOW, CountingKeyService
 
 ONE, TWO = ProjectId("p_aaaaaaaaaaaaaaaaaaaa"), ProjectId("p_bbbbbbbbbbbbbbbbbbbb")
 
@@ -132,6 +136,33 @@ async def test_each_value_is_opened_anew_by_itself_from_its_moment_on(
     assert [opened.peek(label(name)) for name in "ab"] == ["new a", "new b"]
 
 
+async def test_there_is_room_for_several_keys_of_each_project_that_a_worker_holds() -> None:
+    """Else tenants that are called in turn would have each other's keys opened again, at every call."""
+    assert CAPACITY >= 6 * MAX_SNAPSHOTS
+    service = CountingKeyService()
+    vault = Vault(KeyServices(service), kdf="pbkdf2-sha512")
+    tenants = [await vault.new_tenant(TenantId(f"t{number}"), NOW) for number in range(3000)]
+    for _ in range(3):
+        for tenant in tenants:
+            await vault.pseudonym_key(tenant)
+    assert service.unwraps == 3000
+
+
+async def test_a_project_is_forgotten_without_a_look_at_the_others(opened: OpenedValues[str], clock: Clock) -> None:
+    places = [label("a"), label("b"), label("c", TWO)]
+    for place in places:
+        await opened.fetch(place, at_once("value"))
+    opened.forget(ONE)
+    opened.forget(ONE)
+    assert [opened.peek(place) for place in places] == [None, None, "value"]
+    await opened.fetch(label("d", TWO), at_once("value"))
+    clock.now += 300
+    assert opened.peek(places[2]) is None
+    assert opened._of_project == {TWO: {label("d", TWO)}}
+    opened.forget(None)
+    assert (len(opened), opened._of_project) == (0, {})
+
+
 @pytest.mark.parametrize(("left", "kept"), [(-0.5, 0), (0, 0), (0.5, 1)])
 async def test_what_has_no_time_left_is_handed_out_and_not_kept(
     opened: OpenedValues[str], clock: Clock, left: float, kept: int
@@ -208,11 +239,11 @@ def test_it_is_dropped_from_memory_when_its_time_is_over_though_nobody_asks() ->
     assert hurried(until_dropped()) == [1, 0]
 
 
-async def test_no_more_than_1024_are_held_at_a_time(clock: Clock) -> None:
-    opened = OpenedValues[str](clock)
-    for number in range(1025):
+async def test_no_more_are_held_at_a_time_than_there_is_room_for(clock: Clock) -> None:
+    opened = OpenedValues[str](clock, capacity=100)
+    for number in range(101):
         await opened.fetch(label(str(number)), at_once("value"))
-        assert len(opened) == min(number + 1, 1024)
+        assert len(opened) == min(number + 1, 100)
     assert opened.peek(label("0")) is None
 
 
