@@ -52,7 +52,7 @@ def application(handle: Handle, failed: FailureReply, prefix: str) -> ASGIApp:
             inbox.answering = True
             await send_reply(reply, call, send, inbox.end)
         if inbox.left:
-            _log.debug("the caller left before the answer was over")
+            _log.debug("the answer ended before it was over: its caller left, or was suspended")
 
     return app
 
@@ -95,6 +95,7 @@ def call_of(scope: Scope, prefix: str, inbox: Inbox) -> Call:
         root=_root_of(scope),
         login=login if isinstance(login, str) and login else None,
         slash=bool(slash),
+        hang_up=inbox.hang_up,
     )
 
 

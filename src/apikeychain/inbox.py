@@ -33,7 +33,7 @@ class Inbox:
     the first question for the body, or 50 ms after the entering: an answer that is quicker costs no task.
 
     Attributes:
-        left: whether the caller left.
+        left: whether the caller left, or was hung up on.
         answering: whether the answer is on its way, which whoever sends it says.
     """
 
@@ -79,6 +79,10 @@ class Inbox:
             self._reading.cancel()
             self._look_after()
 
+    def hang_up(self) -> None:
+        """Take the caller for gone: the answer is not to go on."""
+        self._give_up()
+
     def close(self) -> None:
         """Read no more: what comes now is no absence that matters."""
         self._timer.cancel()
@@ -115,8 +119,9 @@ class Inbox:
             self._timer = self._task.get_loop().call_later(self._seconds, self._give_up)
 
     def _give_up(self) -> None:
-        self.left = True
-        self._task.cancel()
+        if not self.left:
+            self.left = True
+            self._task.cancel()
 
     def _begin(self) -> None:
         if self._reading is None:

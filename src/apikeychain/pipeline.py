@@ -65,10 +65,8 @@ from apikeychain.watch.countries import Countries
 from apikeychain.watch.mentions import Mentions
 from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
+from apikeychain.watch.under_way import UnderWay
 from apikeychain.watch.unverified import Unverified
-
-# What stands in the log too: the first things that every developer meets.
-_MENTIONED = frozenset({"origin-refused", "not-found"})
 
 
 @final
@@ -76,7 +74,7 @@ class Pipeline:
     """The gate.
 
     Args:
-        observe: told of each call that ended; now: the wall clock, UTC; `clock`: monotonic seconds.
+        under_way: the calls that were sent; `now`: the wall clock, UTC; `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -91,21 +89,22 @@ class Pipeline:
         claims: Claims,
         upstream: Upstream,
         trusted: TrustedProxies,
-        observe: Callable[[Passage, int, int], None],
+        under_way: UnderWay,
         locator: Locator | None,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._snapshots, self._vault, self._ledger = settings, snapshots, vault, ledger
         self._meter, self._refusals, self._claims, self._development = meter, refusals, claims, settings.development
-        self._upstream, self._trusted, self._observe, self._now, self._clock = upstream, trusted, observe, now, clock
+        self._upstream, self._trusted, self._under_way = upstream, trusted, under_way
+        self._now, self._clock = now, clock
         self._mentions, self._unverified, self._needles = Mentions(), Unverified(), OpenNeedles()
         self._countries = Countries(locator)
 
     async def handle(self, call: Call) -> Reply:
         """Answer one call. Raises nothing but CallerGoneError, cancellation and bugs."""
         caller = identify(call, self._trusted)
-        passage = Passage(call, caller, self._now(), self._clock, self._observe)
+        passage = Passage(call, caller, self._now(), self._clock, self._under_way.end)
         with passage:
             try:
                 reply = await self._pass(passage)
@@ -268,9 +267,9 @@ class Pipeline:
         return await step("open", opening, "key_service")
 
     async def _send(self, passage: Passage, request: UpstreamRequest, route: CompiledRoute) -> Reply:
-        passage.sent = self._clock()
+        self._under_way.begin(passage)
         upstream = await sent(self._upstream.send(request))
-        passage.upstream = None if isinstance(upstream.body, bytes) else upstream.body
+        passage.meet(upstream.body)
         base = f"{passage.call.root}{self._settings.prefix}/{passage.call.project}/proxy/{route.route.name}"
         reply = answer.pass_on(upstream, route, base.encode("latin-1", "replace"))
         try:
@@ -295,6 +294,6 @@ class Pipeline:
         if (project := passage.project) and not passage.slot:
             self._ledger.count_refusal(project.tenant.id, project.project.id, error.code)
             await self._refusals.note(project.project.id, passage.caller, error, passage.unspent)
-        if error.hint and error.code in _MENTIONED:
+        if error.hint and error.code in {"origin-refused", "not-found"}:
             self._mentions.note(passage.call.project, error.hint, self._clock())
         return problem.answer(error, passage.call, development=self._development)

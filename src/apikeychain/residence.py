@@ -34,6 +34,7 @@ from apikeychain.ports.key_service import KeyService
 from apikeychain.readiness import Asking
 from apikeychain.rules.asset_request import AREAS
 from apikeychain.rules.caller import parse_trusted
+from apikeychain.rules.snapshot import Snapshot
 from apikeychain.settings import APIKeyChainSettings
 from apikeychain.snapshots import ProxiedProjects, Snapshots
 from apikeychain.telemetry import plug_failed
@@ -45,6 +46,7 @@ from apikeychain.vault.vault import Vault
 from apikeychain.watch.claims import Claims
 from apikeychain.watch.meter import Meter
 from apikeychain.watch.refusals import Refusals
+from apikeychain.watch.under_way import UnderWay
 
 Gate = Pipeline | AssetServer
 P = TypeVar("P")
@@ -97,10 +99,7 @@ class Residence:
             asset_store=plugs.asset_store,
         )
         proxied = ProxiedProjects(
-            networks=networks,
-            body_limit=settings.body_limit,
-            sanitizers=sanitizers,
-            development=settings.development,
+            networks=networks, body_limit=settings.body_limit, sanitizers=sanitizers, development=settings.development
         )
         self._snapshots = Snapshots(plugs.store, proxied, changed=self.office.vault.forget, clock=clock)
         ahead = settings.ledger_mode == "write-ahead"
@@ -195,7 +194,8 @@ class Residence:
             stack.push_async_callback(closing)
         if self.assets is not None:
             stack.push_async_callback(self.assets.close)
-        for work in (*self._ledger.work(), self._listen(), self._notary.run(), *upkeep.work()):
+        under_way = UnderWay(upkeep.observer, self._current, _now)
+        for work in (*self._ledger.work(), self._listen(), self._notary.run(), under_way.run(), *upkeep.work()):
             task = self._loop.create_task(work)
             task.add_done_callback(_tell_unclean)
             stack.push_async_callback(_end, task)
@@ -211,10 +211,14 @@ class Residence:
             upstream=upstream,
             locator=plugs.locator,
             trusted=parse_trusted(settings.trusted_proxies, settings.country_header),
-            observe=upkeep.observer,
+            under_way=under_way,
             now=_now,
             clock=self._clock,
         )
+
+    async def _current(self, project: str) -> Snapshot:
+        held = self._snapshots.fresh(project)
+        return held if held is not None else await self._snapshots.load(project)
 
     async def _close_notary(self) -> None:
         # A loop that ends without a word has no time to sign anything, and a store that hangs does not let anybody.

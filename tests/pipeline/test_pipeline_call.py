@@ -458,7 +458,7 @@ async def test_a_bug_is_a_500_that_says_nothing(caplog: pytest.LogCaptureFixture
         # contracts 2: an actual answer after admission, ours or the provider's, and none before it
         assert answer.headers.get(b"access-control-allow-origin") == APP.encode()
         assert b"X-APIKeyChain-Error" in (answer.headers.get(b"access-control-expose-headers") or b"")
-        gate.residence.pipeline._snapshots = None  # type: ignore[union-attr]  # broken
+        gate.residence.pipeline._snapshots = None  # type: ignore[union-attr]  # it is open
         early = await gate.get()
         assert (early.status, b"access-control-allow-origin" in early.headers) == (500, False)
     assert "ZeroDivisionError" in caplog.text

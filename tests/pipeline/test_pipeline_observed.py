@@ -36,7 +36,7 @@ def observer_of(gate: Gate) -> Observer:
     """Counts the calls of a gate; its window does not end."""
     residence = gate.residence
     assert residence.pipeline is not None
-    observer = residence.pipeline._observe
+    observer = residence.pipeline._under_way._observe
     assert isinstance(observer, Observer)
     return observer
 

@@ -45,7 +45,7 @@ async def _some_traffic(gate: Gate) -> None:
 def _counted(gate: Gate) -> Tally:
     residence = gate.residence
     assert residence.pipeline is not None
-    observer = residence.pipeline._observe
+    observer = residence.pipeline._under_way._observe
     assert isinstance(observer, Observer)
     windows = observer.take(is_last=True).values()
     return _all({name: one.tally for name, one in window[gate.shop.id].routes.items()} for window in windows)

@@ -19,6 +19,7 @@ async def suspend(
     origin: str | None = None,
     route: str | None = None,
     duration: Annotated[timedelta | None, Parameter(name="--for")] = None,
+    cut: Annotated[bool, Parameter(negative=())] = False,
     call: Call,
 ) -> None:
     """Refuse a caller, an origin, a route or the whole project for a while.
@@ -30,11 +31,12 @@ async def suspend(
         origin: only this origin.
         route: only this route.
         duration: how long, like 30m, 2h or 7d; without it until it is lifted.
+        cut: end calls under way too, streams in the middle; else they run out.
     """
     scope, value = _scope(caller, origin, route)
     seconds = duration.total_seconds() if duration else None
     async with call.project(project) as found:
-        done = await found.suspend(scope, value, reason=reason, seconds=seconds)
+        done = await found.suspend(scope, value, reason=reason, seconds=seconds, cut=cut)
     what = f"{scope} {value}" if value else f"project {found.name}"
     until = f"until {done.until:%Y-%m-%d %H:%M:%S} UTC" if done.until else "until it is lifted"
     call.done(f"{what} is suspended {until}", id=found.id, scope=scope, value=done.value, until=done.until)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal, Self, final
 from urllib.parse import unquote
 
-from apikeychain.errors import CALLER_GONE, AnswerError, BodyTimeoutError, HeaderLines, code_of
+from apikeychain.errors import CALLER_GONE, AnswerError, BodyTimeoutError, HeaderLines, SuspendedError, code_of
 from apikeychain.ledger.slot import Slot
 from apikeychain.model.call import ByteStream, Call, Reply
 from apikeychain.model.ledger import JSON, LedgerDraft
@@ -55,6 +55,7 @@ class Passage:
         answered: who made the answer.
         refusal: the code of a refusal, of a failure, or of what cut the answer.
         values: some of those that go up, with the names of their parameters; `key` is that of the pseudonyms.
+        is_cut: whether it was suspended on its way; `is_leaving` whether its answer streams to the caller.
         observe: told of the passage at its end, with the status and the bytes of its answer; it raises nothing.
         span: current while the passage is entered.
     """
@@ -85,6 +86,8 @@ class Passage:
     refusal: str | None = None
     values: Sequence[tuple[str, str]] = field(default=(), repr=False)
     key: bytes = field(default=b"", repr=False)
+    is_cut: bool = False
+    is_leaving: bool = False
     is_over: bool = False
     span: CallSpan = field(default_factory=CallSpan)
 
@@ -171,9 +174,23 @@ class Passage:
         if isinstance(reply.body, bytes):
             self.end(reply.status, 0 if self.call.method == "HEAD" else len(reply.body))
         else:
+            self.is_leaving = True
             reply.body = Departure(self, reply.status, reply.body)
             reply.total_seconds -= self.clock() - self.sent
         return reply
+
+    def cut(self) -> None:
+        """End it, since it was suspended: a stream in its middle, any other call as soon as its answer comes."""
+        self.is_cut = True
+        if self.is_leaving:
+            self.refusal = SuspendedError.code
+            self.call.hang_up()
+
+    def meet(self, answer: bytes | ByteStream) -> None:
+        """Take the body of the provider's answer. Raises SuspendedError: the call was cut while it was waited for."""
+        self.upstream = None if isinstance(answer, bytes) else answer
+        if self.is_cut:
+            raise SuspendedError
 
     async def let_go(self) -> None:
         """Close the provider's answer where there is one: it is not passed on."""

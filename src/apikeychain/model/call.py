@@ -1,6 +1,6 @@
 """One proxied call: what came in, what goes out, what comes back."""
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -39,6 +39,10 @@ class ByteStream(Protocol):
         ...
 
 
+def _nobody_hears() -> None:
+    """Of a call that nobody could end."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """What a caller sent, raw: nothing decoded, nothing normalised.
@@ -54,6 +58,7 @@ class Call:
         login: whom the host's own login names as the caller (``scope["apikeychain.caller"]``), or None.
         scheme: ``"http"`` or ``"https"``, as the server saw it.
         body: the chunks of the body; raises CallerGoneError when the caller leaves in the middle.
+        hang_up: ends the answer here and now, wherever it is, as if the caller had left.
         admitted: the origin, set once it was admitted, so that its page can read the answer, whatever that is.
     """
 
@@ -69,6 +74,7 @@ class Call:
     root: str = ""
     login: str | None = None
     slash: bool = True
+    hang_up: Callable[[], None] = _nobody_hears
     admitted: Origin | None = None
 
     @property

@@ -20,6 +20,7 @@ class Suspension:
         scope: what `value` names; for a whole project `value` is "".
         value: a route's name, an origin, or a caller: its address as it is counted, or its pseudonym.
         until: when it ends by itself, or None.
+        cut: whether calls under way end too; else they run out.
     """
 
     kind: ClassVar[str] = "suspension"
@@ -30,6 +31,7 @@ class Suspension:
     created: datetime
     until: datetime | None = None
     generation: int = 1
+    cut: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:

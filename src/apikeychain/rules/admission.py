@@ -5,6 +5,7 @@ Source: contracts 1 (refusals in their order), 3 (`require`), 7 (suspensions com
 
 from datetime import datetime
 
+from apikeychain.errors import NotFoundError
 from apikeychain.model.call import Call
 from apikeychain.model.origin import Origin
 from apikeychain.rules import routing, signature, suspension
@@ -42,6 +43,8 @@ def admit(
     """
     signature.require(project.project.require, signed)
     signature.require_caller(project.project.require_caller, call.login)
+    if project.unserved and (why := project.unserved.get(call.path.partition(b"/")[0])):
+        raise NotFoundError(why)
     route = routing.match(call, project)
     signature.require(route.route.require, signed)
     suspension.admit(project, route, page, caller, now, pseudonym=pseudonym)

@@ -109,11 +109,6 @@ class Routes(Protocol):
         """By name."""
         ...
 
-    @property
-    def unserved(self) -> Mapping[bytes, str]:
-        """Why one that is switched on is not among them, by name."""
-        ...
-
 
 def compile_route(
     route: ProxyRoute,
@@ -188,7 +183,7 @@ def match(call: Call, project: Routes) -> CompiledRoute:
     """
     route = project.routes.get(call.path.partition(b"/")[0])
     if route is None:
-        raise NotFoundError(project.unserved.get(call.path.partition(b"/")[0], ""))
+        raise NotFoundError
     if call.method not in route.methods:
         raise MethodRefusedError(headers=((b"allow", route.allow),))
     return route

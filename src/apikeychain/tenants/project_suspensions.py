@@ -22,6 +22,7 @@ class SuspensionVerbs(ProjectHandle):
         *,
         reason: str,
         seconds: float | None = None,
+        cut: bool = False,
     ) -> Suspension:
         """Refuse a caller, an origin, a route or the whole project for a while.
 
@@ -31,6 +32,7 @@ class SuspensionVerbs(ProjectHandle):
                 the project.
             reason: for the ledger; no personal data.
             seconds: how long, or None until `lift`.
+            cut: end what is under way too, streams in the middle; else it runs out, which may take 15 minutes.
 
         Raises:
             InvalidValueError: `value` does not fit `scope`, or there is no such moment.
@@ -40,7 +42,16 @@ class SuspensionVerbs(ProjectHandle):
         pseudonym = await self._pseudonym(scope, value)
         async with self._office.store.tenant(self._tenant) as store:
             found = await suspension.suspend(
-                store, self.id, scope, value, reason=reason, until=until, at=now, actor=self.actor, pseudonym=pseudonym
+                store,
+                self.id,
+                scope,
+                value,
+                reason=reason,
+                until=until,
+                at=now,
+                actor=self.actor,
+                pseudonym=pseudonym,
+                cut=cut,
             )
         await self._office.announce(self.id)
         return found

@@ -292,7 +292,7 @@ RECORDS: tuple[Record, ...] = (
         expires=NOW,
         failure="it does not answer",
     ),
-    Suspension(project=SHOP, scope="project", value="", reason="by hand", created=NOW),
+    Suspension(project=SHOP, scope="project", value="", reason="by hand", created=NOW, cut=True),
     Suspension(project=SHOP, scope="caller", value="192.0.2.1", reason="'; --", created=NOW, until=NOW),
     *WATCH_RECORDS,
     *ASSET_RECORDS,

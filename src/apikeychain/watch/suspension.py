@@ -32,6 +32,7 @@ async def suspend(
     at: datetime,
     actor: str,
     pseudonym: str | None = None,
+    cut: bool = False,
 ) -> Suspension:
     """Refuse what `scope` and `value` name from now on; one that is suspended already gets the new reason and end.
 
@@ -46,6 +47,7 @@ async def suspend(
         at: now.
         actor: whoever does it, see `chain.admin`.
         pseudonym: of a caller's address; the address itself never gets into the ledger.
+        cut: whether calls under way end too; else they run out.
 
     Raises:
         DoesNotExistError: there is no such project.
@@ -53,7 +55,16 @@ async def suspend(
         ConflictError: somebody else changed the project or the suspension in the meantime.
     """
     suspension, entry = await put(
-        tenant_store, project, scope, value, reason=reason, until=until, at=at, actor=actor, pseudonym=pseudonym
+        tenant_store,
+        project,
+        scope,
+        value,
+        reason=reason,
+        until=until,
+        at=at,
+        actor=actor,
+        pseudonym=pseudonym,
+        cut=cut,
     )
     await tenant_store.append([entry])
     return suspension
@@ -70,6 +81,7 @@ async def put(
     at: datetime,
     actor: str,
     pseudonym: str | None = None,
+    cut: bool = False,
 ) -> tuple[Suspension, LedgerDraft]:
     """As `suspend`, but for the entry that says so, which the caller has to append.
 
@@ -80,7 +92,7 @@ async def put(
     value = _parse_value(scope, value)
     owner = await owner_of(tenant_store, project)
     before = await tenant_store.get(Suspension, (project, scope, value))
-    suspension = Suspension(project=project, scope=scope, value=value, reason=reason, created=at, until=until)
+    suspension = Suspension(project=project, scope=scope, value=value, reason=reason, created=at, until=until, cut=cut)
     if before is None:
         await tenant_store.insert(suspension)
     else:
@@ -90,6 +102,7 @@ async def put(
         **_subject(scope, value, pseudonym),
         "reason": reason,
         "until": timestamp(until) if until else None,
+        **({"cut": True} if cut else {}),
     }
     verb = "changed" if before else "created"
     await raise_generation(tenant_store, owner)

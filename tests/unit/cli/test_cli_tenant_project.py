@@ -96,7 +96,7 @@ def test_a_verb_that_asks_for_what_is_so_already_writes_no_entry(terminal: Termi
 
 def test_a_project_is_suspended_until_it_is_lifted(terminal: Terminal) -> None:
     project = terminal.project()
-    told = terminal.told("project", "suspend", project, "--reason", "a leak")
+    told = terminal.told("project", "suspend", project, "--reason", "a leak", "--cut")
     assert told == "project shop is suspended until it is lifted\n"
     (shown,) = terminal.read("project", "show", project)["suspensions"]
     assert shown == {"scope": "project", "value": "", "until": None, "reason": "a leak"}

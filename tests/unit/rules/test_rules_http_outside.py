@@ -2,8 +2,6 @@
 lenient server would hand them on. Where the folder of cases is absent there are no tests.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -30,7 +28,6 @@ class Project:
     """One with one route."""
 
     routes = {b"weather": ROUTE}  # noqa: RUF012  # read only
-    unserved: Mapping[bytes, str] = MappingProxyType({})
 
 
 def _read(raw: bytes) -> Call:

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -37,11 +38,11 @@ async def suspended(
     reason: str = "too many",
     until: datetime | None = None,
     pseudonym: str | None = None,
+    cut: bool = False,
 ) -> Suspension:
+    more: dict[str, Any] = {"until": until, "at": NOON, "actor": "watch", "pseudonym": pseudonym, "cut": cut}
     async with store.tenant(ACME) as rows:
-        return await suspend(
-            rows, PROJECT, scope, value, reason=reason, until=until, at=NOON, actor="watch", pseudonym=pseudonym
-        )
+        return await suspend(rows, PROJECT, scope, value, reason=reason, **more)
 
 
 async def stored(store: MemoryStore, scope: Scope = "project", value: str = "") -> tuple[Suspension | None, int]:
@@ -82,6 +83,13 @@ async def test_a_suspension_is_a_record_a_generation_and_an_entry(store: MemoryS
         "reason": "too many",
         "until": "2026-01-02T13:00:00.000Z",
     }
+
+
+async def test_one_that_cuts_says_so_in_the_record_and_in_the_ledger(store: MemoryStore) -> None:
+    assert (await suspended(store, cut=True)).cut
+    assert not (await suspended(store)).cut
+    told = [json.loads(entry.payload)["data"].get("cut") for entry in await entries(store)]
+    assert told == [True, None]
 
 
 async def test_a_second_suspension_replaces_the_first(store: MemoryStore) -> None:
