@@ -22,7 +22,7 @@ from apikeychain.doctor.database import look_at_postgres
 from apikeychain.doctor.examination import examine
 from apikeychain.doctor.finding import Finding
 from apikeychain.doctor.keys import look_at_keys
-from apikeychain.doctor.valkey import _is_local, look_at_valkey
+from apikeychain.doctor.valkey import look_at_valkey
 from apikeychain.environment.wiring import Environment, read_environment
 from apikeychain.model.keys import KeyContext
 from apikeychain.ports.signals import Change
@@ -320,21 +320,6 @@ async def test_a_valkey_behind_tls_is_looked_at_by_its_authorities(
         found = await examine(read_environment(variables | front))
     assert [finding.told for finding in found if finding.state != "ok"] == told
     assert (Finding("valkey", "ok", "the connection is TLS 1.3") in found) == (not told)
-
-
-@pytest.mark.parametrize(
-    ("url", "is_local"),
-    [
-        ("unix:///run/valkey.sock", True),
-        ("valkey://localhost:6379/0", True),
-        ("valkey://127.0.0.1", True),
-        ("redis://[::1]:1", True),
-        ("valkey://valkey.example:6379", False),
-        ("valkey://u:p@192.0.2.1", False),
-    ],
-)
-def test_a_way_to_another_machine_is_known(url: str, is_local: bool) -> None:
-    assert _is_local(url) == is_local
 
 
 class _Silent(MemorySignals):

@@ -4,14 +4,12 @@ What its access list allows, and whether it stores, only a deed can tell: see `l
 """
 
 import asyncio
-import ipaddress
 import re
 import ssl
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from apikeychain.backends.valkey import ValkeyGuard
 from apikeychain.backends.valkey.wire import Server, ask, told_as_ours
@@ -55,7 +53,7 @@ async def look_at_valkey(
     told = {name.decode(): value.decode() for name, value in _FIELD.findall(info)}
     return [
         Finding(_CHECK, "ok", "it answers"),
-        verdicts.of_way(_CHECK, (tls.version() or "") if tls else "", is_local=_is_local(plain(url))),
+        verdicts.of_way(_CHECK, (tls.version() or "") if tls else "", is_local=not tls),
         verdicts.of_policy(told.get("maxmemory_policy", "not told")),
         verdicts.of_clock(_CHECK, seconds + microseconds / 1_000_000 - middle),
         verdicts.of_role(told.get("role", "not told")),
@@ -77,12 +75,3 @@ async def look_at_deeds(guard: ValkeyGuard) -> Sequence[Finding]:
     except BackendUnavailableError as error:
         return [Finding(_CHECK, "failure", f"it refuses a claim or a limit: {error}", _ALLOW)]
     return [Finding(_CHECK, "ok", "claims and limits are stored")]
-
-
-def _is_local(url: str) -> bool:
-    parts = urlsplit(url)
-    host = parts.hostname or "localhost"
-    try:
-        return parts.scheme == "unix" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -203,6 +203,19 @@ def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
     assert "secret" not in str(told.value)
 
 
+@pytest.mark.parametrize("host", ["cache.example.com:6379/0", "192.0.2.1", "[2001:db8::1]", "localhost.example.com"])
+@pytest.mark.parametrize("scheme", ["valkey", "redis"])
+def test_another_machine_is_reached_by_tls_alone(scheme: str, host: str) -> None:
+    # spec 4.1: all transport occurs over TLS 1.3
+    for plug in (ValkeyGuard, ValkeySignals):
+        with pytest.raises(InvalidValueError, match=r"by TLS 1\.3 alone: write valkeys://") as told:
+            plug(f"{scheme}://user:secret@{host}")
+        assert "secret" not in str(told.value)
+        plug(f"{scheme}s://user:secret@{host}")
+        plug(f"{scheme}://user:secret@localhost:6379")
+        plug(f"{scheme}://user:secret@[::1]")
+
+
 @pytest.mark.parametrize("prefix", ["", "a b", "{a}", "a" * 65, "a:b"])
 def test_a_prefix_that_would_break_the_hash_tag_is_refused(prefix: str) -> None:
     for plug in (ValkeyGuard, ValkeySignals):

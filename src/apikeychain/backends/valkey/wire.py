@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnectedError
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
+from apikeychain.backends.address import is_loopback
 from apikeychain.backends.tls import trusting
 from apikeychain.errors import BackendUnavailableError, InvalidValueError
 
@@ -56,17 +57,18 @@ class Server:
     """Where connections go.
 
     Args:
-        url: ``valkey://[user:password@]host[:port][/database]`` or ``redis://``, ``valkeys://`` and ``rediss://`` with
-            TLS 1.3, verified; ``unix://[user:password@]/path`` for a socket.
+        url: ``valkeys://[user:password@]host[:port][/database]`` or ``rediss://``, with TLS 1.3, verified;
+            ``valkey://`` or ``redis://`` for a loopback host; ``unix://[user:password@]/path`` for a socket.
         trust: a file with the authorities that its certificate may be from; None for those of the system.
 
     Raises:
-        InvalidValueError: no such URL, or the authorities cannot be read. The URL is not shown, since it may hold a
-            password.
+        InvalidValueError: no such URL, one that leads to another machine without TLS, or the authorities cannot be
+            read. The URL is not shown, since it may hold a password.
     """
 
     def __init__(self, url: str, trust: Path | str | None = None) -> None:
         parts = _parsed(url)
+        _require_safe(parts)
         options: dict[str, Any] = {
             "username": unquote(parts.username) if parts.username else None,
             "password": unquote(parts.password) if parts.password else None,
@@ -105,6 +107,13 @@ def _parsed(url: str) -> SplitResult:
         pass
     msg = "not a URL of Valkey or Redis: write valkey://host:6379/0, or valkeys:// for TLS, without options"
     raise InvalidValueError(msg)
+
+
+def _require_safe(parts: SplitResult) -> None:
+    """Whoever stands between could read the password, and call a claim new that is none."""
+    if not (parts.scheme == "unix" or _SCHEMES[parts.scheme] or is_loopback(parts.hostname or "")):
+        msg = "Valkey on another machine is reached by TLS 1.3 alone: write valkeys:// or rediss://"
+        raise InvalidValueError(msg)
 
 
 def _over_tls(trust: Path | str | None) -> Callable[..., SSLConnection]:
