@@ -54,7 +54,7 @@ async def require_patience(server: Hanging, service: KeyService) -> None:
     assert 4.5 < time.monotonic() - began < 6
     began = time.monotonic()
     await require_closed(service, wrapped, "it does not answer")
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 2
     server.resume()
     await asyncio.sleep(SHUT)
     await require_open(service, wrapped)

@@ -156,7 +156,7 @@ async def test_a_page_gives_segments_and_bodies(opened: Opened) -> None:
         ("return await api.get('weather');", ("RefusedError", 400, "parameter-refused", "q")),
         (
             "return await api.get('weather', { query: { q: 1, x: 1 } });",
-            ("RefusedError", 400, "parameter-refused", None),
+            ("RefusedError", 400, "parameter-refused", "x"),
         ),
         ("return await api.get('city', { segments: ['a', 'b'] });", ("RefusedError", 400, "path-refused", None)),
         ("return await api.get('off');", ("RefusedError", 404, "not-found", None)),
