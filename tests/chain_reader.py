@@ -62,4 +62,4 @@ async def until_registered(store: Store, are_enough: Callable[[int], bool], seco
     async def are() -> bool:
         return are_enough(len(await registered(store)))
 
-    await until(are, seconds)
+    await until(are, seconds, every=0.1)

@@ -44,6 +44,8 @@ from signer import Signer
 WORKERS = 4
 VARIABLE = "FLEET"
 _WIDE = "1000000/minute"
+# For what was there when they began to be written.
+_LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +213,16 @@ class Fleet:
     async def written(self) -> list[dict[str, Any]]:
         """What stands in the ledger of the shop, once it is written."""
         found: list[dict[str, Any]] = []
-        after, looked = 0, -1
-        while looked < after:
-            looked = after
+        after = 0
+        # Of calls that go on there is no end.
+        for _ in range(_LOOKS):
             await asyncio.sleep(0.5)
+            known = after
             while page := await self.acme.entries(after, 1000):
                 after = page[-1].seq
                 found += [json.loads(entry.payload) for entry in page if entry.project == self.shop.id]
+            if after == known:
+                break
         return found
 
     def got(self) -> Counter[int]:

@@ -145,7 +145,7 @@ class House:
             return sum(numbers != [1] for numbers in (await self._numbers(store)).values()) >= projects
 
         async with SQLStore.sqlite(self.folder / DATABASE) as store:
-            await until(are_turned, 600)
+            await until(are_turned, 600, every=0.05)
 
     async def _numbers(self, store: SQLStore) -> dict[ProjectId, list[int]]:
         found: dict[ProjectId, list[int]] = {}

@@ -43,7 +43,7 @@ async def turn_all(keys: Path, url: str, project: ProjectId, store: Store) -> No
             )
         )
         running = asyncio.create_task(engine.run())
-        await until(lambda: _is_done(store, project), 60)
+        await until(lambda: _is_done(store, project), 60, every=0.1)
         running.cancel()
         await asyncio.wait([running])
 

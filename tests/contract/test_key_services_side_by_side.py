@@ -101,7 +101,7 @@ async def test_a_keychain_opens_without_a_key_service_of_some_tenants_and_has_it
             async def is_back() -> bool:
                 return await statuses(gate) == ((200, ""),)
 
-            await until(is_back)
+            await until(is_back, every=0.2)
 
 
 async def test_rows_from_before_there_were_others_keep_the_default_in_postgresql_and_sqlite(

@@ -57,7 +57,7 @@ async def _turned(shop: ProjectAdmin, name: str, version: int) -> None:
     async def is_turned() -> bool:
         return (await _versions(shop))[name] >= version
 
-    await until(is_turned)
+    await until(is_turned, every=0.05)
 
 
 @pytest.mark.parametrize("name", SHAPES)

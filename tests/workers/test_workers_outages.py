@@ -150,5 +150,5 @@ async def test_openbao_away_lets_opened_keys_serve_and_closes_what_was_not_opene
         async def is_open_again() -> bool:
             return {answered.status for answered in await fleet.one_each(cold)} == {200}
 
-        await until(is_open_again, _PATIENCE)
+        await until(is_open_again, _PATIENCE, every=0.2)
     await _require_all_is_written(fleet)

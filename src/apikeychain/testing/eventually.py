@@ -8,7 +8,7 @@ SECONDS = 30.0
 
 
 async def until(
-    holds: Callable[[], object | Awaitable[object]], seconds: float = SECONDS, *, every: float = 0.005
+    holds: Callable[[], object | Awaitable[object]], seconds: float = SECONDS, *, every: float = 0.01
 ) -> None:
     """Ask again and again until `holds` says so, or its awaitable does.
 
