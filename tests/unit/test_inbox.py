@@ -151,3 +151,27 @@ async def test_an_upload_that_was_thrown_away_never_ends(monkeypatch: pytest.Mon
         await until(lambda: not server.waiting)
         with pytest.raises(CallerGoneError):
             await anext(chunks)
+
+
+async def test_who_is_hung_up_on_is_gone_once() -> None:
+    ends: list[int] = []
+
+    async def answer() -> None:
+        with Inbox(Server().receive) as inbox:
+            hung_up.append(inbox)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                # A second cancellation would cut this short.
+                inbox.hang_up()
+                await asyncio.sleep(0)
+                ends.append(1)
+        assert inbox.left
+
+    hung_up: list[Inbox] = []
+    task = asyncio.create_task(answer())
+    await until(lambda: hung_up)
+    hung_up[0].hang_up()
+    await asyncio.wait_for(task, 5)
+    assert ends == [1]
+    assert task.cancelling() == 0

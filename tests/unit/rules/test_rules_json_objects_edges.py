@@ -7,6 +7,7 @@ import pytest
 from apikeychain.errors import InvalidValueError, ParameterRefusedError
 from apikeychain.model.route import JSONBody, JSONField, Undeclared
 from apikeychain.rules.json_objects import JSONRule, read_json
+from apikeychain.rules.parameters import LONGEST_NAME
 
 
 def _rule(*fields: JSONField, undeclared: Undeclared = "refuse") -> JSONRule:
@@ -95,6 +96,8 @@ def test_other_members_pass_where_they_are_forwarded_and_look_like_no_other() ->
     for names in (b'"Model": "large"', b'"top": 1, "TOP": 2', b'"model": "small", "MODEL": "large"'):
         assert _refused(_rule(field, undeclared="forward"), b"{" + names + b"}") == WHOLE
     assert _refused(_rule(field, undeclared="forward"), b'{"model": "large", "top": 1}') == "model"
+    _rule(undeclared="forward").judge(b'{"%b": 1}' % (b"a" * LONGEST_NAME))
+    assert _refused(_rule(undeclared="forward"), b'{"%b": 1}' % (b"a" * (LONGEST_NAME + 1))) == WHOLE
 
 
 def test_a_member_that_is_required_is_missed_also_without_a_body() -> None:
