@@ -1,6 +1,7 @@
 """What the watch counts of calls as they come through the gate: who was admitted, what came of it, and no value."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from functools import reduce
 
@@ -43,6 +44,9 @@ def observer_of(gate: Gate) -> Observer:
 
 @pytest.fixture(autouse=True)
 def _still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No window is over and handed on in the middle of a test: it is always the same second."""
+    still = {"seconds": lambda: 1_800_000_000.0, "clock": time.monotonic}
+    monkeypatch.setattr(Observer.__init__, "__kwdefaults__", still)
     taken = Observer.take
     monkeypatch.setattr(Observer, "take", lambda self, is_last=False: taken(self, is_last=True) if is_last else {})
 
