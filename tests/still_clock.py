@@ -1,5 +1,6 @@
-"""A wall clock that stands still, for tests of what is asked of time to the second."""
+"""Clocks that tests turn: one that stands still, to the second, and one that goes on and can be ahead."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 
@@ -22,3 +23,13 @@ class StillClock:
 
     def go_on(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
+
+
+class GoingClock:
+    """Monotonic seconds that a test can let pass."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead

@@ -17,21 +17,12 @@ from apikeychain.residence import Residence
 from apikeychain.testing.local_provider import LocalProvider
 from apikeychain.testing.servers.openbao import OpenBaoServer
 from gate import APP, Gate, echo_key, host, weather_shop
+from still_clock import GoingClock
 
 QUICK = APIKeyChainSettings(kdf="pbkdf2-sha512")
 FIVE_MINUTES = 300.0
 SHUT = 1.05
 _NAMES = itertools.count(1)
-
-
-class Clock:
-    """Monotonic seconds that a test can let pass."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return asyncio.get_running_loop().time() + self.ahead
 
 
 @asynccontextmanager
@@ -72,7 +63,7 @@ async def statuses(gate: Gate) -> tuple[int, int]:
 async def test_in_an_outage_opened_keys_serve_out_their_five_minutes_and_all_comes_back_without_a_restart(
     openbao: OpenBaoServer, key: str, tmp_path: Path, outage: str
 ) -> None:
-    clock = Clock()
+    clock = GoingClock()
     service = openbao.key_service(openbao.app_role("gate", key=key), key=key)
     async with opened(tmp_path, service, clock) as gate:
         assert (await gate.get()).status == 200
@@ -96,7 +87,7 @@ async def test_in_an_outage_opened_keys_serve_out_their_five_minutes_and_all_com
 async def test_a_hung_openbao_holds_up_no_call_of_what_is_open(
     openbao: OpenBaoServer, key: str, tmp_path: Path
 ) -> None:
-    clock = Clock()
+    clock = GoingClock()
     service = openbao.key_service(openbao.app_role("gate", key=key), key=key)
     async with opened(tmp_path, service, clock) as gate:
         assert (await gate.get()).status == 200
@@ -113,7 +104,7 @@ async def test_the_platform_key_turns_everything_is_rewrapped_and_the_old_versio
     openbao: OpenBaoServer, key: str, tmp_path: Path
 ) -> None:
     service = openbao.key_service(openbao.app_role("operator", key=key), key=key)
-    async with opened(tmp_path, service, Clock()) as gate:
+    async with opened(tmp_path, service, GoingClock()) as gate:
         before = openbao.ask("GET", f"transit/keys/{key}")["data"]
         assert before["latest_version"] == 1
         assert await service.rotate() == 2
@@ -123,7 +114,7 @@ async def test_the_platform_key_turns_everything_is_rewrapped_and_the_old_versio
         assert await statuses(gate) == (200, 200)
     # A second start opens it all with what is left.
     service = openbao.key_service(openbao.app_role("gate", key=key), key=key)
-    async with opened(tmp_path, service, Clock()) as gate:
+    async with opened(tmp_path, service, GoingClock()) as gate:
         assert await statuses(gate) == (200, 200)
 
 
@@ -131,7 +122,7 @@ async def test_a_key_that_was_retired_too_early_or_is_another_s_is_told_at_the_s
     openbao: OpenBaoServer, key: str, tmp_path: Path
 ) -> None:
     login = openbao.app_role("operator", key=key)
-    async with opened(tmp_path, openbao.key_service(login, key=key), Clock()) as gate:
+    async with opened(tmp_path, openbao.key_service(login, key=key), GoingClock()) as gate:
         assert (await gate.get()).status == 200
     async with openbao.key_service(login, key=key) as service:
         await service.rotate()
@@ -161,7 +152,7 @@ async def test_neither_the_token_nor_a_key_nor_the_secret_is_in_a_log_at_debug(
     login = openbao.app_role("gate", key=key)
     assert isinstance(login.secret_id, Secret)
     service = Listening(openbao.address, login=login, key=key, ca_file=openbao.ca_file)
-    async with opened(tmp_path, service, Clock()) as gate:
+    async with opened(tmp_path, service, GoingClock()) as gate:
         assert await statuses(gate) == (200, 200)
         token = (await service._line._tokens.current()).token.reveal().decode()
         openbao.stop()

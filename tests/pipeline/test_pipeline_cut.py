@@ -4,7 +4,6 @@ contracts 7: 403 `suspended`, told only after admission; streams under way run o
 """
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +20,7 @@ from apikeychain.testing.eventually import until
 from apikeychain.testing.local_provider import Visit
 from apikeychain.watch import under_way
 from gate import APP, KEY, WEATHER, Answer, Gate, open_gate
+from still_clock import GoingClock
 from wire import request, served
 
 pytestmark = pytest.mark.usefixtures("left")
@@ -50,16 +50,6 @@ class Feed:
             waiting.cancel()
         if self.go_on.is_set():
             await visit.chunk(b"")
-
-
-class Clock:
-    """Monotonic seconds that a test can let pass."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.monotonic() + self.ahead
 
 
 @asynccontextmanager
@@ -177,7 +167,7 @@ async def test_a_call_that_has_no_answer_yet_is_refused_once_there_is_one() -> N
 
 @pytest.mark.usefixtures("quick")
 async def test_it_is_found_within_thirty_seconds_where_no_change_is_heard() -> None:
-    signals, clock = MemorySignals(), Clock()
+    signals, clock = MemorySignals(), GoingClock()
     async with feeding(signals=signals, clock=clock) as (gate, feed):
         stream = follow(gate)
         await until(lambda: feed.begun)
@@ -192,7 +182,7 @@ async def test_it_is_found_within_thirty_seconds_where_no_change_is_heard() -> N
 
 @pytest.mark.usefixtures("quick")
 async def test_while_the_store_is_away_nothing_is_cut_and_afterwards_it_is() -> None:
-    store, clock = MemoryStore(), Clock()
+    store, clock = MemoryStore(), GoingClock()
     async with feeding(store=store, clock=clock) as (gate, feed):
         stream = follow(gate)
         await until(lambda: feed.begun)

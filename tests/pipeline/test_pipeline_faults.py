@@ -20,18 +20,9 @@ from apikeychain.snapshots import REFRESH_SECONDS, STORE_DOWN_SECONDS
 from apikeychain.testing.eventually import until
 from gate import APP, KEY, Answer, Gate, open_gate
 from signer import signer_of
+from still_clock import GoingClock
 
 OPENED_SECONDS = 300.0
-
-
-class Clock:
-    """Monotonic seconds that a test can let pass."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return asyncio.get_running_loop().time() + self.ahead
 
 
 async def calls_written(gate: Gate) -> int:
@@ -48,7 +39,7 @@ def says_nothing(answer: Answer, code: str, status: int) -> None:
 
 @pytest.mark.usefixtures("left")
 async def test_a_store_that_is_down_serves_what_is_held_for_five_seconds_and_then_nothing() -> None:
-    store, clock = MemoryStore(), Clock()
+    store, clock = MemoryStore(), GoingClock()
     async with open_gate(store=store, clock=clock) as gate:
         assert (await gate.get()).status == 200
         clock.ahead += REFRESH_SECONDS - 1
@@ -79,7 +70,7 @@ async def test_a_store_that_is_down_before_the_first_call_closes_the_gate() -> N
 
 @pytest.mark.usefixtures("left")
 async def test_a_ledger_that_cannot_be_written_for_five_seconds_closes_the_gate_and_loses_nothing() -> None:
-    store, clock = MemoryStore(), Clock()
+    store, clock = MemoryStore(), GoingClock()
     async with open_gate(store=store, clock=clock) as gate:
         assert (await gate.get()).status == 200
         await gate.until_written()
@@ -95,7 +86,7 @@ async def test_a_ledger_that_cannot_be_written_for_five_seconds_closes_the_gate_
 
 @pytest.mark.usefixtures("left")
 async def test_a_key_service_that_is_down_lets_opened_secrets_serve_out_their_five_minutes() -> None:
-    service, clock = MemoryKeyService(), Clock()
+    service, clock = MemoryKeyService(), GoingClock()
     async with open_gate(key_service=service, clock=clock) as gate:
         assert (await gate.get()).status == 200
         await gate.until_written()
@@ -150,7 +141,7 @@ async def test_a_limiter_that_is_down_closes_the_gate_and_opens_it_again() -> No
 
 @pytest.mark.usefixtures("left")
 async def test_without_signals_a_change_takes_effect_within_thirty_seconds(caplog: pytest.LogCaptureFixture) -> None:
-    signals, clock = MemorySignals(), Clock()
+    signals, clock = MemorySignals(), GoingClock()
     async with open_gate(signals=signals, clock=clock) as gate:
         assert (await gate.get()).status == 200
         signals.reachable = False
@@ -202,7 +193,7 @@ async def test_a_call_that_is_cancelled_while_it_lets_go_leaves_its_entry() -> N
 @pytest.mark.usefixtures("left")
 async def test_a_ledger_that_stood_still_keeps_out_no_signed_caller_once_it_goes_on() -> None:
     """Each call that it refused has spent from its quotas: nobody claims more than those allow."""
-    store, clock = MemoryStore(), Clock()
+    store, clock = MemoryStore(), GoingClock()
     async with open_gate(store=store, clock=clock) as gate:
         signer, path = await signer_of(gate), gate.shop.url("weather")
         await gate.shop.configure(quota="10000/minute", address_quota="10000/minute")

@@ -1,7 +1,6 @@
 """Promises of the contracts about who gets in and what is told and written, held over whole calls."""
 
 import asyncio
-import json
 import re
 
 import pytest
@@ -23,7 +22,7 @@ async def data_of(gate: Gate, kind: str) -> list[dict[str, object]]:
     """What entries of that kind hold, once the gate was closed and opened again, which writes everything."""
     await gate.keychain.close()
     await gate.keychain.open()
-    return [json.loads(entry.payload)["data"] for entry in await gate.acme.entries(0, 1000) if entry.kind == kind]
+    return await gate.told(kind)
 
 
 async def heard() -> None:

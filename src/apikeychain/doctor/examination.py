@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from apikeychain.backends.local_keys import LocalKeyService
 from apikeychain.doctor import verdicts
-from apikeychain.doctor.files import look_at_files
+from apikeychain.doctor.files import lies_in, look_at_files
 from apikeychain.doctor.finding import Finding, holds, told
 from apikeychain.doctor.keys import look_at_keys
 from apikeychain.doctor.stored import look_at_stored
@@ -47,7 +47,8 @@ async def examine(environment: Environment, *, deep: bool = False) -> list[Findi
     found = verdicts.of_settings(choices.settings)
     found += verdicts.of_files(await asyncio.to_thread(look_at_files, choices, key_files))
     if choices.data and not choices.database_url:
-        found += [verdicts.of_places(key_file, choices.data) for key_file in key_files]
+        inside = [await asyncio.to_thread(lies_in, key_file, choices.data) for key_file in key_files]
+        found += [verdicts.of_places(choices.data, holds_key=is_inside) for is_inside in inside]
     async with AsyncExitStack() as stack:
         database = await _database(choices, plugs, deep=deep, stack=stack)
         found += database

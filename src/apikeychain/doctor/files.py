@@ -21,6 +21,11 @@ def look_at_files(choices: Choices, key_files: Iterable[Path]) -> list[FileFacts
     return [*_of_data(choices), *_of_keys(choices, key_files)]
 
 
+def lies_in(file: Path, folder: Path) -> bool:
+    """Whether a copy of the folder takes the file too, whatever links lead there."""
+    return file.resolve().is_relative_to(folder.resolve())
+
+
 def _of_data(choices: Choices) -> Iterator[FileFacts]:
     if choices.data:
         yield _facts("the data directory", choices.data)

@@ -79,9 +79,9 @@ def _of_file(file: FileFacts) -> Finding:
     return Finding("files", "ok", f"{name} is its owner's alone")
 
 
-def of_places(key_file: Path, data: Path) -> Finding:
+def of_places(data: Path, *, holds_key: bool) -> Finding:
     """Whether one copy of a directory takes both the key and what it opens."""
-    if key_file.resolve().is_relative_to(data.resolve()):
+    if holds_key:
         told = f"the key file lies beside the data in {data}: one copy of it opens everything"
         return Finding("key file", "warning", told, "put it elsewhere, and set APIKEYCHAIN_KEY_FILE")
     return Finding("key file", "ok", "the key and the data lie apart")

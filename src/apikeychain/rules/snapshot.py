@@ -230,22 +230,29 @@ def _compile_routes(
     """What is served, and why the others that are enabled are not: one takes no other down."""
     compiled, unserved = dict[bytes, CompiledRoute](), dict[bytes, str]()
     for route in [record.route for record in routes if record.route.enabled]:
-        name = route.name.encode()
-        provider = providers.get(route.provider)
-        network = None if provider is None else network_of(networks, provider.address, tenant)
-        if provider is None:
-            unserved[name] = f"The route {route.name!r} is not served: there is no provider {route.provider!r}."
-        elif network is None:
-            where = f"{provider.base_url} is dialled only where the host's code names it in `network`"
-            unserved[name] = f"The route {route.name!r} is not served: {where}."
-        else:
+        try:
+            provider, network = _way_of(route, tenant, providers, networks)
             own = sanitizers.get(provider.name)
-            try:
-                compiled[name] = compile_route(route, provider, network=network, body_limit=body_limit, sanitizer=own)
-            except InvalidValueError as error:
-                # It fitted when it was added, and does not any more: a lower body limit.
-                unserved[name] = f"The route {route.name!r} is not served: {error}."
+            found = compile_route(route, provider, network=network, body_limit=body_limit, sanitizer=own)
+            compiled[route.name.encode()] = found
+        except InvalidValueError as error:
+            unserved[route.name.encode()] = f"The route {route.name!r} is not served: {error}."
     return compiled, unserved
+
+
+def _way_of(
+    route: ProxyRoute, tenant: TenantId, providers: Mapping[str, Provider], networks: Mapping[str, Network]
+) -> tuple[Provider, Network]:
+    """Where it leads. Raises InvalidValueError: nowhere, or where nothing may be dialled."""
+    provider = providers.get(route.provider)
+    if provider is None:
+        msg = f"there is no provider {route.provider!r}"
+        raise InvalidValueError(msg)
+    network = network_of(networks, provider.address, tenant)
+    if network is None:
+        msg = f"{provider.base_url} is dialled only where the host's code names it in `network`"
+        raise InvalidValueError(msg)
+    return provider, network
 
 
 def _compile_preflight(project: Project, compiled: Iterable[CompiledRoute], *, signs: bool) -> Preflight:

@@ -3,8 +3,8 @@
 Source: contracts 7; spec 8.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from apikeychain.errors import SuspendedError
 from apikeychain.model.origin import Origin
@@ -12,6 +12,9 @@ from apikeychain.model.suspension import Scope, Suspension
 from apikeychain.rules.caller import Caller, bucket_address
 from apikeychain.rules.routing import CompiledRoute
 from apikeychain.rules.snapshot import Snapshot
+
+# What a suspension names, and its value, or None where that is not known: nothing suspends it then.
+_Subject = tuple[Scope, str | None]
 
 
 def admit(
@@ -37,10 +40,7 @@ def admit(
         SuspendedError: one of them is.
     """
     if project.suspensions:
-        _require_none(project, "project", "", now)
-        _require_none(project, "route", route.route.name, now)
-        _require_none(project, "origin", origin, now)
-        admit_caller(project, caller, now, pseudonym)
+        _require_none(project, _subjects(route, origin, caller, pseudonym), now)
 
 
 def admit_caller(project: Snapshot, caller: Caller, now: datetime, pseudonym: str | None = None) -> None:
@@ -50,58 +50,40 @@ def admit_caller(project: Snapshot, caller: Caller, now: datetime, pseudonym: st
         SuspendedError: the caller is suspended, by its address or by its pseudonym.
     """
     if project.suspensions:
-        # An IPv6 caller owns its /64, so the whole of it is meant, however the address was written.
-        _require_none(project, "caller", bucket_address(caller.address), now)
-        _require_none(project, "caller", pseudonym, now)
+        _require_none(project, _names(caller, pseudonym), now)
 
 
-class UnderWay(Protocol):
-    """A call that was admitted."""
-
-    @property
-    def route(self) -> CompiledRoute | None:
-        """What was called."""
-        ...
-
-    @property
-    def page(self) -> Origin | None:
-        """Whose page called, where one is known."""
-        ...
-
-    @property
-    def caller(self) -> Caller:
-        """Who called."""
-        ...
-
-    @property
-    def pseudonym(self) -> str | None:
-        """What stands for the caller in the ledger, where that is known."""
-        ...
+def is_cut(
+    project: Snapshot,
+    route: CompiledRoute,
+    origin: Origin | None,
+    caller: Caller,
+    now: datetime,
+    *,
+    pseudonym: str | None = None,
+) -> bool:
+    """Whether a call under way ends at `now`, since something of it is suspended with `cut`. See `admit`."""
+    return any(found.cut for found in _in_effect(project, _subjects(route, origin, caller, pseudonym), now))
 
 
-def is_cut(project: Snapshot, call: UnderWay, now: datetime) -> bool:
-    """Whether a call under way ends at `now`, since its project, route, origin or caller is suspended with `cut`."""
-    if not project.suspensions:
-        return False
-    subjects: tuple[tuple[Scope, str | None], ...] = (
-        ("project", ""),
-        ("route", call.route.route.name if call.route else None),
-        ("origin", call.page),
-        ("caller", bucket_address(call.caller.address)),
-        ("caller", call.pseudonym),
-    )
-    found = [_in_effect(project, scope, value, now) for scope, value in subjects]
-    return any(suspension is not None and suspension.cut for suspension in found)
+def _subjects(route: CompiledRoute, origin: Origin | None, caller: Caller, pseudonym: str | None) -> Sequence[_Subject]:
+    return (("project", ""), ("route", route.route.name), ("origin", origin), *_names(caller, pseudonym))
 
 
-def _in_effect(project: Snapshot, scope: Scope, value: str | None, now: datetime) -> Suspension | None:
-    found = None if value is None else project.suspensions.get((scope, value))
-    return found if found is not None and (found.until is None or now < found.until) else None
+def _names(caller: Caller, pseudonym: str | None) -> Sequence[_Subject]:
+    # An IPv6 caller owns its /64, so the whole of it is meant, however the address was written.
+    return (("caller", bucket_address(caller.address)), ("caller", pseudonym))
 
 
-def _require_none(project: Snapshot, scope: Scope, value: str | None, now: datetime) -> None:
-    found = _in_effect(project, scope, value, now)
-    if found is not None:
+def _in_effect(project: Snapshot, subjects: Iterable[_Subject], now: datetime) -> Iterator[Suspension]:
+    for scope, value in subjects:
+        found = None if value is None else project.suspensions.get((scope, value))
+        if found is not None and (found.until is None or now < found.until):
+            yield found
+
+
+def _require_none(project: Snapshot, subjects: Iterable[_Subject], now: datetime) -> None:
+    for found in _in_effect(project, subjects, now):
         until = f"until {found.until:%Y-%m-%d %H:%M:%S %Z}" if found.until else "until it is lifted"
-        hint = f"This {scope} is suspended {until}: {found.reason}"
+        hint = f"This {found.scope} is suspended {until}: {found.reason}"
         raise SuspendedError(hint)

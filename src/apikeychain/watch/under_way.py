@@ -64,9 +64,14 @@ class UnderWay:
                     self._cut(await self._load(project))
 
     def _cut(self, project: Snapshot) -> None:
-        passages = self._passages.get(project.project.id, {}).values()
-        cut = [one for one in passages if not one.is_cut and suspension.is_cut(project, one, self._now())]
+        passages = self._passages.get(project.project.id, {}).values() if project.suspensions else ()
+        cut = [one for one in passages if not one.is_cut and self._is_cut(project, one)]
         for passage in cut:
             passage.cut()
         if cut:
             _log.warning("project %s: %d calls under way were cut", project.project.id, len(cut))
+
+    def _is_cut(self, project: Snapshot, call: Passage) -> bool:
+        return call.route is not None and suspension.is_cut(
+            project, call.route, call.page, call.caller, self._now(), pseudonym=call.pseudonym
+        )

@@ -7,6 +7,7 @@ import pytest
 
 from apikeychain import APIKeyChainSettings
 from apikeychain.doctor import verdicts
+from apikeychain.doctor.files import lies_in
 from apikeychain.doctor.finding import Finding, holds
 from apikeychain.doctor.verdicts import FileFacts
 
@@ -120,4 +121,5 @@ def test_a_key_is_beside_the_data_wherever_one_copy_takes_both(tmp_path: Path, k
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "linked").symlink_to(tmp_path / "data")
     for data in ("data", "linked", "other/../data"):
-        assert verdicts.of_places(tmp_path / key_file, tmp_path / data).state == state
+        is_inside = lies_in(tmp_path / key_file, tmp_path / data)
+        assert verdicts.of_places(tmp_path / data, holds_key=is_inside).state == state
